@@ -1,0 +1,122 @@
+//! The base: what both sides last agreed on, as the state keeps it.
+
+use std::collections::BTreeMap;
+
+use super::{
+    Digest, FileId, Flags, Keyword, MailboxId, MailboxName, MessageIdHash, ModSeq, Uid, UidValidity, UnixSeconds,
+};
+
+/// Which sides hold a linked message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Presence {
+    /// Both.
+    Both,
+    /// Only the file: the server's copy went, and the deletion policy keeps ours.
+    LocalOnly,
+    /// Only the server's copy: the file went; the deletion policy left the copy there, marked `\Deleted` or not (the
+    /// agreed flags tell), or an EXPUNGE would have hit mail of others.
+    RemoteOnly,
+}
+
+/// One message known on both sides.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Link {
+    /// Its UID under the mailbox's checkpointed UIDVALIDITY.
+    pub uid: Uid,
+    /// Its file, wherever in `new` or `cur` and with whatever flags.
+    pub file: FileId,
+    /// Which sides still hold it.
+    pub presence: Presence,
+    /// The flags both sides had when last in agreement.
+    pub flags: Flags,
+    /// Octets on the wire.
+    pub size: u64,
+    /// Digest of the file.
+    pub digest: Digest,
+    /// Message-ID, when it has one.
+    pub message_id: Option<MessageIdHash>,
+    /// INTERNALDATE.
+    pub internal_date: UnixSeconds,
+    /// EMAILID (RFC 8474 §5.1) or X-GM-MSGID, where the server has one.
+    pub email_id: Option<Box<str>>,
+}
+
+/// Which flags a mailbox can keep (RFC 3501 §7.1 PERMANENTFLAGS).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PermanentFlags {
+    /// Those that are named.
+    pub named: Flags,
+    /// Whether new keywords can be made (`\*`).
+    pub any_keyword: bool,
+}
+
+impl PermanentFlags {
+    /// Everything: what is assumed until a server says otherwise.
+    pub fn everything() -> PermanentFlags {
+        let mut named = Flags::none();
+        super::SystemFlag::ALL.into_iter().for_each(|f| named.system.insert(f));
+        PermanentFlags { named, any_keyword: true }
+    }
+
+    /// The part of `flags` that the mailbox can keep. `$Forwarded` is a keyword on the wire.
+    #[must_use]
+    pub fn storable(&self, flags: &Flags) -> Flags {
+        let mut out = Flags::none();
+        for flag in flags.system.iter() {
+            if self.named.system.contains(flag) || (flag == super::SystemFlag::Passed && self.any_keyword) {
+                out.system.insert(flag);
+            }
+        }
+        let fits = |k: &&Keyword| self.any_keyword || self.named.keywords.contains(k);
+        out.keywords = flags.keywords.iter().filter(fits).cloned().collect();
+        out
+    }
+}
+
+/// What was observed of a mailbox on the server when everything up to it had been processed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RemoteCheckpoint {
+    /// The generation of its UIDs.
+    pub uid_validity: UidValidity,
+    /// The UID the next message gets at least; `None` when the server did not say.
+    pub uid_next: Option<Uid>,
+    /// HIGHESTMODSEQ; `None` without CONDSTORE and under NOMODSEQ.
+    pub highest_modseq: Option<ModSeq>,
+    /// How many messages it held.
+    pub messages: u32,
+    /// Which flags it can keep.
+    pub permanent: PermanentFlags,
+    /// MAILBOXID (RFC 8474 §4), where the server has one.
+    pub object_id: Option<Box<str>>,
+}
+
+/// What was observed of a mailbox's directories when everything in them had been processed.
+///
+/// All zero means "not to be trusted": the next scan reads the directories.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct LocalCheckpoint {
+    /// mtime of `new`, nanoseconds since 1970.
+    pub new_mtime: i64,
+    /// mtime of `cur`, nanoseconds since 1970.
+    pub cur_mtime: i64,
+    /// Inode of `cur`: by it a renamed directory is recognised.
+    pub inode: u64,
+}
+
+/// What both sides agreed on of one mailbox.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BaseMailbox {
+    /// Its number in file names and in the state.
+    pub id: MailboxId,
+    /// The remote checkpoint; `None` until a run has finished with the mailbox.
+    pub remote: Option<RemoteCheckpoint>,
+    /// The local checkpoint; `None` until a run has finished with the mailbox.
+    pub local: Option<LocalCheckpoint>,
+    /// How many links there are.
+    pub link_count: u64,
+    /// The links; `None` when they were not read because neither side has changed.
+    pub links: Option<BTreeMap<Uid, Link>>,
+}
+
+/// What both sides last agreed on, all mailboxes.
+pub type Base = BTreeMap<MailboxName, BaseMailbox>;

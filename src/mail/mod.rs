@@ -1,0 +1,23 @@
+//! The vocabulary: what a message, a mailbox and an agreement between two sides are, without any I/O.
+//!
+//! Every identifier is a type of its own, so that a UID and a count, a wire size and a file size never meet by mistake.
+//! Everything here is plain data that both sides, the planner and the state share.
+
+pub mod base;
+pub mod digest;
+pub mod fact;
+pub mod flags;
+pub mod ids;
+pub mod mailbox;
+pub mod message_id;
+pub mod uid_set;
+pub mod utf7;
+
+pub use base::{Base, BaseMailbox, Link, LocalCheckpoint, PermanentFlags, Presence, RemoteCheckpoint};
+pub use digest::{Content, Digest};
+pub use fact::{Fact, Intent};
+pub use flags::{FlagChange, Flags, Keyword, SystemFlag, SystemFlags};
+pub use ids::{AccountId, FileId, MailboxId, ModSeq, Origin, Uid, UidValidity, UnixSeconds};
+pub use mailbox::MailboxName;
+pub use message_id::MessageIdHash;
+pub use uid_set::UidSet;

@@ -1,0 +1,220 @@
+//! A plan: sorted actions as plain data, to be printed, compared, serialised, refused or executed.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use serde::Serialize;
+
+use crate::mail::{FileId, FlagChange, Flags, MailboxName, Uid, UidSet};
+
+/// One of the two sides.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Side {
+    /// The Maildir tree.
+    Local,
+    /// The account on the server.
+    Remote,
+}
+
+impl fmt::Display for Side {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Side::Local => "local",
+            Side::Remote => "server",
+        })
+    }
+}
+
+/// When an action runs; phases of all mailboxes run one after the other, in this order.
+///
+/// Moves, copies and renames of mailboxes will stand in [`Phase::Identity`]: after the mailboxes they need exist and
+/// before anything is transferred or deleted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Phase {
+    /// Mailboxes are created.
+    CreateMailboxes,
+    /// What is the same message on both sides is linked; nothing is transferred.
+    Identity,
+    /// Downloads and uploads.
+    Transfer,
+    /// Flags.
+    Flags,
+    /// Deletions.
+    Deletions,
+    /// Mailboxes are removed.
+    RemoveMailboxes,
+}
+
+/// How a message leaves a side.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Disposal {
+    /// For good.
+    Expunge,
+    /// To the account's Trash mailbox (server only).
+    Trash,
+    /// Marked `\Deleted`, and left there.
+    Mark,
+}
+
+/// One thing to do in one mailbox. Messages that are treated alike share an action.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(tag = "action", rename_all = "kebab-case")]
+pub enum Action {
+    /// Make the mailbox on `side`.
+    CreateMailbox {
+        /// Where.
+        side: Side,
+    },
+    /// Drop all links: the server started its UIDs anew. What is still the same is linked again by content.
+    ResetMailbox,
+    /// Record that a file and a UID are the same message; both sides then get the flags of both (see `SetFlags`).
+    Link {
+        /// The server's copy.
+        uid: Uid,
+        /// The file.
+        file: FileId,
+        /// The flags agreed on: those both have after this plan.
+        flags: Flags,
+    },
+    /// Record that a linked message's file has another name now.
+    Rename {
+        /// The message.
+        uid: Uid,
+        /// Its new name.
+        file: FileId,
+    },
+    /// Record flags that both sides came to by themselves.
+    Agree {
+        /// The messages.
+        uids: UidSet,
+        /// Their flags.
+        flags: Flags,
+    },
+    /// Fetch messages into files.
+    Download {
+        /// The messages.
+        uids: UidSet,
+        /// Octets on the wire, as far as known.
+        octets: u64,
+    },
+    /// Append a file to the mailbox on the server.
+    Upload {
+        /// The file.
+        file: FileId,
+        /// Its flags, as far as the server can keep them.
+        flags: Flags,
+        /// Octets on the wire.
+        octets: u64,
+    },
+    /// Change flags of linked messages.
+    SetFlags {
+        /// Where.
+        side: Side,
+        /// The messages, by UID also on the local side.
+        uids: UidSet,
+        /// What changes.
+        change: FlagChange,
+    },
+    /// Remove linked messages from a side, because they went from the other.
+    Delete {
+        /// Where.
+        side: Side,
+        /// The messages, by UID also on the local side.
+        uids: UidSet,
+        /// How.
+        disposal: Disposal,
+    },
+    /// Record that messages are left on `side` only, by the deletion policy.
+    Keep {
+        /// Where they stay.
+        side: Side,
+        /// The messages.
+        uids: UidSet,
+    },
+    /// Drop links of messages that are on neither side.
+    Forget {
+        /// The messages.
+        uids: UidSet,
+    },
+    /// Remove the mailbox from `side`; whatever is in it that this plan does not delete keeps it alive.
+    RemoveMailbox {
+        /// Where.
+        side: Side,
+    },
+    /// Forget a mailbox that is on neither side.
+    ForgetMailbox,
+}
+
+impl Action {
+    /// When it runs.
+    pub fn phase(&self) -> Phase {
+        match self {
+            Action::CreateMailbox { .. } => Phase::CreateMailboxes,
+            Action::ResetMailbox | Action::Link { .. } | Action::Rename { .. } | Action::Agree { .. } => {
+                Phase::Identity
+            }
+            Action::Download { .. } | Action::Upload { .. } => Phase::Transfer,
+            Action::SetFlags { .. } => Phase::Flags,
+            Action::Delete { .. } | Action::Keep { .. } | Action::Forget { .. } => Phase::Deletions,
+            Action::RemoveMailbox { .. } | Action::ForgetMailbox => Phase::RemoveMailboxes,
+        }
+    }
+
+    /// How many messages it concerns; 0 for an action on a mailbox.
+    pub fn messages(&self) -> u64 {
+        match self {
+            Action::Link { .. } | Action::Rename { .. } | Action::Upload { .. } => 1,
+            Action::Agree { uids, .. }
+            | Action::Download { uids, .. }
+            | Action::SetFlags { uids, .. }
+            | Action::Delete { uids, .. }
+            | Action::Keep { uids, .. }
+            | Action::Forget { uids } => uids.len(),
+            Action::CreateMailbox { .. }
+            | Action::ResetMailbox
+            | Action::RemoveMailbox { .. }
+            | Action::ForgetMailbox => 0,
+        }
+    }
+
+    /// The side whose mail it changes; `None` when it only changes what is recorded.
+    pub fn changes(&self) -> Option<Side> {
+        match self {
+            Action::CreateMailbox { side }
+            | Action::SetFlags { side, .. }
+            | Action::Delete { side, .. }
+            | Action::RemoveMailbox { side } => Some(*side),
+            Action::Download { .. } => Some(Side::Local),
+            Action::Upload { .. } => Some(Side::Remote),
+            Action::ResetMailbox
+            | Action::Link { .. }
+            | Action::Rename { .. }
+            | Action::Agree { .. }
+            | Action::Keep { .. }
+            | Action::Forget { .. }
+            | Action::ForgetMailbox => None,
+        }
+    }
+}
+
+/// What a run would do: the actions of each mailbox, in the order of their phases.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
+pub struct Plan {
+    /// Mailboxes without an action are left out.
+    pub mailboxes: BTreeMap<MailboxName, Vec<Action>>,
+}
+
+impl Plan {
+    /// Whether there is nothing to do, not even to record.
+    pub fn is_empty(&self) -> bool {
+        self.mailboxes.values().all(Vec::is_empty)
+    }
+
+    /// Every action with its mailbox, mailbox by mailbox.
+    pub fn actions(&self) -> impl Iterator<Item = (&MailboxName, &Action)> {
+        self.mailboxes.iter().flat_map(|(name, actions)| actions.iter().map(move |a| (name, a)))
+    }
+}

@@ -1,0 +1,192 @@
+//! What was observed in this run, and how far the observation reaches: absence outside its coverage means nothing.
+
+use std::collections::BTreeMap;
+
+use crate::mail::{
+    Content, FileId, Flags, Keyword, MailboxId, MailboxName, MessageIdHash, Origin, PermanentFlags, Uid, UidSet,
+    UidValidity, UnixSeconds,
+};
+
+/// The local tree as observed; mailboxes outside the run's selection are left out of both views and of the base.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct LocalView {
+    /// Every mailbox directory that exists.
+    pub mailboxes: BTreeMap<MailboxName, LocalMailbox>,
+}
+
+/// One mailbox directory.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum LocalMailbox {
+    /// The directories are as the checkpoint says: every link with a file stands as agreed.
+    Unchanged,
+    /// All of `new` and `cur` was read.
+    Listed(LocalListing),
+    /// It exists and could not be read; nothing is known, so nothing is concluded.
+    Unknown,
+}
+
+/// All files of one mailbox.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LocalListing {
+    /// Every message file.
+    pub files: BTreeMap<FileId, LocalFile>,
+    /// Which keywords a file here can carry.
+    pub keywords: KeywordRoom,
+}
+
+/// One message file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LocalFile {
+    /// Its flags, letters translated to keywords.
+    pub flags: Flags,
+    /// What it holds: read for files without a link only; `Unread` for those with one.
+    pub content: LocalContent,
+}
+
+/// What is known of a file's content.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum LocalContent {
+    /// Not looked at: the file has a link.
+    Unread,
+    /// Read in this run.
+    Known {
+        /// Digest, wire size, Message-ID.
+        content: Content,
+        /// mtime, which an upload sends as INTERNALDATE.
+        modified: UnixSeconds,
+        /// Where its name says it came from.
+        origin: Option<Origin>,
+    },
+    /// It could not be read (the failure is reported by who tried): no upload, no conclusion.
+    Unreadable,
+}
+
+/// Keywords take the letters `a` to `z`, so a mailbox directory has room for 26.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct KeywordRoom {
+    /// Those that have a letter.
+    pub known: std::collections::BTreeSet<Keyword>,
+    /// How many letters are free.
+    pub free: usize,
+}
+
+/// The account as observed.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct RemoteView {
+    /// Every mailbox that the server lists, containers (`\Noselect`) left out.
+    pub mailboxes: BTreeMap<MailboxName, RemoteMailbox>,
+    /// The mailbox that deleted mail goes to (`\Trash`, RFC 6154, or the configured one).
+    pub trash: Option<MailboxName>,
+}
+
+/// One mailbox on the server.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum RemoteMailbox {
+    /// STATUS equals the checkpoint: every link with a server copy stands as agreed.
+    Unchanged,
+    /// It was looked into.
+    Observed(RemoteListing),
+    /// It exists and could not be looked into; nothing is known, so nothing is concluded.
+    Unknown,
+}
+
+/// What was seen of one mailbox on the server.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RemoteListing {
+    /// The generation of its UIDs; differs from the checkpoint's when the server started anew.
+    pub uid_validity: UidValidity,
+    /// The messages seen: all of them, or those that changed.
+    pub messages: BTreeMap<Uid, RemoteMessage>,
+    /// What absence from `messages` means.
+    pub coverage: Coverage,
+    /// Which flags it can keep.
+    pub permanent: PermanentFlags,
+}
+
+/// What it means that a UID is not among the messages seen.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Coverage {
+    /// All messages were listed: it is gone.
+    Everything,
+    /// Changes since the checkpoint were listed: it is gone when in `vanished`, unchanged otherwise.
+    Changes {
+        /// UIDs that went; may name UIDs that were never known.
+        vanished: UidSet,
+    },
+}
+
+/// One message on the server.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RemoteMessage {
+    /// Its flags.
+    pub flags: Flags,
+    /// RFC822.SIZE; asked for messages without a link only.
+    pub size: Option<u64>,
+    /// INTERNALDATE; asked for messages without a link only.
+    pub internal_date: Option<UnixSeconds>,
+    /// Message-ID; asked only where a local file might be the same message.
+    pub message_id: Option<MessageIdHash>,
+    /// Content; read only where a local file might be the same message.
+    pub content: Option<Content>,
+}
+
+/// What the account's settings allow.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Policy {
+    /// Which way changes go.
+    pub direction: Direction,
+    /// What a deletion on one side does to the other.
+    pub deletions: Deletions,
+    /// Whether keywords are synchronised; when not, the views carry none.
+    pub keywords: Keywords,
+    /// Whether the server can expunge named UIDs only (UIDPLUS, RFC 4315).
+    pub expunge: Expunge,
+}
+
+/// Which way changes go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Direction {
+    /// Both ways.
+    #[default]
+    Both,
+    /// Server to tree; nothing that changes the server is ever planned.
+    Pull,
+    /// Tree to server; nothing that changes the tree is ever planned.
+    Push,
+}
+
+/// What a deletion on one side does to the other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Deletions {
+    /// It is repeated there.
+    #[default]
+    Expunge,
+    /// On the server: moved to Trash, and expunged in Trash itself. In the tree: repeated.
+    Trash,
+    /// The other side's copy is marked `\Deleted` and stays.
+    Mark,
+    /// The other side's copy stays as it is.
+    Never,
+}
+
+/// Whether keywords are synchronised.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Keywords {
+    /// Both ways, as far as a side can keep them.
+    #[default]
+    Synced,
+    /// Not looked at.
+    Ignored,
+}
+
+/// How messages can be removed for good.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Expunge {
+    /// UID EXPUNGE: only what is named.
+    Named,
+    /// EXPUNGE alone: everything marked `\Deleted`, so only where nothing else is marked.
+    WholeMailbox,
+}
+
+/// Where a mailbox stands in file names: what an [`Origin`] of this account must say to be a hint for it.
+pub type MailboxIds = BTreeMap<MailboxName, MailboxId>;
