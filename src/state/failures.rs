@@ -138,7 +138,7 @@ mod tests {
 
         state.replace_failures(&[], &only_a, UnixSeconds(40)).unwrap();
         assert_eq!(state.failures().unwrap(), [at(&b, 10)]);
-        state.replace_failures(&[c.clone()], &everything, UnixSeconds(50)).unwrap();
+        state.replace_failures(std::slice::from_ref(&c), &everything, UnixSeconds(50)).unwrap();
         assert_eq!(state.failures().unwrap(), [at(&c, 50)]);
     }
 
