@@ -105,3 +105,51 @@ fn replace(
     }
     transaction.commit()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::mail::{AccountId, FileId, Uid};
+
+    fn failure(mailbox: &str, item: Item, what: &str) -> ItemFailure {
+        let mailbox = MailboxName::parse(mailbox).unwrap();
+        ItemFailure { mailbox, item, what: what.to_owned(), hint: Some("Do it.".to_owned()) }
+    }
+
+    #[test]
+    fn a_failure_keeps_its_first_time_until_it_is_resolved() {
+        let mut state = State::in_memory(AccountId(1)).unwrap();
+        let uid = Item::Message(Uid::new(7).unwrap());
+        let (a, b) = (failure("a", uid.clone(), "first"), failure("b", Item::Mailbox, "no"));
+        let c = failure("a", Item::File(FileId::new("mailbox")), "odd");
+        let everything = |_: &MailboxName| true;
+        state.replace_failures(&[a.clone(), b.clone()], &everything, UnixSeconds(10)).unwrap();
+
+        // A run of `a` only: its old failure is said otherwise, one is new; `b` was not looked at.
+        let again = failure("a", uid, "second");
+        let only_a = |name: &MailboxName| name.path() == "a";
+        state.replace_failures(&[again.clone(), c.clone(), again.clone()], &only_a, UnixSeconds(20)).unwrap();
+        let at = |failure: &ItemFailure, time| Unresolved { failure: failure.clone(), first_seen: UnixSeconds(time) };
+        assert_eq!(state.failures().unwrap(), [at(&again, 10), at(&c, 20), at(&b, 10)]);
+
+        let before = state.connection.total_changes();
+        state.replace_failures(&[c.clone(), again], &only_a, UnixSeconds(30)).unwrap();
+        assert_eq!(state.connection.total_changes(), before, "nothing new, nothing written");
+
+        state.replace_failures(&[], &only_a, UnixSeconds(40)).unwrap();
+        assert_eq!(state.failures().unwrap(), [at(&b, 10)]);
+        state.replace_failures(std::slice::from_ref(&c), &everything, UnixSeconds(50)).unwrap();
+        assert_eq!(state.failures().unwrap(), [at(&c, 50)]);
+    }
+
+    #[test]
+    fn the_last_run_is_kept() {
+        let mut state = State::in_memory(AccountId(1)).unwrap();
+        assert_eq!(state.last_run().unwrap(), None);
+        for exit in [130, 0] {
+            let record = RunRecord { ended: UnixSeconds(1_700_000_000), exit };
+            state.set_last_run(record).unwrap();
+            assert_eq!(state.last_run().unwrap(), Some(record));
+        }
+    }
+}

@@ -64,3 +64,40 @@ fn unknown_mailbox(path: &Path) -> Error {
         .at(path.display())
         .hint("This is a defect of Mailtide, please report it; nothing was recorded and no mail is lost.")
 }
+
+#[cfg(test)]
+mod tests {
+    use rusqlite::ffi;
+
+    use super::*;
+
+    #[test]
+    fn every_failure_says_what_where_and_what_to_do() {
+        for (code, what, hint) in [
+            (ffi::SQLITE_CORRUPT, "The state file is damaged", MOVE_AWAY),
+            (ffi::SQLITE_NOTADB, "The file is no state of Mailtide", MOVE_AWAY),
+            (ffi::SQLITE_FULL, "The state cannot be written", RECORDED),
+            (ffi::SQLITE_READONLY_DIRECTORY, "The state file or its directory is read-only", ACCESS),
+            (ffi::SQLITE_CANTOPEN, "The state file cannot be opened", ACCESS),
+            (ffi::SQLITE_BUSY, "Another program keeps the state file busy", "Close it"),
+            (ffi::SQLITE_IOERR_WRITE, "The state file cannot be read or written", "Check the disk"),
+            (ffi::SQLITE_CONSTRAINT_FOREIGNKEY, "A fact names a mailbox", "report it"),
+            (ffi::SQLITE_MISUSE, "The state failed", MOVE_AWAY),
+        ] {
+            let error = sqlite(Path::new("/s/a.sqlite"), rusqlite::Error::SqliteFailure(ffi::Error::new(code), None));
+            assert_eq!((error.kind(), error.place()), (Kind::State, Some("/s/a.sqlite")));
+            assert!(error.what().starts_with(what), "{error}");
+            assert!(error.hint_text().unwrap().contains(hint), "{error:?}");
+        }
+        for (kind, hint) in [
+            (io::ErrorKind::PermissionDenied, ACCESS),
+            (io::ErrorKind::ReadOnlyFilesystem, ACCESS),
+            (io::ErrorKind::StorageFull, RECORDED),
+            (io::ErrorKind::NotADirectory, "XDG_STATE_HOME"),
+        ] {
+            let error = super::io("make the state file", Path::new("/s/a.sqlite"), kind.into());
+            assert!(error.to_string().starts_with("/s/a.sqlite: Mailtide cannot make the state file: "), "{error}");
+            assert!(error.hint_text().unwrap().contains(hint), "{error:?}");
+        }
+    }
+}

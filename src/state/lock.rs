@@ -80,3 +80,95 @@ fn held(file: &mut File, account: &str, path: &Path) -> Error {
         .at(path.display())
         .hint("Wait until it has ended, or let this run wait: `--wait-lock`.")
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::{BufRead, BufReader};
+    use std::os::unix::fs::PermissionsExt;
+    use std::path::PathBuf;
+    use std::process::{Command, Stdio};
+    use std::sync::Arc;
+    use std::sync::atomic::AtomicBool;
+
+    use super::*;
+
+    const CHILD: &str = "MAILTIDE_TEST_LOCK_DIR";
+
+    fn try_lock(dir: &Path, wait: Option<Duration>) -> Result<Lock> {
+        Lock::acquire(dir, "work", wait, &Stop::default())
+    }
+
+    #[test]
+    fn excludes_names_the_holder_and_comes_back() {
+        let dir = tempfile::tempdir().unwrap();
+        let dir = dir.path().join("state/mailtide");
+        let lock = try_lock(&dir, None).unwrap();
+        let mode = |path: &Path| path.metadata().unwrap().permissions().mode() & 0o777;
+        assert_eq!((mode(&dir), mode(&dir.join("work.lock"))), (0o700, 0o600));
+
+        let error = try_lock(&dir, None).unwrap_err();
+        assert_eq!(error.kind(), Kind::Locked);
+        let began = format!("Process {} has been synchronising account `work` since 20", std::process::id());
+        assert!(error.what().starts_with(&began), "{error}");
+        assert!(error.hint_text().unwrap().contains("--wait-lock"));
+
+        Lock::acquire(&dir, "home", None, &Stop::default()).unwrap();
+        drop(lock);
+        assert_eq!(std::fs::read(dir.join("work.lock")).unwrap(), b"");
+        try_lock(&dir, None).unwrap();
+    }
+
+    #[test]
+    fn waits_as_long_as_it_may() {
+        let dir = tempfile::tempdir().unwrap();
+        let lock = try_lock(dir.path(), None).unwrap();
+        let (began, wait) = (Instant::now(), Duration::from_millis(120));
+        assert_eq!(try_lock(dir.path(), Some(wait)).unwrap_err().kind(), Kind::Locked);
+        assert!(began.elapsed() >= wait);
+        std::thread::scope(|scope| {
+            let waiting = scope.spawn(|| try_lock(dir.path(), Some(Duration::from_secs(60))));
+            drop(lock);
+            waiting.join().unwrap().unwrap();
+        });
+    }
+
+    #[test]
+    fn stops_waiting_when_the_run_has_to_stop() {
+        let dir = tempfile::tempdir().unwrap();
+        let _lock = try_lock(dir.path(), None).unwrap();
+        let stop = Stop::new(Arc::new(AtomicBool::new(false)), Some(Duration::from_millis(100)));
+        let error = Lock::acquire(dir.path(), "work", Some(Duration::MAX), &stop).unwrap_err();
+        assert_eq!(error.kind(), Kind::Interrupted);
+    }
+
+    #[test]
+    fn a_killed_holder_leaves_nothing_behind() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut child = Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", "state::lock::tests::child_holds_the_lock", "--nocapture"])
+            .env(CHILD, dir.path())
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        assert!(lines.any(|line| line.unwrap().contains("held")));
+
+        let error = try_lock(dir.path(), None).unwrap_err();
+        assert!(error.what().starts_with(&format!("Process {} has", child.id())), "{error}");
+        child.kill().unwrap();
+        child.wait().unwrap();
+        let _lock = try_lock(dir.path(), None).unwrap();
+        let error = try_lock(dir.path(), None).unwrap_err();
+        assert!(error.what().starts_with(&format!("Process {} has", std::process::id())), "{error}");
+    }
+
+    /// Not a test by itself: the other process of `a_killed_holder_leaves_nothing_behind`.
+    #[test]
+    fn child_holds_the_lock() {
+        let Some(dir) = std::env::var_os(CHILD).map(PathBuf::from) else { return };
+        let _lock = try_lock(&dir, None).unwrap();
+        println!("held");
+        let _ = std::io::stdin().read_to_end(&mut Vec::new());
+    }
+}

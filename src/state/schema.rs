@@ -117,7 +117,7 @@ pub(super) fn expect_newest(version: u32, path: &Path) -> Result<()> {
 
 /// Makes all tables in an empty file, in one transaction.
 pub(super) fn create(connection: &mut Connection, id: AccountId) -> rusqlite::Result<()> {
-    apply(connection, STEPS, |transaction| {
+    advance(connection, 0, STEPS, |transaction| {
         transaction.pragma_update(None, "application_id", APPLICATION)?;
         transaction.execute("INSERT INTO account (one, id) VALUES (1, ?1)", [id])?;
         Ok(())
@@ -126,20 +126,18 @@ pub(super) fn create(connection: &mut Connection, id: AccountId) -> rusqlite::Re
 
 /// Brings a file of `version` to the newest one, in one transaction; nothing when it is there.
 pub(super) fn migrate(connection: &mut Connection, version: u32) -> rusqlite::Result<()> {
-    match STEPS.get(version as usize..) {
-        None | Some([]) => Ok(()),
-        Some(steps) => apply(connection, steps, |_| Ok(())),
-    }
+    if version < NEWEST { advance(connection, version, STEPS, |_| Ok(())) } else { Ok(()) }
 }
 
-fn apply(
+fn advance(
     connection: &mut Connection,
+    version: u32,
     steps: &[&str],
     then: impl FnOnce(&Connection) -> rusqlite::Result<()>,
 ) -> rusqlite::Result<()> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    steps.iter().try_for_each(|step| transaction.execute_batch(step))?;
-    transaction.pragma_update(None, "user_version", NEWEST)?;
+    steps.iter().skip(version as usize).try_for_each(|step| transaction.execute_batch(step))?;
+    transaction.pragma_update(None, "user_version", steps.len() as u32)?;
     then(&transaction)?;
     transaction.commit()
 }
@@ -147,4 +145,43 @@ fn apply(
 /// Reads whose state it is.
 pub(super) fn account(connection: &Connection) -> rusqlite::Result<AccountId> {
     connection.query_row("SELECT id FROM account", [], |row| row.get(0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn version(connection: &Connection) -> u32 {
+        identify(connection, Path::new("x")).unwrap().unwrap()
+    }
+
+    #[test]
+    fn steps_are_taken_once_and_all_or_none() {
+        let mut connection = Connection::open_in_memory().unwrap();
+        assert_eq!(identify(&connection, Path::new("x")).unwrap(), None);
+        create(&mut connection, AccountId(5)).unwrap();
+        assert_eq!(version(&connection), NEWEST);
+        migrate(&mut connection, NEWEST).unwrap();
+
+        let mut steps = STEPS.to_vec();
+        steps.push("ALTER TABLE account ADD COLUMN extra INTEGER; UPDATE account SET extra = 7;");
+        steps.push("ALTER TABLE nothing ADD COLUMN extra INTEGER;");
+        advance(&mut connection, NEWEST, &steps, |_| Ok(())).unwrap_err();
+        assert_eq!(version(&connection), NEWEST);
+        assert!(connection.prepare("SELECT extra FROM account").is_err());
+
+        steps.pop();
+        advance(&mut connection, NEWEST, &steps, |_| Ok(())).unwrap();
+        assert_eq!(connection.query_row("SELECT extra FROM account", [], |row| row.get::<_, u8>(0)).unwrap(), 7);
+        assert_eq!(account(&connection).unwrap(), AccountId(5));
+
+        let error = identify(&connection, Path::new("x")).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            format!("x: The state has schema {}, and this Mailtide knows {NEWEST} at most", NEWEST + 1)
+        );
+        assert!(error.hint_text().unwrap().contains("no mail is lost"));
+        assert!(expect_newest(NEWEST, Path::new("x")).is_ok());
+        assert!(expect_newest(NEWEST - 1, Path::new("x")).unwrap_err().hint_text().unwrap().contains("mailtide sync"));
+    }
 }
