@@ -168,7 +168,10 @@ impl Framer {
 
     fn keep(&mut self, piece: &[u8]) -> Result<()> {
         if self.line.text.len() + piece.len() > LINE_MOST {
-            return Err(Error::new(Kind::Protocol, format!("The server sent a response of more than {LINE_MOST} octets")));
+            return Err(Error::new(
+                Kind::Protocol,
+                format!("The server sent a response of more than {LINE_MOST} octets"),
+            ));
         }
         self.line.text.extend_from_slice(piece);
         Ok(())
@@ -273,7 +276,7 @@ mod tests {
                 b"* OK see {3}",
                 b"A1 OK done {5}",
                 b"+ go {1}",
-                b"* LIST () NIL a\n\0",
+                b"* LIST () NIL  a\n\0",
                 b"* BYE"
             ]
         );
