@@ -1,17 +1,19 @@
-//! The IMAP engine: opening a session, framing and pipelining, and the commands a synchroniser needs (RFC 3501 and
-//! extensions), each with the fewest round trips the server allows.
+//! The IMAP engine (RFC 3501, RFC 9051): opening a session, what the server can do, framing and pipelining, and the
+//! commands a synchroniser needs, each with the fewest round trips the server allows.
 
 mod append;
 mod bodies;
 pub mod capability;
 mod change;
 mod folder;
+mod frame;
 mod gate;
 mod mailboxes;
 mod name;
 mod observe;
 pub mod open;
 mod session;
+mod token;
 
 pub use append::Append;
 pub use bodies::{BodySink, FetchedMessage};

@@ -4,23 +4,44 @@ use std::collections::BTreeMap;
 
 use super::append::Append;
 use super::bodies::BodySink;
+use super::capability::Capabilities;
 use super::change::Expunged;
 use super::folder::Deleted;
 use super::mailboxes::{Listing, MailboxStatus};
 use super::name::WireName;
 use super::observe::{Ask, Seen};
+use super::open::ImapOptions;
 use crate::error::{Error, Kind, Result};
 use crate::mail::{FlagChange, MessageIdHash, Uid, UidSet, UidValidity};
+use crate::remote::net::{Connector, Meter};
+use crate::secret::Secret;
+use crate::stop::Stop;
 
 /// One logged-in connection.
 #[derive(Debug)]
-pub struct Session {}
+pub struct Session {
+    capabilities: Capabilities,
+}
 
 fn soon<T>() -> Result<T> {
     Err(Error::new(Kind::Protocol, "Being written"))
 }
 
 impl Session {
+    /// Connects, protects and logs in.
+    pub fn open(
+        _options: &ImapOptions,
+        _connector: Option<&Connector>,
+        _secret: &Secret,
+        _meter: &Meter,
+        _stop: &Stop,
+    ) -> Result<Session> {
+        soon()
+    }
+    /// What the server can do and may be used.
+    pub fn capabilities(&self) -> &Capabilities {
+        &self.capabilities
+    }
     /// Lists the user's mailboxes and how they stand.
     pub fn list(&mut self) -> Result<Listing> {
         soon()
