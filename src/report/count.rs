@@ -7,6 +7,8 @@ use serde::Serialize;
 
 use super::Run;
 use super::event::{Counts, Event, SideCounts, Summary};
+use crate::mail::MailboxName;
+use crate::reconcile::guard::Refusal;
 use crate::reconcile::{Action, Side};
 
 impl SideCounts {
@@ -72,6 +74,15 @@ impl Counts {
     }
 }
 
+/// Whether the guard's `refusals` keep `action` from being done: they name sides and mailboxes that must not lose mail.
+pub fn refuses(refusals: &[Refusal], mailbox: &MailboxName, action: &Action) -> bool {
+    let loses = match action {
+        Action::Delete { side, .. } | Action::RemoveMailbox { side } => *side,
+        _ => return false,
+    };
+    refusals.iter().any(|r| r.side == loses && r.mailbox.as_ref().is_none_or(|name| name == mailbox))
+}
+
 /// How an account's run ended, in one word.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
@@ -102,7 +113,8 @@ impl Tally {
     fn take(&mut self, run: Run, event: &Event<'_>) {
         match event {
             Event::Planned { plan, refusals } if run == Run::Dry => {
-                plan.actions().for_each(|(_, action)| self.counts.record_planned(action));
+                let allowed = plan.actions().filter(|(mailbox, action)| !refuses(refusals, mailbox, action));
+                allowed.for_each(|(_, action)| self.counts.record_planned(action));
                 self.refused += refusals.len() as u64;
                 self.planned = !plan.is_empty();
             }
@@ -147,7 +159,7 @@ impl Tallies {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::mail::{FileId, Flags, MailboxName, Uid, UidSet};
+    use crate::mail::{FileId, Flags, Uid, UidSet};
     use crate::reconcile::{Disposal, Plan};
 
     #[test]

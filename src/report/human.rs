@@ -90,13 +90,11 @@ impl<O: Write + Send, E: Write + Send> Report for Human<O, E> {
         match &event {
             Event::Connected { host, tier } => {
                 self.detail(account, || format!("connected to {} ({})", safe_line(host), safe_line(tier)));
-                self.console.bars.waiting(account, "looking at both sides");
+                self.console.bars.waiting(account, "working");
             }
             Event::Observed { mailboxes, changed } => {
-                self.console.bars.end(account);
-                let mailboxes = *mailboxes as u64;
                 self.detail(account, || {
-                    let looked = words::many(mailboxes, "mailbox", "mailboxes");
+                    let looked = words::many(*mailboxes as u64, "mailbox", "mailboxes");
                     format!("{looked} looked at, {} changed", words::count(*changed as u64))
                 });
             }
@@ -136,5 +134,138 @@ impl<O: Write + Send, E: Write + Send> Report for Human<O, E> {
                 }
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::{Error, Kind};
+    use crate::report::console::Terminal;
+    use crate::report::event::SideCounts;
+    use crate::report::progress::Bars;
+    use crate::report::samples::{self, Hostile};
+
+    fn render(run: Run, verbosity: Verbosity) -> (String, String) {
+        let output = Output { verbosity, run, ..Output::default() };
+        samples::rendered(|console| Human::new(console, output), run, "work", &Hostile::no())
+    }
+
+    #[test]
+    fn under_cron_a_run_is_one_line_and_its_trouble() {
+        let (out, err) = render(Run::Real, Verbosity::Normal);
+        samples::assert_same(
+            out,
+            snapbox::str![[r#"
+work: deletions refused in 1 place, 3 failed, the rest is in sync: 2 new (12.3 kB) here; 1 mailbox made, 3 sent (6.0 kB), 7 flags changed on the server; 1 found the same on both sides
+
+"#]],
+        );
+        samples::assert_same(
+            err,
+            snapbox::str![[r#"
+work: Refused: INBOX: 20 of 30 messages would be deleted on the server
+  hint: If that is what you want: mailtide sync work --allow-deletions INBOX
+work: Old: UID 12: The server did not give the message; the server said `NO gone`
+  hint: Look at it with another client.
+work: Old: file x: The server did not give the message; the server said `NO gone`
+  hint: Look at it with another client.
+work: Old: mailbox: The server did not give the message; the server said `NO gone`
+  hint: Look at it with another client.
+work: The server says: be nice
+home: imap: The server did not give the message; the server said `NO gone`
+  hint: Look at it with another client.
+
+"#]],
+        );
+    }
+
+    #[test]
+    fn a_verbose_run_tells_every_action() {
+        let (out, err) = render(Run::Real, Verbosity::Verbose);
+        samples::assert_same(
+            out,
+            snapbox::str![[r#"
+work: INBOX: 2 new (12.3 kB) here; 1 mailbox made, 3 sent (6.0 kB), 7 flags changed on the server; 1 found the same on both sides
+work: Neu-Über: 2 new (12.3 kB) here; 1 mailbox made, 3 sent (6.0 kB), 7 flags changed on the server; 1 found the same on both sides
+work: Old: 2 new (12.3 kB) here; 1 mailbox made, 3 sent (6.0 kB), 7 flags changed on the server; 1 found the same on both sides
+work: deletions refused in 1 place, 3 failed, the rest is in sync: 2 new (12.3 kB) here; 1 mailbox made, 3 sent (6.0 kB), 7 flags changed on the server; 1 found the same on both sides
+
+"#]],
+        );
+        samples::assert_same(
+            err,
+            snapbox::str![[r#"
+work: connected to imap.example.org:993 (QRESYNC)
+work: 20 mailboxes looked at, 3 changed
+work: Refused: INBOX: 20 of 30 messages would be deleted on the server
+  hint: If that is what you want: mailtide sync work --allow-deletions INBOX
+work: INBOX: = 1 message found the same on both sides: UID 20
+work: INBOX: = 1 message in a file of another name: UID 20
+work: INBOX: = 1 message with the same new flags on both sides: UID 21
+work: INBOX: ← + 3 messages (12.3 kB): UID 11:13 (2 of 3 done)
+work: INBOX: → + 1 message (2.0 kB): 1700000001.a
+work: INBOX: → + 1 message (2.0 kB): 1700000002.b
+work: INBOX: → + 1 message (2.0 kB): 1700000003.c
+work: INBOX: → ~ 7 messages +\Seen +Work -\Flagged: UID 1, 3, 5, 7, 9 and 2 more
+work: INBOX: ← - 1 message marked \Deleted: UID 2
+work: INBOX: = 1 message kept on the server only: UID 50
+work: INBOX: = 1 message gone from both sides: UID 51
+work: Neu-Über: → + mailbox
+work: Old: = the server numbers its messages anew; they are matched again
+work: Old: → - 1 message to Trash: UID 1
+work: Old: ← - mailbox
+work: Old: = mailbox gone from both sides
+work: Old: UID 12: The server did not give the message; the server said `NO gone`
+  hint: Look at it with another client.
+work: Old: file x: The server did not give the message; the server said `NO gone`
+  hint: Look at it with another client.
+work: Old: mailbox: The server did not give the message; the server said `NO gone`
+  hint: Look at it with another client.
+work: The server says: be nice
+work: 20 mailboxes, 19,500 messages; 12 commands, 744 B sent, 19.0 kB received, 0.3 s
+home: imap: The server did not give the message; the server said `NO gone`
+  hint: Look at it with another client.
+
+"#]],
+        );
+    }
+
+    #[test]
+    fn who_watches_gets_a_line_a_mailbox_and_trouble_in_red() {
+        let terminal = Terminal { watched: true, colour_out: false, colour_err: true };
+        let console = Console::new(Vec::new(), Vec::new(), terminal, Bars::hidden());
+        let report = Human::new(console, Output::default());
+        let counts = Counts { local: SideCounts { flags: 1, ..SideCounts::default() }, ..Counts::default() };
+        let inbox = MailboxName::inbox();
+        report.event("work", Event::MailboxDone { mailbox: &inbox, counts });
+        report.event("work", Event::MailboxDone { mailbox: &inbox, counts: Counts::default() });
+        report.event("work", Event::Aborted(&Error::new(Kind::Auth, "No").hint("Yes.")));
+        let (out, err) = samples::text(report.console);
+        assert_eq!(out, "work: INBOX: 1 flag changed here\n");
+        assert_eq!(err, "\u{1b}[31mwork: No\u{1b}[0m\n  hint: Yes.\n");
+    }
+
+    #[test]
+    fn nothing_to_do_is_one_short_line() {
+        let (out, err) = samples::drawn(
+            |console| Human::new(console, Output::default()),
+            |report| report.event("work", Event::Finished(Summary::default())),
+        );
+        assert_eq!((out.as_str(), err.as_str()), ("work: in sync, nothing changed\n", ""));
+    }
+
+    #[test]
+    fn an_aborted_run_tells_how_far_it_came() {
+        let (out, err) = samples::drawn(
+            |console| Human::new(console, Output::default()),
+            |report| {
+                let (mailbox, action) = (MailboxName::inbox(), samples::download());
+                report.event("work", Event::Done { mailbox: &mailbox, action: &action, done: 3, octets: 12_345 });
+                report.event("work", Event::Aborted(&Error::new(Kind::Interrupted, "Interrupted").at("work")));
+            },
+        );
+        assert_eq!(out, "work: not in sync; done so far: 3 new (12.3 kB) here\n");
+        assert_eq!(err, "work: Interrupted\n");
     }
 }

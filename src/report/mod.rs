@@ -24,6 +24,8 @@ mod page;
 mod plan;
 mod progress;
 mod quiet;
+#[cfg(test)]
+mod samples;
 mod words;
 
 use std::path::PathBuf;

@@ -183,8 +183,8 @@ mod tests {
         let text = String::from_utf8(console.into_streams().0).unwrap();
         assert_eq!(
             text,
-            "MAILBOX         MESSAGES    SIZE\n\
-             INBOX             12,345  300 MB\n\
+            "MAILBOX        MESSAGES    SIZE\n\
+             INBOX            12,345  300 MB\n\
              会議\\u{1b}[2J         7       –\n"
         );
     }
@@ -196,8 +196,8 @@ mod tests {
         let text = String::from_utf8(console.into_streams().0).unwrap();
         assert_eq!(
             text,
-            "{\"v\":1,\"event\":\"mailbox\",\"name\":\"INBOX\",\"messages\":12345,\"size\":300000000}\n\
-             {\"v\":1,\"event\":\"mailbox\",\"name\":\"会議\\u001b[2J\",\"messages\":7,\"size\":null}\n"
+            "{\"v\":1,\"event\":\"mailbox\",\"messages\":12345,\"name\":\"INBOX\",\"size\":300000000}\n\
+             {\"v\":1,\"event\":\"mailbox\",\"messages\":7,\"name\":\"会議\\u001b[2J\",\"size\":null}\n"
         );
     }
 
@@ -215,8 +215,8 @@ mod tests {
             text,
             "ok    work: tcp: Connected\n\
              FAIL  work: tls: The certificate has expired\n      fix: Renew it.\n\
-             {\"v\":1,\"account\":\"work\",\"event\":\"finding\",\"mark\":\"bad\",\"subject\":\"tls\",\
-             \"what\":\"The certificate has expired\",\"fix\":\"Renew it.\"}\n"
+             {\"v\":1,\"account\":\"work\",\"event\":\"finding\",\"fix\":\"Renew it.\",\"mark\":\"bad\",\
+             \"subject\":\"tls\",\"what\":\"The certificate has expired\"}\n"
         );
     }
 }

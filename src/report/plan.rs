@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 
 use super::Again;
 use super::console::Tone;
-use super::count::Tally;
+use super::count::{Tally, refuses};
 use super::words::{self, Detail};
 use crate::error::safe_line;
 use crate::mail::{FileId, FlagChange, UidSet};
@@ -57,36 +57,37 @@ pub fn view(
     for (mailbox, actions) in plan.mailboxes.iter().filter(|(_, actions)| !actions.is_empty()) {
         let heading = Tone::Heading.paint(colour, &words::name(mailbox));
         lines.push(format!("{account_name}: {heading}"));
-        let refused = |side: Side| {
-            refusals.iter().any(|r| r.side == side && r.mailbox.as_ref().is_none_or(|name| name == mailbox))
-        };
-        for (treatment, group) in grouped(actions) {
-            let mark = match treatment {
-                Treatment::Go(side, _) | Treatment::Remove(side) if refused(side) => " (refused)",
-                _ => "",
-            };
-            lines.push(format!("  {}{mark}", group.line(treatment, detail)));
-        }
+        let (refused, rest): (Vec<&Action>, _) = actions.iter().partition(|a| refuses(refusals, mailbox, a));
+        lines.extend(grouped(rest).iter().map(|(treatment, group)| format!("  {}", group.line(*treatment, detail))));
+        let refused = grouped(refused);
+        lines.extend(refused.iter().map(|(t, group)| format!("  {} (refused)", group.line(*t, detail))));
     }
     for refusal in refusals {
         lines.extend(words::refused(account, refusal, again));
     }
-    let counts = words::counts(&tally.counts);
-    lines.push(match (plan.is_empty(), counts.is_empty()) {
-        (true, _) => format!("{account_name}: in sync, nothing to do"),
-        (false, true) => format!("{account_name}: dry run: no mail would change, only what is recorded"),
-        (false, false) => format!("{account_name}: dry run, nothing was done; a run would bring: {counts}"),
-    });
+    lines.push(format!("{account_name}: {}", sum(plan, tally)));
     lines
+}
+
+fn sum(plan: &Plan, tally: &Tally) -> String {
+    let counts = words::counts(&tally.counts);
+    let failed = words::count(tally.counts.failed);
+    let would = match (plan.is_empty(), counts.is_empty(), tally.counts.failed) {
+        (true, _, 0) => return "in sync, nothing to do".to_owned(),
+        (true, _, _) => "nothing to do".to_owned(),
+        (false, true, _) => "a run would change no mail, only what is recorded".to_owned(),
+        (false, false, _) => format!("a run would bring {counts}"),
+    };
+    if tally.counts.failed == 0 { would } else { format!("{would}; {failed} failed") }
 }
 
 /// One action as a line, without its mailbox.
 pub fn action_line(action: &Action, detail: Detail) -> String {
-    let lines = grouped(std::slice::from_ref(action)).into_iter().map(|(t, group)| group.line(t, detail));
+    let lines = grouped([action]).into_iter().map(|(t, group)| group.line(t, detail));
     lines.collect::<Vec<_>>().join("; ")
 }
 
-fn grouped(actions: &[Action]) -> BTreeMap<Treatment<'_>, Group<'_>> {
+fn grouped<'a>(actions: impl IntoIterator<Item = &'a Action>) -> BTreeMap<Treatment<'a>, Group<'a>> {
     let mut groups: BTreeMap<Treatment<'_>, Group<'_>> = BTreeMap::new();
     for action in actions {
         let group = groups.entry(Treatment::of(action)).or_default();
@@ -178,5 +179,61 @@ impl Group<'_> {
         let more = (self.files.len() - shown) as u64;
         let more = if more > 0 { format!(" and {} more", words::count(more)) } else { String::new() };
         format!("{}{more}", names.join(", "))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::samples::{self, Hostile};
+    use crate::report::{Output, Run, Verbosity, human::Human};
+
+    fn dry(verbosity: Verbosity) -> String {
+        let output = Output { verbosity, run: Run::Dry, ..Output::default() };
+        samples::rendered(|console| Human::new(console, output), Run::Dry, "work", &Hostile::no()).0
+    }
+
+    #[test]
+    fn a_plan_is_shown_mailbox_by_mailbox() {
+        samples::assert_same(
+            dry(Verbosity::Normal),
+            snapbox::str![[r#"
+work: INBOX
+  = 1 message found the same on both sides: UID 20
+  = 1 message in a file of another name: UID 20
+  = 1 message with the same new flags on both sides: UID 21
+  ← + 3 messages (12.3 kB): UID 11:13
+  → + 3 messages (6.0 kB): 1700000001.a, 1700000002.b and 1 more
+  → ~ 7 messages +\Seen +Work -\Flagged: UID 1, 3, 5, 7, 9 and 2 more
+  ← - 1 message marked \Deleted: UID 2
+  = 1 message kept on the server only: UID 50
+  = 1 message gone from both sides: UID 51
+  → - 20 messages: UID 30:49 (refused)
+work: Neu-Über
+  → + mailbox
+work: Old
+  = the server numbers its messages anew; they are matched again
+  → - 1 message to Trash: UID 1
+  ← - mailbox
+  = mailbox gone from both sides
+work: Refused: INBOX: 20 of 30 messages would be deleted on the server
+  hint: If that is what you want: mailtide sync work --allow-deletions INBOX
+work: a run would bring 3 new (12.3 kB), 1 deleted, 1 mailbox removed here; 1 mailbox made, 3 sent (6.0 kB), 7 flags changed, 1 deleted on the server; 1 found the same on both sides
+
+"#]],
+        );
+    }
+
+    #[test]
+    fn asked_for_detail_the_plan_names_every_file_and_uid() {
+        let text = dry(Verbosity::Verbose);
+        assert!(text.contains("1700000001.a, 1700000002.b, 1700000003.c\n"), "{text}");
+        assert!(text.contains("UID 1, 3, 5, 7, 9, 11, 13\n"), "{text}");
+    }
+
+    #[test]
+    fn an_empty_plan_is_one_line() {
+        let lines = view("work", &Plan::default(), &[], &Tally::default(), &Again::default(), Detail::Short, false);
+        assert_eq!(lines, ["work: in sync, nothing to do"]);
     }
 }
