@@ -16,11 +16,24 @@
 //! | `folder` | messages that are there: flags, removal, reading |
 //! | `keywords` | `dovecot-keywords` |
 
+mod content;
+mod deliver;
+mod dir;
+mod folder;
+mod keywords;
 mod layout;
+mod name;
+mod scan;
+mod tree;
 
 use std::path::PathBuf;
 
+pub use deliver::{Delivered, Delivery, Incoming, Received};
+pub use folder::{Folder, Outgoing};
+pub use keywords::KeywordTable;
 pub use layout::Layout;
+pub use scan::{Examined, Listing, Scan, ScannedFile};
+pub use tree::{Directory, Expected, Marker, Opened, Removed, Store, unusable_at};
 
 /// Where an account's tree is and how it is laid out.
 #[derive(Debug, Clone, PartialEq, Eq)]
