@@ -15,7 +15,7 @@ use super::dir::{Dir, TEMPORARY_PREFIX, now, repeated};
 use super::keywords::Table;
 use super::name::{self, Letters};
 use super::scan::{Boxes, Place, Sub, letters_in_use};
-use super::tree::Store;
+use super::store::Store;
 use crate::error::{Error, Kind, Result, safe_line};
 use crate::mail::{Content, FileId, FlagChange, Flags, Keyword, UnixSeconds};
 

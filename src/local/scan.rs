@@ -387,10 +387,10 @@ pub(super) mod tests {
         }
         let tree = Tree::new();
         tree.put("cur/a:2,");
-        std::fs::set_permissions(tree.path("cur/a:2,"), PermissionsExt::from_mode(0)).unwrap();
+        std::fs::set_permissions(tree.path("cur/a:2,"), PermissionsExt::from_mode(0o000)).unwrap();
         let listing = tree.calm();
         assert!(tree.boxes.examine(&listing.files[&FileId::new("a")], 0).is_err());
-        std::fs::set_permissions(tree.path("cur"), PermissionsExt::from_mode(0)).unwrap();
+        std::fs::set_permissions(tree.path("cur"), PermissionsExt::from_mode(0o000)).unwrap();
         let denied = Boxes::open(Dir::open_root(&tree.path("")).unwrap()).unwrap_err();
         assert!(denied.to_string().contains("permission denied"), "{denied}");
         std::fs::set_permissions(tree.path("cur"), PermissionsExt::from_mode(0o700)).unwrap();
