@@ -333,6 +333,9 @@ pub(super) fn failed(doing: &str, path: &Path, e: io::Error) -> Error {
         io::ErrorKind::PermissionDenied => {
             (": permission denied", "Look at its owner and mode with `ls -ld`; it must belong to you.".to_owned())
         }
+        io::ErrorKind::NotADirectory => {
+            ("", "Something else stands where a directory should be; look at it with `ls -ld`.".to_owned())
+        }
         _ if matches!(Errno::from_io_error(&e), Some(Errno::MFILE | Errno::NFILE)) => {
             (": too many open files", "Raise the limit (`ulimit -n 4096`), or lower `connections`.".to_owned())
         }

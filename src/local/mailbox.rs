@@ -151,3 +151,106 @@ fn remove_bookkeeping(dir: &Dir) -> Result<()> {
     }
     dir.sync()
 }
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::super::store::tests::{mailbox, tree};
+    use super::*;
+
+    #[test]
+    fn makes_all_that_a_mailbox_needs_for_its_owner_alone() {
+        for (layout, path, extra) in
+            [(Layout::Nested, "Mail/A/B c", false), (Layout::MaildirPlusPlus, "Mail/.A.B c", true)]
+        {
+            let (temp, store) = tree(layout);
+            for _ in 0..2 {
+                store.create_mailbox(&mailbox("A/B c")).unwrap();
+            }
+            let path = temp.path().join(path);
+            for sub in ["cur", "new", "tmp", ""] {
+                assert_eq!(std::fs::metadata(path.join(sub)).unwrap().permissions().mode() & 0o777, 0o700);
+            }
+            assert_eq!(path.join(MAILDIR_FOLDER).exists(), extra);
+            assert_eq!(store.mailboxes().unwrap().into_keys().collect::<Vec<_>>(), [mailbox("A/B c")]);
+        }
+        let (temp, store) = tree(Layout::MaildirPlusPlus);
+        store.create_mailbox(&mailbox("INBOX")).unwrap();
+        assert!(temp.path().join("Mail/cur").is_dir() && !temp.path().join("Mail/maildirfolder").exists());
+    }
+
+    #[test]
+    fn an_existing_mailbox_gets_what_it_lacks_and_keeps_its_modes() {
+        let (temp, store) = tree(Layout::Nested);
+        let path = temp.path().join("Mail/A");
+        std::fs::create_dir_all(path.join("cur")).unwrap();
+        std::fs::set_permissions(path.join("cur"), PermissionsExt::from_mode(0o750)).unwrap();
+        store.create_mailbox(&mailbox("A")).unwrap();
+        let mode = |sub| std::fs::metadata(path.join(sub)).unwrap().permissions().mode() & 0o777;
+        assert_eq!((mode("cur"), mode("new")), (0o750, 0o700));
+    }
+
+    #[test]
+    fn nothing_is_made_through_a_link() {
+        let (temp, store) = tree(Layout::Nested);
+        std::fs::create_dir(temp.path().join("outside")).unwrap();
+        std::os::unix::fs::symlink("../outside", temp.path().join("Mail/A")).unwrap();
+        let e = store.create_mailbox(&mailbox("A/B")).unwrap_err();
+        assert!(e.to_string().contains("symbolic link"), "{e}");
+        assert_eq!(std::fs::read_dir(temp.path().join("outside")).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn an_empty_mailbox_goes_with_its_bookkeeping_and_its_empty_parents() {
+        for layout in [Layout::Nested, Layout::MaildirPlusPlus] {
+            let (temp, store) = tree(layout);
+            store.create_mailbox(&mailbox("A/B")).unwrap();
+            let path = temp.path().join("Mail").join(layout.directory(&mailbox("A/B")).unwrap());
+            std::fs::write(path.join(keywords::FILE), "0 Work\n").unwrap();
+            assert_eq!(store.remove_mailbox(&mailbox("A/B")).unwrap(), Removed::Gone);
+            assert_eq!(std::fs::read_dir(temp.path().join("Mail")).unwrap().count(), 0);
+            assert_eq!(store.remove_mailbox(&mailbox("A/B")).unwrap(), Removed::Gone);
+        }
+    }
+
+    #[test]
+    fn whatever_is_in_new_or_cur_keeps_the_mailbox_whole() {
+        for held in ["new/m", "cur/m:2,S", "cur/.hidden"] {
+            let (temp, store) = tree(Layout::Nested);
+            store.create_mailbox(&mailbox("A")).unwrap();
+            let path = temp.path().join("Mail/A");
+            std::fs::write(path.join(held), "x").unwrap();
+            assert_eq!(store.remove_mailbox(&mailbox("A")).unwrap(), Removed::StillHolds(1));
+            assert!(["cur", "new", "tmp"].iter().all(|sub| path.join(sub).is_dir()) && path.join(held).exists());
+        }
+    }
+
+    #[test]
+    fn files_of_others_and_mailboxes_below_stay() {
+        let (temp, store) = tree(Layout::Nested);
+        for name in ["A", "A/B", "C", "D"] {
+            store.create_mailbox(&mailbox(name)).unwrap();
+        }
+        let root = temp.path().join("Mail");
+        for file in ["A/dovecot-keywords", "C/notes.txt", "C/dovecot-keywords", "D/tmp/theirs"] {
+            std::fs::write(root.join(file), "x").unwrap();
+        }
+        for name in ["A", "C", "D"] {
+            assert_eq!(store.remove_mailbox(&mailbox(name)).unwrap(), Removed::Gone);
+        }
+        assert!(root.join("A/B/cur").is_dir() && !root.join("A/dovecot-keywords").exists());
+        assert!(root.join("C/notes.txt").exists() && root.join("C/dovecot-keywords").exists());
+        assert!(root.join("D/tmp/theirs").exists());
+        assert_eq!(store.mailboxes().unwrap().into_keys().collect::<Vec<_>>(), [mailbox("A/B")]);
+    }
+
+    #[test]
+    fn inbox_is_never_removed() {
+        for layout in [Layout::Nested, Layout::MaildirPlusPlus] {
+            let (_temp, store) = tree(layout);
+            store.create_mailbox(&mailbox("INBOX")).unwrap();
+            assert!(store.remove_mailbox(&mailbox("INBOX")).is_err());
+        }
+    }
+}

@@ -183,3 +183,81 @@ fn read_marker(root: &Dir) -> Result<Marker> {
             .at(shown(&root.path().join(MARKER)))
     })
 }
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+
+    pub(in crate::local) const ID: AccountId = AccountId(0x0a1b_2c3d);
+
+    pub(in crate::local) fn options(root: &Path, layout: Layout) -> LocalOptions {
+        LocalOptions { root: root.to_owned(), layout }
+    }
+
+    /// A tree in a directory of its own.
+    pub(in crate::local) fn tree(layout: Layout) -> (tempfile::TempDir, Store) {
+        let temp = tempfile::tempdir().unwrap();
+        let store = Store::open(&options(&temp.path().join("Mail"), layout), Expected::First).unwrap().store;
+        (temp, store)
+    }
+
+    pub(in crate::local) fn mailbox(path: &str) -> MailboxName {
+        MailboxName::parse(path).unwrap()
+    }
+
+    /// A tree with the mailbox `box` in it, open, and the path of its directory.
+    pub(in crate::local) fn folder() -> (tempfile::TempDir, Folder, std::path::PathBuf) {
+        let (temp, store) = tree(Layout::Nested);
+        store.create_mailbox(&mailbox("box")).unwrap();
+        let path = temp.path().join("Mail/box");
+        (temp, store.folder(&mailbox("box")).unwrap(), path)
+    }
+
+    #[test]
+    fn threads_can_share_everything() {
+        fn shared<T: Send + Sync>() {}
+        shared::<(Store, Folder, super::super::Incoming, super::super::Received, super::super::Outgoing)>();
+    }
+
+    #[test]
+    fn the_first_run_makes_a_private_tree_and_marks_it() {
+        use std::os::unix::fs::PermissionsExt;
+        let temp = tempfile::tempdir().unwrap();
+        let root = temp.path().join("a/Mail");
+        let opened = Store::open(&options(&root, Layout::Nested), Expected::First).unwrap();
+        assert_eq!(opened.marker, Marker::Absent);
+        assert_eq!(std::fs::metadata(&root).unwrap().permissions().mode() & 0o777, 0o700);
+        opened.store.write_marker(ID).unwrap();
+        opened.store.write_marker(ID).unwrap();
+        for expected in [Expected::First, Expected::Known(ID)] {
+            let again = Store::open(&options(&root, Layout::Nested), expected).unwrap();
+            assert_eq!(again.marker, Marker::Present(ID));
+        }
+        assert!(opened.store.write_marker(AccountId(1)).is_err());
+    }
+
+    #[test]
+    fn a_missing_empty_or_foreign_tree_is_an_error_and_stays_as_it_is() {
+        let temp = tempfile::tempdir().unwrap();
+        let root = temp.path().join("Mail");
+        let open = |expected| Store::open(&options(&root, Layout::Nested), expected);
+        let refused = |words: &str| {
+            let e = open(Expected::Known(ID)).unwrap_err();
+            assert_eq!(e.kind(), Kind::LocalTree);
+            assert!(e.to_string().contains(words) && e.hint_text().is_some(), "{e}");
+        };
+        refused("is missing; nothing was changed");
+        assert!(!root.exists());
+        std::fs::create_dir(&root).unwrap();
+        refused("has no `.mailtide` file");
+        assert_eq!(std::fs::read_dir(&root).unwrap().count(), 0);
+        open(Expected::First).unwrap().store.write_marker(AccountId(7)).unwrap();
+        refused("another account's (`00000007`, not `0a1b2c3d`)");
+        std::fs::write(root.join(MARKER), "Mailtide tree, version 2\naccount = 0a1b2c3d\n").unwrap();
+        refused("damaged or of a newer version");
+        assert!(open(Expected::First).is_err());
+        std::fs::remove_dir_all(&root).unwrap();
+        std::fs::write(&root, "a file").unwrap();
+        refused("Could not open the Maildir tree");
+    }
+}

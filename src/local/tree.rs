@@ -194,3 +194,112 @@ fn wrong_layout(path: &Path, layout: &str) -> Error {
         .hint(format!("Set `layout = \"{layout}\"`, or move it away."))
         .at(shown(path))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::symlink;
+
+    use super::super::store::tests::{mailbox, tree};
+    use super::*;
+
+    fn maildir(path: PathBuf) {
+        ["cur", "new", "tmp"].iter().for_each(|sub| std::fs::create_dir_all(path.join(sub)).unwrap());
+    }
+
+    /// The mailboxes as text, with a `!` before those that cannot be used.
+    fn listed(store: &Store) -> Vec<String> {
+        let mailboxes = store.mailboxes().unwrap();
+        let line = |(name, directory): (&MailboxName, &Directory)| match directory {
+            Directory::Usable => name.path().to_owned(),
+            Directory::Unusable(_) => format!("!{}", name.path()),
+        };
+        mailboxes.iter().map(line).collect()
+    }
+
+    #[test]
+    fn nested_mailboxes_are_found_below_containers_and_below_each_other() {
+        let (temp, store) = tree(Layout::Nested);
+        let root = temp.path().join("Mail");
+        for path in ["INBOX", "INBOX/x", "A", "box/v1.0/Entwürfe", ".git/x", "A/%2Edot", "A/%63ur"] {
+            maildir(root.join(path));
+        }
+        std::fs::create_dir_all(root.join("empty/deep")).unwrap();
+        std::fs::create_dir_all(root.join("A/.notmuch/xapian")).unwrap();
+        std::fs::write(root.join("file"), "x").unwrap();
+        symlink("file", root.join("link-to-file")).unwrap();
+        assert_eq!(listed(&store), ["A", "A/.dot", "A/cur", "INBOX", "INBOX/x", "box/v1.0/Entwürfe"]);
+    }
+
+    #[test]
+    fn maildir_plus_plus_has_its_inbox_in_the_root() {
+        let (temp, store) = tree(Layout::MaildirPlusPlus);
+        let root = temp.path().join("Mail");
+        for path in ["", ".A", ".A.B c", ".INBOX.x", ".v1%2E0"] {
+            maildir(root.join(path));
+        }
+        std::fs::create_dir_all(root.join(".notmuch/xapian")).unwrap();
+        std::fs::create_dir_all(root.join("attachments")).unwrap();
+        assert_eq!(listed(&store), ["A", "A/B c", "INBOX", "INBOX/x", "v1.0"]);
+    }
+
+    #[test]
+    fn what_cannot_be_used_is_listed_and_hides_what_is_below() {
+        use std::os::unix::ffi::OsStrExt;
+        let (temp, store) = tree(Layout::Nested);
+        let root = temp.path().join("Mail");
+        ["A", "inbox", "%41", ".Sent"].iter().for_each(|path| maildir(root.join(path)));
+        ["half/cur", "lame/new"].iter().for_each(|path| std::fs::create_dir_all(root.join(path)).unwrap());
+        maildir(root.join(OsStr::from_bytes(b"caf\xe9")));
+        maildir(temp.path().join("outside/B"));
+        symlink("../outside", root.join("linked")).unwrap();
+        symlink("/nowhere", root.join("unmounted")).unwrap();
+        std::fs::create_dir(root.join("C")).unwrap();
+        symlink("../../outside/B/cur", root.join("C/cur")).unwrap();
+        std::fs::create_dir(root.join("C/new")).unwrap();
+        let want = ["!%41", "!.Sent", "A", "!C", "!INBOX", "!caf\u{fffd}", "!half", "!lame", "!linked", "!unmounted"];
+        assert_eq!(listed(&store), want);
+        let all = store.mailboxes().unwrap();
+        for below in ["linked/B", "linked", "unmounted/x/y"] {
+            assert!(unusable_at(&all, &mailbox(below)).unwrap().to_string().contains("symbolic link"), "{below}");
+        }
+        assert!(unusable_at(&all, &mailbox("A/x")).is_none() && unusable_at(&all, &mailbox("gone")).is_none());
+        assert!(all.values().all(|d| !matches!(d, Directory::Unusable(e) if e.hint_text().is_none())));
+    }
+
+    #[test]
+    fn a_tree_of_the_other_layout_is_said_to_be_one() {
+        let (temp, store) = tree(Layout::Nested);
+        maildir(temp.path().join("Mail"));
+        let all = store.mailboxes().unwrap();
+        let Some(Directory::Unusable(e)) = all.get(&mailbox("INBOX")) else { panic!("{all:?}") };
+        assert!(e.hint_text().unwrap().contains("maildir++"));
+        let (temp, store) = tree(Layout::MaildirPlusPlus);
+        maildir(temp.path().join("Mail/Archive"));
+        let all = store.mailboxes().unwrap();
+        let Some(Directory::Unusable(e)) = all.get(&mailbox("Archive")) else { panic!("{all:?}") };
+        assert!(e.hint_text().unwrap().contains("nested"));
+    }
+
+    #[test]
+    fn an_unreadable_directory_is_unknown() {
+        use std::os::unix::fs::PermissionsExt;
+        if rustix::process::geteuid().is_root() {
+            return;
+        }
+        let (temp, store) = tree(Layout::Nested);
+        let path = temp.path().join("Mail/A");
+        maildir(path.join("B"));
+        std::fs::set_permissions(&path, PermissionsExt::from_mode(0o000)).unwrap();
+        assert_eq!(listed(&store), ["!A"]);
+        std::fs::set_permissions(&path, PermissionsExt::from_mode(0o700)).unwrap();
+    }
+
+    #[test]
+    fn scans_of_what_is_missing_or_leads_outside_are_errors() {
+        let (temp, store) = tree(Layout::Nested);
+        maildir(temp.path().join("outside"));
+        symlink("../outside", temp.path().join("Mail/A")).unwrap();
+        assert!(store.scan(&mailbox("missing"), None).is_err());
+        assert!(store.scan(&mailbox("A"), None).unwrap_err().to_string().contains("symbolic link"));
+    }
+}
