@@ -112,8 +112,8 @@ service imap-login {{
             for n in range(share):
                 # Mail is mostly small, and most of its octets are in a few large messages.
                 size = min(int(rng.lognormvariate(0, 1.3) * octets / 2.33), 25_000_000)
-                start = rng.randrange(len(pool))
-                lines = [pool[(start + 76 * k) % (len(pool) - 76):][:76] for k in range(max(1, size // 77))]
+                starts = (rng.randrange(len(pool) - 76) for _ in range(max(1, size // 77)))
+                lines = (pool[at:at + 76] for at in starts)
                 text = (f"From: a{n}@example.org\nTo: me@example.org\nSubject: message {n} of {box}\n"
                         f"Message-ID: <{box}.{n}@example.org>\nDate: Sun, 13 Sep 2020 12:26:40 +0000\n\n"
                         + "\n".join(lines) + "\n").encode()
