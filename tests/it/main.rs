@@ -2,6 +2,7 @@
 //!
 //! | file | what it shows |
 //! | --- | --- |
+//! | `bad_input` | what is wrong on this machine: its message, its exit code |
 //! | `world/` | real servers, a scripted one, a proxy, other clients on both sides: no test of its own claims |
 #![expect(
     clippy::unwrap_used,
@@ -12,5 +13,6 @@
     reason = "a test fails by panicking, and says what it skips"
 )]
 
+mod bad_input;
 mod world;
 mod harness;
