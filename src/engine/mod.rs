@@ -24,8 +24,8 @@ use execute::World;
 use ledger::Ledger;
 use observe::{Observation, Sources, observe};
 pub use overview::{MailboxRow, mailboxes};
-use pool::{Credentials, Pool};
 pub use pool::Connectors;
+use pool::{Credentials, Pool};
 use tree::Ground;
 
 use crate::config::Account;
@@ -33,8 +33,9 @@ use crate::error::{Error, Result};
 use crate::exit::Exit;
 use crate::reconcile::guard::{self, Allowed, ApprovedPlan, Refusal};
 use crate::reconcile::view::{Expunge, Policy};
-use crate::reconcile::{Disposal, Action, Input, Plan, Side, reconcile};
-use crate::remote::Meter;
+use crate::reconcile::{Action, Disposal, Input, Plan, Side, reconcile};
+use crate::remote::imap::Capability;
+use crate::remote::net::Meter;
 use crate::report::event::{Counts, Event, Report, Summary};
 use crate::secret::Secret;
 use crate::state::{Lock, RunRecord};
@@ -155,7 +156,7 @@ fn attempt(job: &Job<'_>, pool: &Pool<'_>, report: &dyn Report, stop: &Stop, tot
     let mut seen = observe(&sources)?;
     let (mailboxes, changed) = seen.mailboxes;
     report.event(&account.name, Event::Observed { mailboxes, changed });
-    let expunge = expunge(pool)?;
+    let expunge = capabilities(account, pool, report)?;
     let (approved, refusals) = plan(job, &ground, &seen, expunge);
     total.mailboxes = mailboxes as u64;
     if job.mode == Mode::DryRun {
@@ -187,22 +188,30 @@ fn attempt(job: &Job<'_>, pool: &Pool<'_>, report: &dyn Report, stop: &Stop, tot
     Ok(Ended { exit, again })
 }
 
-/// Whether the server can expunge named messages only.
-fn expunge(pool: &Pool<'_>) -> Result<Expunge> {
+/// Tells what the server can, and gives what the planner needs of it: whether it can expunge named messages only.
+fn capabilities(account: &Account, pool: &Pool<'_>, report: &dyn Report) -> Result<Expunge> {
     let session = pool.take()?;
-    let named = session.capabilities().has(crate::remote::imap::Capability::Uidplus);
+    let can = |capability| session.capabilities().has(capability);
+    let tier = match (can(Capability::Qresync), can(Capability::CondStore)) {
+        (true, _) => "QRESYNC",
+        (false, true) => "CONDSTORE",
+        (false, false) => "full listings",
+    };
+    let others = [Capability::ListStatus, Capability::Uidplus, Capability::Move, Capability::LiteralPlus];
+    let all: Vec<&str> =
+        std::iter::once(tier).chain(others.into_iter().filter(|c| can(*c)).map(Capability::name)).collect();
+    let server = &account.imap.server;
+    let host = format!("{}:{}", server.host, server.port);
+    report.event(&account.name, Event::Connected { host: &host, tier: &all.join(", ") });
+    let expunge = if can(Capability::Uidplus) { Expunge::Named } else { Expunge::WholeMailbox };
     pool.give(session);
-    Ok(if named { Expunge::Named } else { Expunge::WholeMailbox })
+    Ok(expunge)
 }
 
 fn plan(job: &Job<'_>, ground: &Ground, seen: &Observation<'_>, expunge: Expunge) -> (ApprovedPlan, Vec<Refusal>) {
     let account = job.account;
-    let policy = Policy {
-        direction: account.direction,
-        deletions: account.deletions,
-        keywords: account.keywords,
-        expunge,
-    };
+    let policy =
+        Policy { direction: account.direction, deletions: account.deletions, keywords: account.keywords, expunge };
     let plan = reconcile(&Input {
         base: &seen.base,
         local: &seen.local,
@@ -238,9 +247,8 @@ fn show(
 }
 
 fn fills_trash(plan: &Plan) -> bool {
-    let trashes = |action: &Action| {
-        matches!(action, Action::Delete { side: Side::Remote, disposal: Disposal::Trash, .. })
-    };
+    let trashes =
+        |action: &Action| matches!(action, Action::Delete { side: Side::Remote, disposal: Disposal::Trash, .. });
     plan.actions().any(|(_, action)| trashes(action))
 }
 

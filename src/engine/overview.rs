@@ -2,13 +2,13 @@
 
 use std::collections::BTreeMap;
 
+use super::Job;
 use super::pool::{Credentials, Pool};
 use super::tree::Ground;
-use super::Job;
 use crate::error::Result;
 use crate::mail::MailboxName;
-use crate::remote::Meter;
 use crate::remote::imap::SpecialUse;
+use crate::remote::net::Meter;
 use crate::stop::Stop;
 
 /// One mailbox.

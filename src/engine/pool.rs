@@ -11,7 +11,8 @@ use std::time::Duration;
 
 use crate::error::{Error, Kind, Result};
 use crate::remote::imap::Session;
-use crate::remote::{Connector, ImapOptions, Meter, TlsMode, Trust};
+use crate::remote::net::{Connector, Meter};
+use crate::remote::{ImapOptions, TlsMode, Trust};
 use crate::secret::Secret;
 use crate::stop::Stop;
 
@@ -113,11 +114,6 @@ impl<'a> Pool<'a> {
             idle: Mutex::new(Vec::new()),
             had_session: OnceLock::new(),
         }
-    }
-
-    /// The octets and commands of all its sessions.
-    pub fn meter(&self) -> &Meter {
-        &self.meter
     }
 
     /// Whether a session ever stood.

@@ -84,7 +84,7 @@ impl Layout {
                 '/' => false,
                 '.' => self == Layout::Nested && at > 0,
                 '%' => escaped_octet(segment.as_bytes().get(at..).unwrap_or_default()).is_none(),
-                c => !c.is_control() && !(at == 0 && reserved),
+                c => !(c.is_control() || at == 0 && reserved),
             };
             if plain {
                 out.push(c);

@@ -9,18 +9,37 @@
 //! | `layout` | names of mailboxes ⇄ directories: the one encoder |
 //! | `name` | names of message files: origin, sizes, flag letters |
 //! | `dir` | a directory by descriptor; the words for what goes wrong |
-//! | `tree` | the store: opening, the marker, listing, making and removing mailboxes |
+//! | `store` | opening a tree, its marker |
+//! | `tree` | which mailboxes there are |
+//! | `mailbox` | making and removing one |
 //! | `scan` | one readdir a directory, checkpoints |
 //! | `content` | line ends, digests, sizes |
 //! | `deliver` | messages that arrive: `tmp`, flush, rename, flush |
 //! | `folder` | messages that are there: flags, removal, reading |
 //! | `keywords` | `dovecot-keywords` |
 
+mod content;
+mod deliver;
+mod dir;
+mod folder;
+mod keywords;
 mod layout;
+mod mailbox;
+mod name;
+mod scan;
+mod store;
+mod tree;
 
 use std::path::PathBuf;
 
+pub use deliver::{Delivered, Delivery, Incoming, Received};
+pub use folder::{Folder, Outgoing};
+pub use keywords::KeywordTable;
 pub use layout::Layout;
+pub use mailbox::Removed;
+pub use scan::{Examined, Listing, Scan, ScannedFile};
+pub use store::{Expected, Marker, Opened, Store};
+pub use tree::{Directory, unusable_at};
 
 /// Where an account's tree is and how it is laid out.
 #[derive(Debug, Clone, PartialEq, Eq)]

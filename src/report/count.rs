@@ -118,6 +118,8 @@ impl Tally {
                 self.refused += refusals.len() as u64;
                 self.planned = !plan.is_empty();
             }
+            // A run that lost its connection looks again, and tells again what cannot be done.
+            Event::Observed { .. } => (self.counts.failed, self.refused) = (0, 0),
             Event::Done { action, done, octets, .. } => self.counts.record(action, *done, *octets),
             Event::Failed(_) => self.counts.failed += 1,
             Event::Refused(_) => self.refused += 1,

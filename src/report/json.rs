@@ -1,9 +1,9 @@
 //! NDJSON, version 1: what `--json` prints, and its schema.
 //!
-//! One object a line on standard output, UTF-8, in the order in which things happen. Every object has `v` (1), `event`,
-//! and, but for `mailbox` rows of a table, `account`. New events and new keys may come without a new version: skip what
-//! you do not know. A key that is absent or `null` means "does not apply" or "not known". Each account's last line is
-//! its `summary`. Nothing is said twice: standard error has only what stands before or beside an account's run.
+//! One object a line on standard output, UTF-8, in the order in which things happen. Every object has `v` (1), `account`
+//! and `event`; trouble of the program itself (no configuration) goes to standard error as text. New events and new keys
+//! may come without a new version: skip what you do not know. A key that is absent or `null` means "does not apply" or
+//! "not known". The last line of an account's run is its `summary`.
 //!
 //! | event | keys | when |
 //! | --- | --- | --- |
@@ -16,7 +16,10 @@
 //! | `notice` | `text` | something to know that is no failure |
 //! | `error` | `kind`, `what`, `server`, `hint`, `exit` | the account's run could not end well |
 //! | `summary` | `outcome`, `dry-run`, `refused`, `counts`, `mailboxes`, `messages`, `sent`, `received`, `commands`, `milliseconds` | the account's last line |
-//! | `mailbox`, `account`, `finding` | as the columns of the table they are rows of | `mailboxes`, `status`, `check` |
+//! | `finding` | `mark` (`good`, `note`, `bad`), `subject`, `what`, `fix` | a line of `check` |
+//! | `mailbox` | `mailbox`, `on-server`, `use`, `messages`, `local`, `selected` | a row of `mailboxes` |
+//! | `last-run` | `last-run`, `exit` | `status`: how the last run ended |
+//! | `unresolved` | `mailbox`, `item`, `since`, `what`, `hint` | `status`: what earlier runs could not do |
 //!
 //! * `action`: `create-mailbox`, `reset-mailbox`, `link`, `rename`, `agree`, `download`, `upload`, `set-flags`, `delete`,
 //!   `keep`, `forget`, `remove-mailbox`, `forget-mailbox`. Their own keys: `side` (`local` or `remote`), `uid`, `uids`

@@ -13,6 +13,7 @@
 //! | `progress` | bars on a terminal |
 //! | `page` | what the other commands print: tables, findings, errors |
 //! | `words` | numbers, sizes, UID sets and commands in text |
+//! | `log` | what the program logs |
 //! | `console` | the two streams, which never tear a bar |
 
 mod console;
@@ -20,6 +21,7 @@ mod count;
 pub mod event;
 mod human;
 pub mod json;
+mod log;
 mod page;
 mod plan;
 mod progress;
@@ -31,6 +33,7 @@ mod words;
 use std::path::PathBuf;
 
 pub use event::{Counts, Event, Progress, Report, SideCounts, Summary};
+pub use log::start_log;
 pub use page::{Cell, Finding, Mark, error_line, finding, line, table, text};
 
 use console::Console;

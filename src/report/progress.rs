@@ -3,7 +3,7 @@
 //! All connections of an account move the same bar. Nothing is drawn unless somebody watches.
 
 use std::collections::BTreeMap;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{LazyLock, Mutex, PoisonError};
 use std::time::Duration;
 
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -32,9 +32,10 @@ impl Bars {
         Bars::on(ProgressDrawTarget::hidden())
     }
 
-    /// Bars on standard error.
+    /// Bars on standard error. A process has one standard error, so all of them share its lines.
     pub fn on_terminal() -> Bars {
-        Bars::on(ProgressDrawTarget::stderr())
+        static STDERR: LazyLock<MultiProgress> = LazyLock::new(MultiProgress::new);
+        Bars { all: STDERR.clone(), bars: Mutex::default() }
     }
 
     fn on(target: ProgressDrawTarget) -> Bars {
@@ -42,8 +43,8 @@ impl Bars {
     }
 
     /// Runs `write` while no bar is on the terminal; it must not touch the bars.
-    pub fn lifted(&self, write: impl FnOnce()) {
-        self.all.suspend(write);
+    pub fn lifted<R>(&self, write: impl FnOnce() -> R) -> R {
+        self.all.suspend(write)
     }
 
     /// Shows that `account` is doing `what`, of which no end is known; a line that it has already stays.

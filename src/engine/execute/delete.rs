@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{World, actions, by_mailbox, download::is_refusal, flags::files_of, item_failed};
+use super::{World, actions, by_mailbox, download::is_refusal, flags::files_of, item_failed, mailboxes::on_session};
 use crate::engine::ledger::Ledger;
 use crate::engine::pool::{Heard, Results};
 use crate::error::{Item, Result};
@@ -140,11 +140,7 @@ enum Left {
     MarkedForOthers(u64),
 }
 
-fn on_server(
-    world: &World<'_>,
-    ledger: &mut Ledger<'_>,
-    planned: BTreeMap<&MailboxName, Vec<&Action>>,
-) -> Result<()> {
+fn on_server(world: &World<'_>, ledger: &mut Ledger<'_>, planned: BTreeMap<&MailboxName, Vec<&Action>>) -> Result<()> {
     let mut jobs = Vec::new();
     for (name, actions) in planned {
         let mut parts = Vec::new();
@@ -165,12 +161,24 @@ fn on_server(
         let uid_validity = world.uid_validity(ledger, name)?;
         jobs.push(Job { name, wire: world.wire(name)?, uid_validity, trash, parts });
     }
+    make_trash(world, &jobs)?;
     let width = jobs.len() / 4 + 1;
     world.pool.run(jobs, width, dispose, |heard| match heard {
         Heard::Pause => ledger.flush(),
         Heard::Result(Outcome::Failed { name, error }) => item_failed(ledger, name, Item::Mailbox, error),
         Heard::Result(Outcome::Did { name, action, uids, left }) => enter(world, ledger, name, action, uids, &left),
     })
+}
+
+/// Makes the Trash mailbox when something is to go there and the server did not list it.
+fn make_trash(world: &World<'_>, jobs: &[Job<'_>]) -> Result<()> {
+    let needed = jobs.iter().any(|job| job.parts.iter().any(|(_, _, disposal)| *disposal == Disposal::Trash));
+    match &world.seen.remote.trash {
+        Some(trash) if needed && !world.seen.directory.mailboxes.contains_key(trash) => {
+            on_session(world, |session| session.create(&world.wire(trash)?))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Those of `uids` whose file is still not there.

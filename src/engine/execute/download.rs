@@ -35,7 +35,8 @@ pub fn run(world: &World<'_>, ledger: &mut Ledger<'_>, plan: &ApprovedPlan) -> R
             jobs.push(Fetch { name, wire: world.wire(name)?, uid_validity, uids });
         }
     }
-    let mut landing = Landing { world, ledger, folders: BTreeMap::new(), batch: Vec::new(), octets: 0, tally: BTreeMap::new() };
+    let mut landing =
+        Landing { world, ledger, folders: BTreeMap::new(), batch: Vec::new(), octets: 0, tally: BTreeMap::new() };
     let outcome = world.pool.run(
         jobs,
         width(total),

@@ -15,9 +15,7 @@ use crate::remote::imap::{Session, WireName};
 pub fn run(world: &World<'_>, ledger: &mut Ledger<'_>, plan: &ApprovedPlan) -> Result<()> {
     let planned = actions(plan, Phase::Flags, ledger);
     let on = |wanted: Side| {
-        let of_side = move |(_, action): &(&MailboxName, &Action)| {
-            matches!(action, Action::SetFlags { side, .. } if *side == wanted)
-        };
+        let of_side = move |(_, action): &(&MailboxName, &Action)| matches!(action, Action::SetFlags { side, .. } if *side == wanted);
         by_mailbox(planned.iter().copied().filter(of_side))
     };
     for (name, actions) in on(Side::Local) {

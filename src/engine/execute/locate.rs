@@ -82,7 +82,11 @@ mod tests {
 
     #[test]
     fn an_unambiguous_message_id_is_enough_and_an_ambiguous_one_is_not() {
-        let new = BTreeMap::from([(uid(5), Some(MessageIdHash(1))), (uid(6), Some(MessageIdHash(2))), (uid(7), Some(MessageIdHash(2)))]);
+        let new = BTreeMap::from([
+            (uid(5), Some(MessageIdHash(1))),
+            (uid(6), Some(MessageIdHash(2))),
+            (uid(7), Some(MessageIdHash(2))),
+        ]);
         let all = [sent(1, Some(1)), sent(2, Some(2)), sent(3, None)];
         assert_eq!(by_message_id(&new, &all), [Some(uid(5)), None, None]);
     }

@@ -20,7 +20,9 @@ pub fn create(world: &World<'_>, ledger: &mut Ledger<'_>, plan: &ApprovedPlan) -
         world.stop.check()?;
         let outcome = match action {
             Action::CreateMailbox { side: Side::Local } => world.store.create_mailbox(name),
-            Action::CreateMailbox { side: Side::Remote } => on_server(world, |session| session.create(&world.wire(name)?)),
+            Action::CreateMailbox { side: Side::Remote } => {
+                on_session(world, |session| session.create(&world.wire(name)?))
+            }
             _ => continue,
         };
         match outcome {
@@ -83,8 +85,9 @@ fn begin(world: &World<'_>, ledger: &mut Ledger<'_>, name: &MailboxName) -> Resu
 
 fn ask_uid_validity(world: &World<'_>, name: &MailboxName) -> Result<UidValidity> {
     let wire = world.wire(name)?;
-    let mut status = on_server(world, |session| session.status(&[&wire]))?;
-    let status = status.pop().ok_or_else(|| Error::new(Kind::Protocol, "The server gave no STATUS of a new mailbox"))?;
+    let mut status = on_session(world, |session| session.status(&[&wire]))?;
+    let status =
+        status.pop().ok_or_else(|| Error::new(Kind::Protocol, "The server gave no STATUS of a new mailbox"))?;
     status.map(|s| s.uid_validity)
 }
 
@@ -109,7 +112,9 @@ pub fn remove(world: &World<'_>, ledger: &mut Ledger<'_>, plan: &ApprovedPlan) -
                 ledger.done(name, action, 1, 0);
             }
             Ok(Gone::MailArrived) => {
-                ledger.notice(&format!("{name}: new mail arrived meanwhile, so the mailbox stays; the next run brings it back"));
+                ledger.notice(&format!(
+                    "{name}: new mail arrived meanwhile, so the mailbox stays; the next run brings it back"
+                ));
                 ledger.hold(name);
             }
             Err(error) => item_failed(ledger, name, Item::Mailbox, error)?,
@@ -132,13 +137,14 @@ fn remove_locally(world: &World<'_>, name: &MailboxName) -> Result<Gone> {
 
 fn remove_on_server(world: &World<'_>, name: &MailboxName) -> Result<Gone> {
     let wire = world.wire(name)?;
-    Ok(match on_server(world, |session| session.delete(&wire))? {
+    Ok(match on_session(world, |session| session.delete(&wire))? {
         Deleted::Gone => Gone::Yes,
-        Deleted::NotEmpty { .. } => Gone::MailArrived,
+        Deleted::StillHolds(_) => Gone::MailArrived,
     })
 }
 
-fn on_server<T>(world: &World<'_>, ask: impl FnOnce(&mut Session) -> Result<T>) -> Result<T> {
+/// Asks something on any session.
+pub fn on_session<T>(world: &World<'_>, ask: impl FnOnce(&mut Session) -> Result<T>) -> Result<T> {
     let mut session = world.pool.take()?;
     let answer = ask(&mut session);
     // A session that failed may be out of step; only a NO leaves it as it was.

@@ -100,7 +100,9 @@ impl World<'_> {
     fn uid_validity(&self, ledger: &Ledger<'_>, name: &MailboxName) -> Result<UidValidity> {
         let checked = ledger.mailbox(name).and_then(|m| m.remote.as_ref());
         checked.map(|c| c.uid_validity).ok_or_else(|| {
-            Error::new(Kind::State, "The mailbox has no UIDVALIDITY on record").at(name).hint("Run `mailtide sync` again.")
+            Error::new(Kind::State, "The mailbox has no UIDVALIDITY on record")
+                .at(name)
+                .hint("Run `mailtide sync` again.")
         })
     }
 

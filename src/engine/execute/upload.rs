@@ -12,7 +12,9 @@ use crate::engine::ledger::Ledger;
 use crate::engine::pool::{Heard, Results};
 use crate::error::{Error, Item, Kind, Result};
 use crate::local::Folder;
-use crate::mail::{Content, Fact, FileId, Flags, Intent, Link, MailboxName, Presence, Uid, UidSet, UidValidity, UnixSeconds};
+use crate::mail::{
+    Content, Fact, FileId, Flags, Intent, Link, MailboxName, Presence, Uid, UidSet, UidValidity, UnixSeconds,
+};
 use crate::reconcile::guard::ApprovedPlan;
 use crate::reconcile::view::LocalContent;
 use crate::reconcile::{Action, Phase};
@@ -34,9 +36,7 @@ pub fn run(world: &World<'_>, ledger: &mut Ledger<'_>, plan: &ApprovedPlan) -> R
         total += octets;
         planned.insert((name, file), action);
         let fits = |job: &&mut Job<'_>| {
-            job.name == name
-                && job.octets < OCTETS_A_JOB
-                && (job.letters.len() as u64) < MESSAGES_A_JOB
+            job.name == name && job.octets < OCTETS_A_JOB && (job.letters.len() as u64) < MESSAGES_A_JOB
         };
         match jobs.last_mut().filter(fits) {
             Some(job) => job.push(letter),
@@ -48,7 +48,12 @@ pub fn run(world: &World<'_>, ledger: &mut Ledger<'_>, plan: &ApprovedPlan) -> R
     }
     intend(ledger, &jobs)?;
     let mut booking = Booking { world, ledger, planned };
-    world.pool.run(jobs, width(total), |session, job, results| send(world, session, job, results), |heard| booking.hear(heard))
+    world.pool.run(
+        jobs,
+        width(total),
+        |session, job, results| send(world, session, job, results),
+        |heard| booking.hear(heard),
+    )
 }
 
 /// One message to send.
@@ -149,7 +154,9 @@ fn send<'p>(world: &World<'_>, session: &mut Session, job: Job<'p>, results: &Re
         let octets = letter.content.wire_size;
         world.report.event(&world.account.name, Event::Progress(Progress::Octets(octets)));
         let told = match stored {
-            Ok(Some((validity, uid))) if validity == uid_validity => results.send(Outcome::Stored { name, letter, uid }),
+            Ok(Some((validity, uid))) if validity == uid_validity => {
+                results.send(Outcome::Stored { name, letter, uid })
+            }
             Ok(_) => {
                 unlocated.push(letter);
                 Ok(())
@@ -240,7 +247,8 @@ impl<'p> Booking<'_, '_, '_, 'p> {
         let Some(id) = self.ledger.id(name) else { return Ok(()) };
         // A file that is sent again (its copy went from the server) leaves its old UID behind.
         let links = self.ledger.mailbox(name).and_then(|m| m.links.as_ref());
-        let old: UidSet = links.into_iter().flatten().filter(|(_, l)| l.file == letter.file).map(|(uid, _)| *uid).collect();
+        let old: UidSet =
+            links.into_iter().flatten().filter(|(_, l)| l.file == letter.file).map(|(uid, _)| *uid).collect();
         if !old.is_empty() {
             self.ledger.enter(name, Fact::Unlinked(id, old))?;
         }

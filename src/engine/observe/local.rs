@@ -70,7 +70,13 @@ impl LocalSide {
     /// Turns the scans into the planner's view; reads every file that has no link.
     ///
     /// In a mailbox of `reset` no link counts. A file that cannot be read is reported and stays without content.
-    pub fn into_view(self, store: &Store, base: &Base, reset: &BTreeSet<MailboxName>, stop: &Stop) -> Result<(LocalView, Vec<ItemFailure>)> {
+    pub fn into_view(
+        self,
+        store: &Store,
+        base: &Base,
+        reset: &BTreeSet<MailboxName>,
+        stop: &Stop,
+    ) -> Result<(LocalView, Vec<ItemFailure>)> {
         let LocalSide { scans, mut failures } = self;
         let mut view = LocalView::default();
         for (name, scanned) in scans {

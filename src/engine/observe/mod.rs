@@ -16,28 +16,30 @@ use names::Directory;
 
 use super::pool::Pool;
 use crate::config::Account;
-use crate::error::{Error, Item, ItemFailure, Kind, Result};
+use crate::error::{Error, ItemFailure, Kind, Result};
 use crate::local::Store;
-use crate::mail::{AccountId, Base, Intent, LocalCheckpoint, MailboxId, MailboxName, Presence, RemoteCheckpoint, Uid, UidSet};
+use crate::mail::{
+    AccountId, Base, Intent, LocalCheckpoint, MailboxId, MailboxName, Presence, RemoteCheckpoint, Uid, UidSet,
+};
 use crate::reconcile::view::{LocalView, MailboxIds, RemoteMailbox, RemoteView};
 use crate::remote::imap::{Listed, Session};
 use crate::state::State;
 use crate::stop::Stop;
 
 /// Where the observation gets its knowledge from.
-pub struct Sources<'a> {
+pub struct Sources<'s, 'a> {
     /// The account's settings.
     pub account: &'a Account,
     /// Its id.
     pub id: AccountId,
     /// The tree; `None` when a dry run finds none.
-    pub store: Option<&'a Store>,
+    pub store: Option<&'s Store>,
     /// The state; `None` when a dry run finds none.
-    pub state: Option<&'a State>,
+    pub state: Option<&'s State>,
     /// The connections.
-    pub pool: &'a Pool<'a>,
+    pub pool: &'s Pool<'s>,
     /// When to stop.
-    pub stop: &'a Stop,
+    pub stop: &'s Stop,
 }
 
 /// Everything a plan is made from, and what to record when it has been carried out.
@@ -67,7 +69,7 @@ pub struct Observation<'a> {
 }
 
 /// Observes both sides.
-pub fn observe<'a>(sources: &Sources<'a>) -> Result<Observation<'a>> {
+pub fn observe<'a>(sources: &Sources<'_, 'a>) -> Result<Observation<'a>> {
     let account = sources.account;
     let selects = |name: &MailboxName| account.mailboxes.selects(name);
     let mut base = sources.state.map(|s| s.base(&selects)).transpose()?.unwrap_or_default();
@@ -126,7 +128,7 @@ pub fn observe<'a>(sources: &Sources<'a>) -> Result<Observation<'a>> {
 }
 
 /// Opens the session and lists the account on one thread while this one scans the tree.
-fn both_at_once<'a>(sources: &Sources<'a>, base: &Base) -> Result<((Session, Directory<'a>), LocalSide)> {
+fn both_at_once<'a>(sources: &Sources<'_, 'a>, base: &Base) -> Result<((Session, Directory<'a>), LocalSide)> {
     let account = sources.account;
     let selects = |name: &MailboxName| account.mailboxes.selects(name);
     std::thread::scope(|scope| {
@@ -155,7 +157,12 @@ fn must_list_something(directory: &Directory<'_>, base: &Base) -> Result<()> {
 }
 
 /// Mailboxes that changed on either side, or that one side lacks.
-fn moved_anywhere(base: &Base, local: &LocalSide, directory: &Directory<'_>, moved: &[MailboxName]) -> BTreeSet<MailboxName> {
+fn moved_anywhere(
+    base: &Base,
+    local: &LocalSide,
+    directory: &Directory<'_>,
+    moved: &[MailboxName],
+) -> BTreeSet<MailboxName> {
     let mut all: BTreeSet<MailboxName> = moved.iter().cloned().collect();
     all.extend(local.scans.keys().filter(|name| !local.is_unchanged(name)).cloned());
     let known = base.keys().chain(local.scans.keys()).chain(directory.mailboxes.keys());
@@ -233,11 +240,13 @@ mod tests {
         let mut base = Base::new();
         let (a, b) = (MailboxName::parse("a").unwrap(), MailboxName::parse("b").unwrap());
         let taken = MailboxId::of_path("b");
-        base.insert(a.clone(), crate::mail::BaseMailbox { id: taken, remote: None, local: None, link_count: 0, links: None });
+        base.insert(
+            a.clone(),
+            crate::mail::BaseMailbox { id: taken, remote: None, local: None, link_count: 0, links: None },
+        );
         local.mailboxes.insert(b.clone(), crate::reconcile::view::LocalMailbox::Unchanged);
         let ids = number(None, &base, &local, &RemoteView::default()).unwrap();
         assert_eq!(ids.get(&a), Some(&taken));
         assert_eq!(ids.get(&b), Some(&MailboxId(taken.0.wrapping_add(1))));
-        let _ = Item::Mailbox;
     }
 }

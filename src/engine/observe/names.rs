@@ -48,8 +48,9 @@ impl<'a> Directory<'a> {
             return;
         }
         if self.mailboxes.contains_key(&name) {
-            let error = Error::new(Kind::Config, format!("The server's `{server}` is a second mailbox under this name"))
-                .hint("Give one of them another name with `rename`, or leave one out with `mailboxes`.");
+            let error =
+                Error::new(Kind::Config, format!("The server's `{server}` is a second mailbox under this name"))
+                    .hint("Give one of them another name with `rename`, or leave one out with `mailboxes`.");
             self.failures.push(ItemFailure::new(&name, Item::Mailbox, &error));
             return;
         }

@@ -10,7 +10,7 @@ use super::names::Directory;
 use crate::error::Result;
 use crate::local::WireDigest;
 use crate::mail::{AccountId, Content, Intent, MailboxId, MailboxName, MessageIdHash, Uid, UidSet, UidValidity};
-use crate::reconcile::view::{LocalContent, LocalListing, LocalMailbox, LocalView, RemoteListing, RemoteMailbox, RemoteMessage};
+use crate::reconcile::view::{LocalContent, LocalListing, LocalMailbox, LocalView, RemoteListing, RemoteMessage};
 use crate::remote::imap::{BodySink, FetchedMessage, Session};
 
 /// What a search for twins needs to know of one mailbox.

@@ -268,3 +268,6 @@ impl imap::Authenticator for Plain<'_> {
         self.message()
     }
 }
+
+#[cfg(test)]
+mod tests;

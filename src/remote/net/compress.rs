@@ -67,27 +67,27 @@ impl Deflate {
         self.raw.is_empty() && !self.holds_output
     }
 
-    /// Appends decompressed octets to `input`, about `most` at the most.
+    /// Appends decompressed octets to `input`, `most` at the most.
     pub(super) fn inflate(&mut self, input: &mut Vec<u8>, most: usize) -> Result<()> {
-        let start = input.len();
+        let end = input.len() + most;
         let mut taken = 0;
-        while (taken < self.raw.len() || self.holds_output) && input.len() - start < most {
-            input.reserve(PIECE);
-            let before = self.decompressor.total_in();
+        while (taken < self.raw.len() || self.holds_output) && input.len() < end {
+            let start = input.len();
+            input.resize(end.min(start + PIECE), 0);
+            let (took, gave) = (self.decompressor.total_in(), self.decompressor.total_out());
+            let room = input.get_mut(start..).unwrap_or_default();
             let status = self
                 .decompressor
-                .decompress_vec(self.raw.get(taken..).unwrap_or_default(), input, FlushDecompress::Sync)
+                .decompress(self.raw.get(taken..).unwrap_or_default(), room, FlushDecompress::Sync)
                 .map_err(|e| broken().because(e))?;
-            let progress = step(before, self.decompressor.total_in());
-            taken += progress;
-            self.holds_output = input.len() == input.capacity();
-            match status {
-                Status::StreamEnd => return Err(broken()),
-                // Neither octets in nor out: it waits for more input; refusing what is there would be endless.
-                Status::Ok | Status::BufError if progress == 0 && !self.holds_output && taken < self.raw.len() => {
-                    return Err(broken());
-                }
-                Status::Ok | Status::BufError => {}
+            let took = step(took, self.decompressor.total_in());
+            let gave = step(gave, self.decompressor.total_out());
+            self.holds_output = gave == room.len();
+            input.truncate(start + gave);
+            taken += took;
+            // An ended stream, or one that takes nothing and gives nothing although there is input, would be endless.
+            if status == Status::StreamEnd || took == 0 && gave == 0 && taken < self.raw.len() {
+                return Err(broken());
             }
         }
         self.raw.drain(..taken.min(self.raw.len()));
@@ -149,7 +149,7 @@ mod tests {
         while !there.is_drained() {
             let mut input = Vec::new();
             there.inflate(&mut input, 100_000).unwrap();
-            assert!(input.len() <= 100_000 + 2 * PIECE && input.capacity() < 400_000);
+            assert!(input.len() <= 100_000 && input.capacity() < 400_000);
             all += input.len();
         }
         assert_eq!(all, 10_000_000);

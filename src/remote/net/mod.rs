@@ -10,6 +10,8 @@ pub mod meter;
 pub mod options;
 pub mod out_buffer;
 mod socket;
+#[cfg(test)]
+pub(in crate::remote) mod testing;
 pub mod tls;
 pub mod transport;
 pub mod trust;

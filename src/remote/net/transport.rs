@@ -180,7 +180,8 @@ impl Transport {
             None => Error::new(Kind::Unreachable, "The connection was closed by the server"),
             Some(cause) => tls::said_no(&cause.to_string())
                 .unwrap_or_else(|| Error::new(Kind::Unreachable, "The connection was lost"))
-                .because(cause),
+                // As text: OpenSSL's errors repeat themselves as their own cause.
+                .because(cause.to_string()),
         };
         self.here(if error.kind() == Kind::Unreachable { error.worth_retrying() } else { error })
     }
@@ -279,3 +280,6 @@ impl std::fmt::Debug for Transport {
         write!(f, "Transport({})", self.place)
     }
 }
+
+#[cfg(test)]
+mod tests;
