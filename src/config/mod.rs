@@ -71,7 +71,7 @@ pub struct Account {
     pub keywords: Keywords,
     /// When the guard refuses.
     pub max_delete: MaxDelete,
-    /// Which mailboxes take part, by their names on the server.
+    /// Which mailboxes take part, by their names in the tree.
     pub mailboxes: MailboxFilter,
     /// Mailboxes with another name in the tree.
     pub rename: Renames,

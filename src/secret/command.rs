@@ -102,15 +102,19 @@ fn take_ready<A: Read + AsFd, B: Read + AsFd>(
 ) -> rustix::io::Result<bool> {
     let (out_ready, err_ready) = {
         let mut fds = Vec::with_capacity(2);
-        let out_open = stdout.stream.as_ref().map(|s| fds.push(PollFd::new(s, PollFlags::IN))).is_some();
-        stderr.stream.as_ref().map(|s| fds.push(PollFd::new(s, PollFlags::IN)));
+        if let Some(s) = &stdout.stream {
+            fds.push(PollFd::new(s, PollFlags::IN));
+        }
+        if let Some(s) = &stderr.stream {
+            fds.push(PollFd::new(s, PollFlags::IN));
+        }
         let time = Timespec { tv_sec: 0, tv_nsec: wait.subsec_nanos().into() };
         match poll(&mut fds, Some(&time)) {
             Ok(_) | Err(rustix::io::Errno::INTR) => {}
             Err(e) => return Err(e),
         }
         let mut ready = fds.iter().map(|fd| !fd.revents().is_empty());
-        (out_open && ready.next().unwrap_or(false), ready.next().unwrap_or(false))
+        (stdout.stream.is_some() && ready.next().unwrap_or(false), ready.next().unwrap_or(false))
     };
     let out = out_ready && stdout.read();
     let err = err_ready && stderr.read();

@@ -28,7 +28,7 @@ pub(super) fn dial(server: &ServerOptions, stop: &Stop) -> Result<TcpStream> {
     race(&addresses, server, stop)
 }
 
-fn resolve(host: &str, port: u16, timeout: Duration, stop: &Stop) -> Result<Vec<SocketAddr>> {
+pub fn resolve(host: &str, port: u16, timeout: Duration, stop: &Stop) -> Result<Vec<SocketAddr>> {
     if let Ok(address) = host.parse::<IpAddr>() {
         return Ok(vec![SocketAddr::new(address, port)]);
     }
