@@ -14,6 +14,7 @@
 //! | `folders` | mailboxes made, removed, filtered, renamed; odd names; prefixes |
 //! | `policies` | expunge, trash, mark, never; push; limits |
 //! | `reports` | the dry run is the real run; NDJSON; silence; status, mailboxes, check, help |
+//! | `man` | the manual pages are in step |
 //! | `architecture` | the tree is what `src/lib.rs` draws |
 #![expect(
     clippy::unwrap_used,
@@ -32,6 +33,7 @@ mod folders;
 mod guard;
 mod harness;
 mod kill;
+mod man;
 mod memory;
 mod policies;
 mod reports;
