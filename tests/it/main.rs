@@ -33,6 +33,7 @@ mod folders;
 mod guard;
 mod harness;
 mod kill;
+mod man;
 mod memory;
 mod policies;
 mod reports;
