@@ -1,5 +1,12 @@
 //! Making and removing mailboxes.
 
+use super::command::Command;
+use super::name::WireName;
+use super::quirk;
+use super::reply::{Code, Status};
+use super::session::Session;
+use crate::error::Result;
+
 /// What became of a mailbox that was to be deleted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Deleted {
@@ -7,4 +14,63 @@ pub enum Deleted {
     Gone,
     /// It holds messages, so it was left.
     StillHolds(u64),
+}
+
+impl Session {
+    /// Makes a mailbox and subscribes to it, as mail programs do; fine when it exists.
+    ///
+    /// # Errors
+    /// The server refused, or the connection is over.
+    pub fn create(&mut self, mailbox: &WireName) -> Result<()> {
+        let command = |word: &str| Command::new(word).mailbox(mailbox, self.eight_bit);
+        let commands = [(0, command("CREATE")), (1, command("SUBSCRIBE"))];
+        let mut refused = self.batch(2, commands)?.refused.into_iter();
+        let Some(refusal) = refused.next().flatten().filter(|status| !exists(status)) else { return Ok(()) };
+        if refused.next().flatten().is_none() {
+            // No subscription stays behind for what is not there.
+            self.one(Command::new("UNSUBSCRIBE").mailbox(mailbox, self.eight_bit))?;
+        }
+        Err(refusal.refusal("The mailbox cannot be created").at(mailbox))
+    }
+
+    /// Removes a mailbox that holds no message, and its subscription; fine when it is gone.
+    ///
+    /// # Errors
+    /// The server refused, or the connection is over.
+    pub fn delete(&mut self, mailbox: &WireName) -> Result<Deleted> {
+        self.leave(mailbox)?;
+        match self.messages(mailbox)? {
+            Ok(0) => (),
+            Ok(held) => return Ok(Deleted::StillHolds(u64::from(held))),
+            Err(status) if is_gone(&status) => return Ok(Deleted::Gone),
+            Err(status) => return Err(status.refusal("The mailbox cannot be looked at").at(mailbox)),
+        }
+        let command = |word: &str| Command::new(word).mailbox(mailbox, self.eight_bit);
+        let commands = [(0, command("DELETE")), (1, command("UNSUBSCRIBE"))];
+        let refused = self.batch(2, commands)?.refused.into_iter().next().flatten();
+        match refused.filter(|status| !is_gone(status)) {
+            Some(refusal) => Err(refusal.refusal("The mailbox cannot be deleted").at(mailbox)),
+            None => Ok(Deleted::Gone),
+        }
+    }
+
+    /// Closes `mailbox` when it is the open one, without expunging: some servers cannot delete an open mailbox.
+    fn leave(&mut self, mailbox: &WireName) -> Result<()> {
+        if self.selected.as_ref().is_none_or(|s| s.wire != *mailbox) {
+            return Ok(());
+        }
+        self.selected = None;
+        if self.capabilities.has(super::Capability::Unselect) {
+            self.one(Command::new("UNSELECT"))?;
+        }
+        Ok(())
+    }
+}
+
+fn exists(status: &Status) -> bool {
+    status.code == Some(Code::AlreadyExists) || (status.code.is_none() && quirk::says_exists(&status.words))
+}
+
+fn is_gone(status: &Status) -> bool {
+    status.code == Some(Code::NonExistent) || (status.code.is_none() && quirk::says_gone(&status.words))
 }

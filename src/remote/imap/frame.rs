@@ -89,8 +89,10 @@ pub trait Literals {
 }
 
 /// Keeps what is small, skips the rest.
+#[cfg(test)]
 pub struct KeepSmall;
 
+#[cfg(test)]
 impl Literals for KeepSmall {
     fn literal(&mut self, _line: &Line, octets: u64) -> Result<Went> {
         Ok(keep_small(octets))

@@ -1,8 +1,17 @@
-//! Which mailboxes there are and how they stand: NAMESPACE, LIST, STATUS.
+//! Which mailboxes there are and how they stand: NAMESPACE, LIST and STATUS, in one flight where the server can.
 
-use std::collections::BTreeMap;
+use std::borrow::Cow;
+use std::collections::{BTreeMap, VecDeque};
 
+use super::capability::{Capabilities, Capability};
+use super::command::Command;
+use super::gate::Word;
 use super::name::{Names, WireName};
+use super::reply::{self, Status, Untagged};
+use super::session::Session;
+use super::token::{Tokens, Value};
+use super::wire::Job;
+use crate::error::{Error, Kind, Result};
 use crate::mail::{MailboxName, ModSeq, Uid, UidValidity};
 
 /// What the server lists of the user's own mailboxes; other users' and shared ones are left out.
@@ -63,4 +72,350 @@ pub struct MailboxStatus {
     pub uid_validity: UidValidity,
     /// Its highest modification sequence; `None` without CONDSTORE and under NOMODSEQ.
     pub highest_modseq: Option<ModSeq>,
+}
+
+impl SpecialUse {
+    fn of(attribute: &[u8]) -> Option<SpecialUse> {
+        Some(match attribute.to_ascii_lowercase().as_slice() {
+            b"\\all" => SpecialUse::All,
+            b"\\archive" => SpecialUse::Archive,
+            b"\\drafts" => SpecialUse::Drafts,
+            b"\\flagged" => SpecialUse::Flagged,
+            b"\\important" => SpecialUse::Important,
+            b"\\junk" => SpecialUse::Junk,
+            b"\\sent" => SpecialUse::Sent,
+            b"\\trash" => SpecialUse::Trash,
+            _ => return None,
+        })
+    }
+}
+
+/// One LIST reply.
+#[derive(Debug, PartialEq, Eq)]
+struct Entry {
+    raw: Vec<u8>,
+    delimiter: Option<u8>,
+    selectable: bool,
+    special_use: Option<SpecialUse>,
+}
+
+impl Entry {
+    /// Reads `(attributes) delimiter name`; extended data behind it says nothing that is used.
+    fn read(mut tokens: Tokens<'_>) -> Option<Entry> {
+        let attributes = tokens.value()?;
+        let delimiter = tokens.value()?.octets().and_then(|d| d.first().copied());
+        let raw = name(&mut tokens)?.into_owned();
+        let attributes = || attributes.items().iter().filter_map(Value::octets);
+        let hidden = |a: &[u8]| a.eq_ignore_ascii_case(b"\\Noselect") || a.eq_ignore_ascii_case(b"\\NonExistent");
+        let (selectable, special_use) = (!attributes().any(hidden), attributes().find_map(SpecialUse::of));
+        Some(Entry { raw, delimiter, selectable, special_use })
+    }
+}
+
+/// A mailbox's name. One that is neither quoted nor a literal goes on to ` (` or to the end, blanks included.
+fn name<'a>(tokens: &mut Tokens<'a>) -> Option<Cow<'a, [u8]>> {
+    if let Some(string) = tokens.string() {
+        return match string {
+            Value::Text(text) => Some(text),
+            _ => None,
+        };
+    }
+    Some(Cow::Borrowed(tokens.until(b" (").trim_ascii_end())).filter(|name| !name.is_empty())
+}
+
+/// One STATUS reply's items.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+struct Numbers {
+    messages: Option<u32>,
+    uid_next: Option<Uid>,
+    uid_validity: Option<UidValidity>,
+    highest_modseq: Option<ModSeq>,
+    object_id: Option<String>,
+}
+
+impl Numbers {
+    fn read(mut tokens: Tokens<'_>) -> Option<(Cow<'_, [u8]>, Numbers)> {
+        let name = name(&mut tokens)?;
+        let mut numbers = Numbers::default();
+        tokens.skip(b'(');
+        while !tokens.skip(b')') {
+            let (Some(item), Some(value)) = (tokens.atom(), tokens.value()) else { break };
+            let small = value.number().and_then(|n| u32::try_from(n).ok());
+            match item.to_ascii_uppercase().as_slice() {
+                b"MESSAGES" => numbers.messages = small,
+                b"UIDNEXT" => numbers.uid_next = small.and_then(Uid::new),
+                b"UIDVALIDITY" => numbers.uid_validity = small.map(UidValidity),
+                b"HIGHESTMODSEQ" => numbers.highest_modseq = value.octets().and_then(reply::modseq),
+                b"MAILBOXID" => {
+                    let id = value.items().first().unwrap_or(&value).text();
+                    numbers.object_id = id.map(Cow::into_owned);
+                }
+                _ => (),
+            }
+        }
+        Some((name, numbers))
+    }
+
+    fn status(&self) -> Option<MailboxStatus> {
+        Some(MailboxStatus {
+            messages: self.messages?,
+            uid_next: self.uid_next,
+            uid_validity: self.uid_validity?,
+            highest_modseq: self.highest_modseq,
+        })
+    }
+}
+
+/// Names that servers compare: INBOX has no case.
+fn folded(raw: &[u8]) -> Vec<u8> {
+    if raw.eq_ignore_ascii_case(b"INBOX") { b"INBOX".to_vec() } else { raw.to_vec() }
+}
+
+/// The items of STATUS that the server knows and that say something.
+fn items(capabilities: &Capabilities) -> String {
+    let modseq = if capabilities.has(Capability::CondStore) { " HIGHESTMODSEQ" } else { "" };
+    let id = if capabilities.has(Capability::ObjectId) { " MAILBOXID" } else { "" };
+    format!("(MESSAGES UIDNEXT UIDVALIDITY{modseq}{id})")
+}
+
+/// Prefixes and delimiters (RFC 2342).
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Namespaces {
+    personal: Option<(Vec<u8>, Option<u8>)>,
+    /// Prefixes of mailboxes of others.
+    foreign: Vec<Vec<u8>>,
+}
+
+impl Namespaces {
+    fn read(mut tokens: Tokens<'_>) -> Namespaces {
+        let mut kind = || -> Vec<(Vec<u8>, Option<u8>)> {
+            let spaces = tokens.value();
+            let spaces = spaces.as_ref().map(Value::items).unwrap_or_default();
+            let space = |space: &Value<'_>| match space.items() {
+                [prefix, rest @ ..] => {
+                    let delimiter = rest.first().and_then(Value::octets).and_then(|d| d.first().copied());
+                    Some((prefix.octets()?.to_vec(), delimiter))
+                }
+                [] => None,
+            };
+            spaces.iter().filter_map(space).collect()
+        };
+        let personal = kind().into_iter().next();
+        let foreign = kind().into_iter().chain(kind()).map(|(prefix, _)| prefix).filter(|p| !p.is_empty()).collect();
+        Namespaces { personal, foreign }
+    }
+
+    /// Whether a listed name belongs to somebody else, or is the bare root that only carries a prefix.
+    fn hides(&self, entry: &Entry) -> bool {
+        let root = |prefix: &[u8]| {
+            let bare = prefix.split_last().map_or(prefix, |(_, bare)| bare);
+            entry.raw == bare && !entry.selectable && !bare.eq_ignore_ascii_case(b"INBOX")
+        };
+        let personal = self.personal.as_ref().is_some_and(|(prefix, _)| !prefix.is_empty() && root(prefix));
+        personal || self.foreign.iter().any(|prefix| entry.raw.starts_with(prefix) || root(prefix))
+    }
+}
+
+#[derive(Default)]
+struct Lister {
+    commands: VecDeque<Command>,
+    list: usize,
+    namespaces: Namespaces,
+    entries: Vec<Entry>,
+    numbers: BTreeMap<Vec<u8>, Numbers>,
+    refused: Option<Status>,
+}
+
+impl Job for Lister {
+    fn next(&mut self) -> Option<Command> {
+        self.commands.pop_front()
+    }
+
+    fn untagged(&mut self, _current: usize, data: Untagged<'_>) -> Result<()> {
+        match data {
+            Untagged::Namespace(tokens) => self.namespaces = Namespaces::read(tokens),
+            Untagged::List(tokens) => self.entries.extend(Entry::read(tokens)),
+            Untagged::MailboxStatus(tokens) => {
+                if let Some((name, numbers)) = Numbers::read(tokens) {
+                    self.numbers.insert(folded(&name), numbers);
+                }
+            }
+            _ => (),
+        }
+        Ok(())
+    }
+
+    fn tagged(&mut self, which: usize, status: Status) -> Result<()> {
+        if which == self.list && !status.is_ok() {
+            self.refused = Some(status);
+        }
+        Ok(())
+    }
+}
+
+/// STATUS of several mailboxes.
+struct Asking {
+    commands: VecDeque<Command>,
+    names: Vec<WireName>,
+    answers: Vec<std::result::Result<Numbers, Option<Status>>>,
+}
+
+impl Job for Asking {
+    fn next(&mut self) -> Option<Command> {
+        self.commands.pop_front()
+    }
+
+    fn untagged(&mut self, current: usize, data: Untagged<'_>) -> Result<()> {
+        if let Untagged::MailboxStatus(tokens) = data
+            && let Some((name, numbers)) = Numbers::read(tokens)
+        {
+            // A server that writes the name in another way still answers the oldest question.
+            let named = self.names.iter().position(|n| n.is(&name)).unwrap_or(current);
+            if let Some(answer) = self.answers.get_mut(named) {
+                *answer = Ok(numbers);
+            }
+        }
+        Ok(())
+    }
+
+    fn tagged(&mut self, which: usize, status: Status) -> Result<()> {
+        if let Some(answer) = self.answers.get_mut(which)
+            && !status.is_ok()
+        {
+            *answer = Err(Some(status));
+        }
+        Ok(())
+    }
+}
+
+impl Session {
+    /// Lists the user's mailboxes and how they stand: one flight with LIST-STATUS, else one more for STATUS.
+    ///
+    /// # Errors
+    /// The server refused to list, or the connection is over.
+    pub fn list(&mut self) -> Result<Listing> {
+        let mut lister = self.list_once(self.list_command())?;
+        if lister.refused.as_ref().is_some_and(|r| r.word == Word::Bad) {
+            lister = self.list_once(Command::new("LIST \"\" \"*\""))?;
+        }
+        if let Some(refused) = lister.refused {
+            return Err(refused.refusal("The server does not list the mailboxes"));
+        }
+        let mut listing = named(lister.entries, &lister.namespaces);
+        let fill = |listed: &mut Listed, numbers: &Numbers| {
+            listed.status = numbers.status();
+            listed.object_id.clone_from(&numbers.object_id);
+        };
+        for listed in listing.mailboxes.values_mut().filter(|l| l.selectable) {
+            if let Some(numbers) = lister.numbers.get(&folded(listed.wire.as_bytes())) {
+                fill(listed, numbers);
+            }
+        }
+        let mut left: Vec<&mut Listed> =
+            listing.mailboxes.values_mut().filter(|l| l.selectable && l.status.is_none()).collect();
+        let names: Vec<WireName> = left.iter().map(|l| l.wire.clone()).collect();
+        for (listed, answer) in left.iter_mut().zip(self.ask(names)?) {
+            if let Ok(numbers) = answer {
+                fill(listed, &numbers);
+            }
+        }
+        Ok(listing)
+    }
+
+    /// Asks how mailboxes stand; the answers stand in the order of the names.
+    ///
+    /// # Errors
+    /// The outer error ends the connection, an inner one concerns that mailbox only.
+    pub fn status(&mut self, mailboxes: &[&WireName]) -> Result<Vec<Result<MailboxStatus>>> {
+        let names: Vec<WireName> = mailboxes.iter().map(|name| (*name).clone()).collect();
+        let answers = self.ask(names)?.into_iter().zip(mailboxes);
+        let told = |answer: std::result::Result<Numbers, Option<Status>>| match answer {
+            Ok(numbers) => numbers.status().ok_or_else(untold),
+            Err(Some(refused)) => Err(refused.refusal("The mailbox cannot be looked at")),
+            Err(None) => Err(untold()),
+        };
+        Ok(answers.map(|(answer, name)| told(answer).map_err(|e| e.at(name))).collect())
+    }
+
+    /// How many messages a mailbox holds, or how the server refused to say.
+    ///
+    /// # Errors
+    /// The connection is over, or the server said neither.
+    pub(super) fn messages(&mut self, mailbox: &WireName) -> Result<std::result::Result<u32, Status>> {
+        match self.ask(vec![mailbox.clone()])?.into_iter().next() {
+            Some(Ok(Numbers { messages: Some(messages), .. })) => Ok(Ok(messages)),
+            Some(Err(Some(refused))) => Ok(Err(refused)),
+            _ => Err(untold().at(mailbox)),
+        }
+    }
+
+    fn ask(&mut self, names: Vec<WireName>) -> Result<Vec<std::result::Result<Numbers, Option<Status>>>> {
+        let items = items(&self.capabilities);
+        let command = |name| Command::new("STATUS").mailbox(name, self.eight_bit).text(format_args!(" {items}"));
+        let commands = names.iter().map(command).collect();
+        let mut asking = Asking { commands, answers: names.iter().map(|_| Err(None)).collect(), names };
+        self.wire.fly(&mut asking)?;
+        Ok(asking.answers)
+    }
+
+    fn list_once(&mut self, list: Command) -> Result<Lister> {
+        let mut commands = VecDeque::new();
+        if self.capabilities.has(Capability::Namespace) {
+            commands.push_back(Command::new("NAMESPACE"));
+        }
+        let at = commands.len();
+        commands.push_back(list);
+        let mut lister = Lister { commands, list: at, ..Lister::default() };
+        self.wire.fly(&mut lister)?;
+        Ok(lister)
+    }
+
+    fn list_command(&self) -> Command {
+        let has = |capability| self.capabilities.has(capability);
+        let mut wanted = Vec::new();
+        if has(Capability::ListExtended) && has(Capability::SpecialUse) {
+            wanted.push("SPECIAL-USE".to_owned());
+        }
+        if has(Capability::ListStatus) {
+            wanted.push(format!("STATUS {}", items(&self.capabilities)));
+        }
+        let list = Command::new("LIST \"\" \"*\"");
+        if wanted.is_empty() { list } else { list.text(format_args!(" RETURN ({})", wanted.join(" "))) }
+    }
+}
+
+fn untold() -> Error {
+    Error::new(Kind::Protocol, "The server does not tell how the mailbox stands")
+}
+
+/// Gives the listed mailboxes their canonical names.
+fn named(mut entries: Vec<Entry>, namespaces: &Namespaces) -> Listing {
+    entries.retain(|entry| !namespaces.hides(entry));
+    let flat = || entries.iter().find_map(|entry| entry.delimiter);
+    let (prefix, delimiter) = match &namespaces.personal {
+        Some((prefix, delimiter)) => (prefix.as_slice(), delimiter.or_else(flat)),
+        None => (&b""[..], flat()),
+    };
+    let mut listing = Listing { names: Names::new(prefix, delimiter), ..Listing::default() };
+    // What stands below the prefix has the first right to its name.
+    entries.sort_by_key(|entry| !entry.raw.starts_with(prefix));
+    for entry in entries {
+        match listing.names.take(&entry.raw, entry.delimiter) {
+            Ok((name, wire)) => {
+                let listed = listing.mailboxes.entry(name).or_insert(Listed {
+                    wire,
+                    selectable: entry.selectable,
+                    special_use: None,
+                    status: None,
+                    object_id: None,
+                });
+                listed.selectable |= entry.selectable;
+                listed.special_use = listed.special_use.or(entry.special_use);
+            }
+            // A container that cannot be named holds nothing that would be missed.
+            Err(_) if !entry.selectable => (),
+            Err(why) => listing.unusable.push(why),
+        }
+    }
+    listing
 }

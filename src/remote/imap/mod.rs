@@ -2,9 +2,13 @@
 //! commands a synchroniser needs, each with the fewest round trips the server allows.
 
 mod append;
+mod batch;
 mod bodies;
 pub mod capability;
 mod change;
+mod command;
+mod date;
+mod fetch;
 mod folder;
 mod frame;
 mod gate;
@@ -12,8 +16,12 @@ mod mailboxes;
 mod name;
 mod observe;
 pub mod open;
+mod quirk;
+mod reply;
+mod select;
 mod session;
 mod token;
+mod wire;
 
 pub use append::Append;
 pub use bodies::{BodySink, FetchedMessage};

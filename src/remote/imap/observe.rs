@@ -1,9 +1,33 @@
 //! What changed in mailboxes: the cheapest observation that the server allows, pipelined over all of them.
+//!
+//! | tier | commands | what it needs |
+//! | --- | --- | --- |
+//! | QRESYNC | SELECT (QRESYNC …), FETCH of new UIDs | a checkpoint with a modification sequence |
+//! | CONDSTORE | SELECT (CONDSTORE), FETCH CHANGEDSINCE, FETCH of new UIDs, SEARCH for what went | the same |
+//! | flags | SELECT, FETCH of all flags, FETCH of new UIDs | a checkpoint |
+//! | everything | SELECT, FETCH of all that is known of a message | nothing |
+//!
+//! A tier is believed only when its numbers agree: what was known, less what went, plus what came, is what EXISTS says.
+//! Otherwise the mailbox goes through a lower tier in a second flight. So a server that forgets, omits or rolls back
+//! costs octets and never a message: "everything was listed" is said only when it was.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 
+use super::capability::Capability;
+use super::command::Command;
+use super::fetch::Fetched;
+use super::gate::Word;
 use super::name::WireName;
+use super::quirk;
+use super::reply::{Code, Status, Untagged};
+use super::select::{Opening, Selected};
+use super::session::Session;
+use super::wire::Job;
+use crate::error::{Error, Kind, Result};
 use crate::mail::{Flags, RemoteCheckpoint, Uid, UidSet, UnixSeconds};
+
+/// How often a mailbox may be gone through; each time in a lower tier or with a search.
+const ROUNDS: usize = 5;
 
 /// One mailbox to look into.
 #[derive(Debug, Clone)]
@@ -61,4 +85,390 @@ pub struct SeenMessage {
     pub internal_date: Option<UnixSeconds>,
     /// EMAILID (RFC 8474 §5.1) or X-GM-MSGID, where the server has one; asked for messages that were not known.
     pub email_id: Option<String>,
+}
+
+/// How a mailbox is gone through, the cheapest first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Tier {
+    Qresync,
+    CondStore,
+    Flags,
+    Everything,
+}
+
+/// Whether all UIDs are searched for, too.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Search {
+    All,
+    No,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Step {
+    Enable,
+    Select,
+    Known,
+    New,
+    Search,
+}
+
+/// One mailbox in one flight.
+struct Block<'a> {
+    /// Its place among the asks.
+    place: usize,
+    ask: &'a Ask,
+    tier: Tier,
+    search: Search,
+    opening: Opening,
+    opened: Option<Status>,
+    /// How it stood when it was open.
+    then: Opening,
+    messages: BTreeMap<Uid, SeenMessage>,
+    vanished: UidSet,
+    found: Option<UidSet>,
+    /// A FETCH that did not end well.
+    refused: Option<Status>,
+}
+
+/// What a block came to.
+enum Verdict {
+    Done(Seen),
+    Again(Tier, Search),
+}
+
+impl<'a> Block<'a> {
+    fn new(place: usize, ask: &'a Ask, tier: Tier, search: Search) -> Block<'a> {
+        Block {
+            place,
+            ask,
+            tier,
+            search,
+            opening: Opening::default(),
+            opened: None,
+            then: Opening::default(),
+            messages: BTreeMap::new(),
+            vanished: UidSet::new(),
+            found: None,
+            refused: None,
+        }
+    }
+
+    fn is_open(&self) -> bool {
+        self.opened.as_ref().is_some_and(Status::is_ok)
+    }
+
+    fn take(&mut self, step: Step, data: Untagged<'_>) {
+        match data {
+            Untagged::Fetch(tokens) => self.message(step, Fetched::read(tokens)),
+            Untagged::Vanished { earlier, uids } => {
+                if !earlier {
+                    let gone = u32::try_from(uids.len()).unwrap_or(u32::MAX);
+                    self.opening.exists = self.opening.exists.saturating_sub(gone);
+                }
+                uids.ranges().iter().for_each(|(first, last)| self.vanished.insert_range(*first, *last));
+                self.messages.retain(|uid, _| !uids.contains(*uid));
+            }
+            Untagged::Expunge => self.opening.exists = self.opening.exists.saturating_sub(1),
+            Untagged::Search(uids) => self.found = Some(uids),
+            Untagged::Status(Status { code: Some(Code::Closed), .. }) if step == Step::Select => {
+                // What came before was of the mailbox before.
+                self.opening = Opening::default();
+                self.messages.clear();
+                self.vanished = UidSet::new();
+            }
+            other => self.opening.take(&other),
+        }
+    }
+
+    fn message(&mut self, step: Step, fetched: Fetched<'_>) {
+        let Some(uid) = fetched.uid else { return };
+        // `n:*` names the last message when none is n or above (RFC 3501 §9 `seq-range`).
+        let echo = step == Step::New && self.first_new().is_some_and(|n| uid < n);
+        if let Some(message) = self.messages.get_mut(&uid) {
+            if let Some(flags) = fetched.flags {
+                message.flags = flags;
+            }
+            message.size = fetched.size.or(message.size);
+            message.internal_date = fetched.internal_date.or(message.internal_date);
+            message.email_id = fetched.email_id.or_else(|| message.email_id.take());
+        } else if let (Some(flags), false) = (fetched.flags, echo) {
+            let Fetched { size, internal_date, email_id, .. } = fetched;
+            self.messages.insert(uid, SeenMessage { flags, size, internal_date, email_id });
+        }
+    }
+
+    fn first_new(&self) -> Option<Uid> {
+        self.ask.since.as_ref().and_then(|s| s.uid_next)
+    }
+
+    /// Judges what came: is it the whole truth, or does it take another round?
+    fn verdict(self) -> Result<Verdict> {
+        let opened = self.opened.as_ref().filter(|s| !s.is_ok());
+        if let Some(refused) = opened {
+            return match (self.lower(), refused.word) {
+                // The parameters may be what it does not understand.
+                (Some(lower), Word::Bad) => Ok(Verdict::Again(lower, Search::No)),
+                _ => Err(refused.refusal("The mailbox cannot be opened")),
+            };
+        }
+        let checkpoint = self.then.checkpoint(self.ask.access)?;
+        let same = self.ask.since.as_ref().is_some_and(|s| s.uid_validity == checkpoint.uid_validity);
+        match self.tier {
+            // Nothing of the checkpoint holds.
+            Tier::Qresync | Tier::CondStore | Tier::Flags if !same => Ok(Verdict::Again(Tier::Everything, Search::No)),
+            Tier::Qresync | Tier::CondStore => Ok(self.changes(checkpoint)),
+            Tier::Flags | Tier::Everything => self.listing(checkpoint, same),
+        }
+    }
+
+    /// The tier below, for tiers whose commands have parameters that a server may not understand.
+    fn lower(&self) -> Option<Tier> {
+        match self.tier {
+            Tier::Qresync => Some(Tier::CondStore),
+            Tier::CondStore => Some(Tier::Flags),
+            Tier::Flags | Tier::Everything => None,
+        }
+    }
+
+    fn changes(self, checkpoint: RemoteCheckpoint) -> Verdict {
+        let since = self.ask.since.as_ref();
+        // NOMODSEQ now, or a server that was put back to an earlier state.
+        let back = checkpoint.highest_modseq < since.and_then(|s| s.highest_modseq)
+            || (checkpoint.uid_next.is_some() && checkpoint.uid_next < since.and_then(|s| s.uid_next));
+        if back || self.failure().is_some() {
+            return Verdict::Again(Tier::Flags, Search::No);
+        }
+        let known = &self.ask.known;
+        let vanished = match (&self.found, self.search) {
+            (Some(found), _) => known.iter().filter(|uid| !found.contains(*uid)).collect(),
+            (None, Search::All) => return Verdict::Again(Tier::Flags, Search::No),
+            (None, Search::No) => self.vanished,
+        };
+        let stayed = known.iter().filter(|uid| !vanished.contains(*uid)).count();
+        let came = self.messages.keys().filter(|uid| !known.contains(**uid)).count();
+        let there = self.found.as_ref().map_or(u64::from(self.opening.exists), UidSet::len);
+        if there == (stayed + came) as u64 {
+            let coverage = SeenCoverage::Changes { vanished };
+            return Verdict::Done(Seen { checkpoint, messages: self.messages, coverage });
+        }
+        match (self.tier, self.search) {
+            (Tier::CondStore, Search::No) => Verdict::Again(Tier::CondStore, Search::All),
+            _ => Verdict::Again(Tier::Flags, Search::No),
+        }
+    }
+
+    fn listing(self, checkpoint: RemoteCheckpoint, same: bool) -> Result<Verdict> {
+        let seen = self.messages.len() as u64;
+        let all = match &self.found {
+            None => seen >= u64::from(self.opening.exists) && self.failure().is_none(),
+            Some(found) => found.len() == self.messages.keys().filter(|uid| found.contains(**uid)).count() as u64,
+        };
+        if all {
+            let coverage = SeenCoverage::Everything;
+            return Ok(Verdict::Done(Seen { checkpoint, messages: self.messages, coverage }));
+        }
+        let Some(found) = &self.found else {
+            return match (self.search, &self.refused) {
+                (Search::No, _) => Ok(Verdict::Again(self.tier, Search::All)),
+                (Search::All, Some(refused)) => Err(refused.refusal("The server does not list the mailbox's messages")),
+                (Search::All, None) => Err(disagrees(u64::from(self.opening.exists), seen)),
+            };
+        };
+        // Some are there and cannot be described: they are not gone, so this is no listing of everything.
+        if !same && !self.ask.known.is_empty() {
+            return Err(disagrees(found.len(), seen));
+        }
+        let vanished = self.ask.known.iter().filter(|uid| !found.contains(*uid)).collect();
+        Ok(Verdict::Done(Seen { checkpoint, messages: self.messages, coverage: SeenCoverage::Changes { vanished } }))
+    }
+
+    /// The FETCH that failed, unless there was nothing to fetch.
+    fn failure(&self) -> Option<&Status> {
+        self.refused.as_ref().filter(|_| !quirk::is_empty_range(self.opening.exists))
+    }
+}
+
+fn disagrees(there: u64, seen: u64) -> Error {
+    Error::new(Kind::Protocol, format!("The server counts {there} messages and describes {seen}"))
+        .hint("Nothing is concluded from that; the next run looks again.")
+}
+
+/// One flight over some mailboxes.
+struct Flight<'a> {
+    blocks: Vec<Block<'a>>,
+    commands: VecDeque<(usize, Step, Command)>,
+    sent: Vec<(usize, Step)>,
+    selected: Option<Selected>,
+    enabled: bool,
+}
+
+impl Flight<'_> {
+    fn add(&mut self, step: Step, command: Command) {
+        self.commands.push_back((self.blocks.len(), step, command));
+    }
+}
+
+impl Job for Flight<'_> {
+    fn next(&mut self) -> Option<Command> {
+        let (block, step, command) = self.commands.pop_front()?;
+        self.sent.push((block, step));
+        Some(command)
+    }
+
+    fn untagged(&mut self, current: usize, data: Untagged<'_>) -> Result<()> {
+        if let Some(&(block, step)) = self.sent.get(current)
+            && let Some(block) = self.blocks.get_mut(block)
+            && step != Step::Enable
+            // After a refused SELECT, data is of no mailbox that we know.
+            && (step == Step::Select || block.is_open())
+        {
+            block.take(step, data);
+        }
+        Ok(())
+    }
+
+    fn tagged(&mut self, which: usize, status: Status) -> Result<()> {
+        let Some(&(at, step)) = self.sent.get(which) else { return Ok(()) };
+        let Some(block) = self.blocks.get_mut(at) else { return Ok(()) };
+        match step {
+            Step::Enable => self.enabled = status.is_ok(),
+            Step::Select => {
+                block.then = block.opening.clone();
+                let (wire, access) = (block.ask.wire.clone(), block.ask.access);
+                let validity = block.opening.validity.filter(|_| status.is_ok());
+                self.selected = validity.map(|validity| Selected { wire, access, validity });
+                block.opened = Some(status);
+            }
+            Step::Known | Step::New | Step::Search => {
+                if !status.is_ok() {
+                    block.refused = Some(status);
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Session {
+    /// Looks into mailboxes; the answers stand in the order of the asks.
+    ///
+    /// # Errors
+    /// The outer error ends the connection. An inner one concerns that mailbox only: it was refused, or the server's
+    /// numbers do not agree; nothing can be concluded of it.
+    pub fn observe(&mut self, asks: &[Ask]) -> Result<Vec<Result<Seen>>> {
+        let mut answers: BTreeMap<usize, Result<Seen>> = BTreeMap::new();
+        let mut rounds: Vec<(usize, Tier, Search)> =
+            asks.iter().enumerate().map(|(place, ask)| (place, self.tier(ask), Search::No)).collect();
+        for round in 1..=ROUNDS {
+            let mut again = Vec::new();
+            for block in self.observe_once(asks, &rounds)? {
+                let (place, wire) = (block.place, &block.ask.wire);
+                match block.verdict() {
+                    Ok(Verdict::Again(tier, search)) if round < ROUNDS => again.push((place, tier, search)),
+                    Ok(Verdict::Again(..)) => {
+                        let error = Error::new(Kind::Protocol, "The server's numbers do not agree");
+                        answers.insert(place, Err(error.at(wire)));
+                    }
+                    Ok(Verdict::Done(seen)) => {
+                        answers.insert(place, Ok(seen));
+                    }
+                    Err(error) => {
+                        answers.insert(place, Err(error.at(wire)));
+                    }
+                }
+            }
+            rounds = again.into_iter().map(|(place, tier, search)| (place, self.possible(tier), search)).collect();
+            if rounds.is_empty() {
+                break;
+            }
+        }
+        Ok(answers.into_values().collect())
+    }
+
+    /// The cheapest tier for an ask.
+    fn tier(&self, ask: &Ask) -> Tier {
+        match &ask.since {
+            None => Tier::Everything,
+            Some(since) if since.uid_next.is_none() => Tier::Everything,
+            Some(since) if since.highest_modseq.is_none() => Tier::Flags,
+            Some(_) => self.possible(Tier::Qresync),
+        }
+    }
+
+    /// `tier`, or the next one that the server has.
+    fn possible(&self, tier: Tier) -> Tier {
+        match tier {
+            Tier::Qresync if self.qresync => Tier::Qresync,
+            Tier::Qresync | Tier::CondStore if self.capabilities.has(Capability::CondStore) => Tier::CondStore,
+            Tier::Qresync | Tier::CondStore | Tier::Flags => Tier::Flags,
+            Tier::Everything => Tier::Everything,
+        }
+    }
+
+    fn observe_once<'a>(&mut self, asks: &'a [Ask], rounds: &[(usize, Tier, Search)]) -> Result<Vec<Block<'a>>> {
+        let mut flight = Flight {
+            blocks: Vec::new(),
+            commands: VecDeque::new(),
+            sent: Vec::new(),
+            selected: None,
+            enabled: self.qresync,
+        };
+        for &(place, tier, search) in rounds {
+            let Some(ask) = asks.get(place) else { continue };
+            if let Some(enable) = self.enable() {
+                flight.add(Step::Enable, enable);
+            }
+            let esearch = self.capabilities.has(Capability::Esearch);
+            let search = if tier == Tier::CondStore && esearch { Search::All } else { search };
+            for (step, command) in self.commands(ask, tier, search) {
+                flight.add(step, command);
+            }
+            flight.blocks.push(Block::new(place, ask, tier, search));
+        }
+        self.selected = None;
+        self.wire.fly(&mut flight)?;
+        self.selected = flight.selected;
+        self.qresync = flight.enabled;
+        Ok(flight.blocks)
+    }
+
+    fn commands(&self, ask: &Ask, tier: Tier, search: Search) -> Vec<(Step, Command)> {
+        let select = |parameters: &str| (Step::Select, self.select(&ask.wire, ask.access, parameters));
+        let id = if self.capabilities.has(Capability::ObjectId) {
+            " EMAILID"
+        } else if self.capabilities.has(Capability::GmailExt) {
+            " X-GM-MSGID"
+        } else {
+            ""
+        };
+        let items = format!("(UID FLAGS INTERNALDATE RFC822.SIZE{id})");
+        let since = ask.since.as_ref();
+        let first_new = since.and_then(|s| s.uid_next).map_or(1, Uid::get);
+        let modseq = since.and_then(|s| s.highest_modseq).map_or(1, |m| m.0);
+        // Nothing is known below the first UID.
+        let known = |rest: &str| {
+            let command = Command::new(format_args!("UID FETCH 1:{} (UID FLAGS){rest}", first_new.saturating_sub(1)));
+            (first_new > 1).then_some((Step::Known, command))
+        };
+        let new = (Step::New, Command::new(format_args!("UID FETCH {first_new}:* {items}")));
+        let mut commands = match tier {
+            Tier::Qresync => {
+                let validity = since.map_or(0, |s| s.uid_validity.0);
+                vec![select(&format!(" (QRESYNC ({validity} {modseq}))")), new]
+            }
+            Tier::CondStore => [select(" (CONDSTORE)")]
+                .into_iter()
+                .chain(known(&format!(" (CHANGEDSINCE {modseq})")))
+                .chain([new])
+                .collect(),
+            Tier::Flags => [select("")].into_iter().chain(known("")).chain([new]).collect(),
+            Tier::Everything => vec![select(""), (Step::Known, Command::new(format_args!("UID FETCH 1:* {items}")))],
+        };
+        if search == Search::All {
+            let esearch = self.capabilities.has(Capability::Esearch);
+            let command = if esearch { "UID SEARCH RETURN (ALL) ALL" } else { "UID SEARCH ALL" };
+            commands.push((Step::Search, Command::new(command)));
+        }
+        commands
+    }
 }

@@ -1,113 +1,110 @@
-//! One logged-in connection. (The bodies of these methods are being written; the signatures stand.)
+//! One logged-in connection: opening and leaving it. What it can do stands in the files named after the work.
 
-use std::collections::BTreeMap;
-
-use super::append::Append;
-use super::bodies::BodySink;
-use super::capability::Capabilities;
-use super::change::Expunged;
-use super::folder::Deleted;
-use super::mailboxes::{Listing, MailboxStatus};
-use super::name::WireName;
-use super::observe::{Ask, Seen};
-use super::open::ImapOptions;
-use crate::error::{Error, Kind, Result};
-use crate::mail::{FlagChange, MessageIdHash, Uid, UidSet, UidValidity};
-use crate::remote::net::{Connector, Meter};
+use super::capability::{Capabilities, Capability};
+use super::command::{Command, EightBit};
+use super::open::{self, ImapOptions, Opened};
+use super::reply::{Code, Status, Untagged};
+use super::select::Selected;
+use super::wire::{Job, Wire};
+use crate::error::Result;
+use crate::remote::net::{Connector, Exchange, Meter};
 use crate::secret::Secret;
 use crate::stop::Stop;
 
 /// One logged-in connection.
+///
+/// An error that a method returns as its outer one leaves the connection unusable when [`Session::is_broken`] says so;
+/// everything else was a refusal of the server, and the next call may well succeed.
 #[derive(Debug)]
 pub struct Session {
-    capabilities: Capabilities,
-}
-
-fn soon<T>() -> Result<T> {
-    Err(Error::new(Kind::Protocol, "Being written"))
+    pub(super) wire: Wire,
+    pub(super) capabilities: Capabilities,
+    pub(super) eight_bit: EightBit,
+    /// The mailbox that is open.
+    pub(super) selected: Option<Selected>,
+    /// ENABLE was sent.
+    pub(super) enabled: bool,
+    /// QRESYNC can be used: offered, and not refused when it was to be enabled.
+    pub(super) qresync: bool,
 }
 
 impl Session {
-    /// Connects, protects and logs in.
+    /// Connects, protects and logs in; compresses when the options and the server allow it.
+    ///
+    /// # Errors
+    /// As [`open::open`]; `Unreachable` when the connection ends while compression is agreed on.
     pub fn open(
-        _options: &ImapOptions,
-        _connector: Option<&Connector>,
-        _secret: &Secret,
-        _meter: &Meter,
-        _stop: &Stop,
+        options: &ImapOptions,
+        connector: Option<&Connector>,
+        secret: &Secret,
+        meter: &Meter,
+        stop: &Stop,
     ) -> Result<Session> {
-        soon()
+        let Opened { transport, leftover, capabilities } = open::open(options, connector, secret, meter, stop)?;
+        if !(options.compress && capabilities.has(Capability::Compress)) {
+            return Ok(Session::over(Box::new(transport), leftover, capabilities, meter));
+        }
+        let mut compress = Compress { command: Some(Command::new("COMPRESS DEFLATE")), agreed: false };
+        let mut wire = Wire::new(transport, leftover, meter.clone());
+        wire.fly(&mut compress)?;
+        let (mut transport, mut leftover) = wire.into_parts();
+        if compress.agreed {
+            transport.start_deflate(std::mem::take(&mut leftover))?;
+        }
+        Ok(Session::over(Box::new(transport), leftover, capabilities, meter))
     }
+
+    /// Goes on over a connection that is logged in.
+    pub(super) fn over(
+        exchange: Box<dyn Exchange + Send>,
+        leftover: Vec<u8>,
+        capabilities: Capabilities,
+        meter: &Meter,
+    ) -> Session {
+        let literals = capabilities.has(Capability::LiteralPlus) || capabilities.has(Capability::LiteralMinus);
+        Session {
+            wire: Wire::new(exchange, leftover, meter.clone()),
+            eight_bit: if literals { EightBit::Literal } else { EightBit::Quoted },
+            selected: None,
+            enabled: false,
+            qresync: capabilities.has(Capability::Qresync) && capabilities.has(Capability::Enable),
+            capabilities,
+        }
+    }
+
     /// What the server can do and may be used.
     pub fn capabilities(&self) -> &Capabilities {
         &self.capabilities
     }
-    /// Lists the user's mailboxes and how they stand.
-    pub fn list(&mut self) -> Result<Listing> {
-        soon()
+
+    /// Whether an error has left the connection unusable: only a new one helps then.
+    pub fn is_broken(&self) -> bool {
+        self.wire.is_broken()
     }
-    /// Looks into mailboxes; the answers stand in the order of the asks, an inner error concerns that mailbox only.
-    pub fn observe(&mut self, _asks: &[Ask]) -> Result<Vec<Result<Seen>>> {
-        soon()
+
+    /// Says goodbye, without waiting for the answer.
+    pub fn logout(self) {
+        self.wire.say_goodbye();
     }
-    /// Fetches Message-IDs; a UID that is not in the answer is gone.
-    pub fn message_ids(&mut self, _mailbox: &WireName, _uids: &UidSet) -> Result<BTreeMap<Uid, Option<MessageIdHash>>> {
-        soon()
+}
+
+struct Compress {
+    command: Option<Command>,
+    agreed: bool,
+}
+
+impl Job for Compress {
+    fn next(&mut self) -> Option<Command> {
+        self.command.take()
     }
-    /// Fetches bodies.
-    pub fn fetch_bodies(
-        &mut self,
-        _mailbox: &WireName,
-        _validity: UidValidity,
-        _uids: &UidSet,
-        _sink: &mut dyn BodySink,
-    ) -> Result<()> {
-        soon()
+
+    fn untagged(&mut self, _current: usize, _data: Untagged<'_>) -> Result<()> {
+        Ok(())
     }
-    /// Changes flags; one result a change.
-    pub fn store(
-        &mut self,
-        _mailbox: &WireName,
-        _validity: UidValidity,
-        _changes: &[(UidSet, FlagChange)],
-    ) -> Result<Vec<Result<()>>> {
-        soon()
+
+    fn tagged(&mut self, _which: usize, status: Status) -> Result<()> {
+        // A refusal leaves the connection as it was.
+        self.agreed = status.is_ok() && status.code != Some(Code::CompressionActive);
+        Ok(())
     }
-    /// Removes messages for good.
-    pub fn expunge(&mut self, _mailbox: &WireName, _validity: UidValidity, _uids: &UidSet) -> Result<Expunged> {
-        soon()
-    }
-    /// Moves messages.
-    pub fn move_messages(
-        &mut self,
-        _mailbox: &WireName,
-        _validity: UidValidity,
-        _uids: &UidSet,
-        _to: &WireName,
-    ) -> Result<Expunged> {
-        soon()
-    }
-    /// Uploads messages; the outcome of each, by its index, goes to `done`.
-    pub fn append(
-        &mut self,
-        _mailbox: &WireName,
-        _messages: &mut dyn Iterator<Item = Append>,
-        _done: &mut dyn FnMut(usize, Result<Option<(UidValidity, Uid)>>),
-    ) -> Result<()> {
-        soon()
-    }
-    /// Makes a mailbox and subscribes to it.
-    pub fn create(&mut self, _mailbox: &WireName) -> Result<()> {
-        soon()
-    }
-    /// Removes an empty mailbox.
-    pub fn delete(&mut self, _mailbox: &WireName) -> Result<Deleted> {
-        soon()
-    }
-    /// Asks how mailboxes stand.
-    pub fn status(&mut self, _mailboxes: &[&WireName]) -> Result<Vec<Result<MailboxStatus>>> {
-        soon()
-    }
-    /// Says goodbye.
-    pub fn logout(self) {}
 }

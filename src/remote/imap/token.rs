@@ -89,6 +89,14 @@ impl<'a> Tokens<'a> {
         self.line.text().get(self.at..).unwrap_or_default()
     }
 
+    /// Goes on to `stop` or to the end, and gives what is passed.
+    pub fn until(&mut self, stop: &[u8]) -> &'a [u8] {
+        let rest = self.rest();
+        let end = rest.windows(stop.len().max(1)).position(|w| w == stop).unwrap_or(rest.len());
+        self.at += end;
+        rest.get(..end).unwrap_or_default()
+    }
+
     /// The next atom; `None` when something else is next. Brackets of a `BODY[…]` belong to it.
     pub fn atom(&mut self) -> Option<&'a [u8]> {
         self.peek()?;

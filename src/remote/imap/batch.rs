@@ -1,0 +1,73 @@
+//! Commands that are sent one after another without waiting, each for one of several items, and what became of the items.
+
+use std::collections::VecDeque;
+
+use super::command::Command;
+use super::reply::{Status, Untagged};
+use super::session::Session;
+use super::wire::Job;
+use crate::error::Result;
+use crate::mail::UidSet;
+
+/// What became of a batch.
+#[derive(Debug, Default)]
+pub struct Outcome {
+    /// For each item the first refusal of one of its commands.
+    pub refused: Vec<Option<Status>>,
+    /// What a SEARCH among the commands found.
+    pub found: Option<UidSet>,
+}
+
+struct Batch {
+    commands: VecDeque<(usize, Command)>,
+    sent: Vec<usize>,
+    outcome: Outcome,
+}
+
+impl Job for Batch {
+    fn next(&mut self) -> Option<Command> {
+        let (item, command) = self.commands.pop_front()?;
+        self.sent.push(item);
+        Some(command)
+    }
+
+    fn untagged(&mut self, _current: usize, data: Untagged<'_>) -> Result<()> {
+        if let Untagged::Search(uids) = data {
+            self.outcome.found = Some(uids);
+        }
+        Ok(())
+    }
+
+    fn tagged(&mut self, which: usize, status: Status) -> Result<()> {
+        let refused = self.sent.get(which).and_then(|item| self.outcome.refused.get_mut(*item));
+        if let Some(refused @ None) = refused {
+            *refused = Some(status).filter(|s| !s.is_ok());
+        }
+        Ok(())
+    }
+}
+
+impl Session {
+    /// Sends `commands`, each for the item whose number (below `items`) stands beside it.
+    ///
+    /// # Errors
+    /// The connection is over.
+    pub(super) fn batch(
+        &mut self,
+        items: usize,
+        commands: impl IntoIterator<Item = (usize, Command)>,
+    ) -> Result<Outcome> {
+        let outcome = Outcome { refused: vec![None; items], found: None };
+        let mut batch = Batch { commands: commands.into_iter().collect(), sent: Vec::new(), outcome };
+        self.wire.fly(&mut batch)?;
+        Ok(batch.outcome)
+    }
+
+    /// Sends one command and tells how it was refused.
+    ///
+    /// # Errors
+    /// The connection is over.
+    pub(super) fn one(&mut self, command: Command) -> Result<Option<Status>> {
+        Ok(self.batch(1, [(0, command)])?.refused.pop().flatten())
+    }
+}
