@@ -8,6 +8,7 @@ use std::cell::RefCell;
 use std::io::{self, Read, Write};
 
 use crate::error::{Error, Kind, Result, safe_line};
+use crate::remote::net::certificate::Shown;
 use crate::remote::net::{Connector, Exchange, OutBuffer, Transport, Until};
 
 /// The longest line before the login, in octets.
@@ -162,16 +163,10 @@ impl Dialog {
         self.transport.start_tls(connector, host)
     }
 
-    /// As [`Dialog::start_tls`], only to see the certificate: the connection is over then.
-    pub(super) fn look_at_certificate(
-        mut self,
-        host: &str,
-        with_starttls: bool,
-    ) -> Result<crate::remote::net::certificate::Shown> {
-        if with_starttls {
-            self.greeting()?;
-            self.ask_for_tls()?;
-        }
+    /// From the greeting on as [`Dialog::start_tls`], only to see the certificate: the connection ends with it.
+    pub(super) fn look_at_certificate(mut self, host: &str) -> Result<Shown> {
+        self.greeting()?;
+        self.ask_for_tls()?;
         self.transport.look_at_certificate(host)
     }
 

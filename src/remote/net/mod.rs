@@ -35,7 +35,7 @@ pub enum Until {
 
 /// Both directions of a connection at once; [`Transport`] is the real one, tests use others in memory.
 pub trait Exchange {
-    /// Sends from `output` and appends to `input` until the wish is met.
+    /// Sends from `output` and appends to `input` until the wish is met; `output` is the same buffer every time.
     ///
     /// # Errors
     /// The connection is over: lost, silent for too long, or stopped. What arrived before that is in `input`.

@@ -34,7 +34,8 @@ fn try_with(options: &ServerOptions, trust: &Trust) -> Result<Vec<u8>> {
 
 fn doubt(pair: &Pair, trust: &Trust) -> Doubt {
     let server = greeting(acceptor(pair));
-    let error = try_with(&server.options(TlsMode::Implicit), trust).unwrap_err();
+    // Not `Implicit`, where the doubt is put in words at once.
+    let error = try_with(&server.options(TlsMode::StartTls), trust).unwrap_err();
     assert_eq!((error.kind(), error.retry()), (Kind::Tls, Retry::Pointless), "{error}");
     Doubt::behind(&error).unwrap_or_else(|| panic!("{error}")).clone()
 }
@@ -59,6 +60,19 @@ fn each_bad_certificate_is_told_apart() {
     assert_eq!(doubt(&authority.issue(&["imap.example.org"], (-1, 10)), &trust), Doubt::WrongName);
     assert_eq!(doubt(&authority.good(), &Trust::default()), Doubt::UnknownIssuer);
     assert_eq!(doubt(&issue("localhost", &["localhost"], (-1, 10), None), &trust), Doubt::SelfSigned);
+}
+
+#[test]
+fn a_refused_certificate_is_described() {
+    let own = issue("somebody", &["localhost"], (-1, 10), None);
+    let pin = Shown::from_der(&own.certificate.to_der().unwrap()).unwrap().pin;
+    let server = greeting(acceptor(&own));
+    let error = try_with(&server.options(TlsMode::Implicit), &Trust::default()).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        format!("localhost:{}: The server's certificate is self-signed, so nobody vouches for it", server.port)
+    );
+    assert!(error.hint_text().unwrap().contains(&format!("`pin = \"{pin}\"`")), "{error:?}");
 }
 
 #[test]
