@@ -1,1 +1,12 @@
-//! (being written)
+//! The server's side: byte streams ([`net`]) and the IMAP engine on top of them ([`imap`]).
+//!
+//! Nothing here knows the local tree, the state or the planner: octets and protocol in, mail's vocabulary out. What
+//! comes from a server is bounded before memory is taken, and every wait has a timeout and asks
+//! [`Stop`](crate::stop::Stop).
+
+pub mod imap;
+pub mod net;
+
+pub use imap::open::ImapOptions;
+pub use net::options::{ServerOptions, TlsMode};
+pub use net::trust::{ClientCertificate, Pin, Trust};

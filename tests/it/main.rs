@@ -8,6 +8,7 @@
 //! | `kill` | `kill -9` at ten moments of a first sync and of a push; Ctrl-C |
 //! | `memory` | 10,000 messages and one of 100 MB in 32 MB of memory |
 //! | `guard` | emptied, unmounted, lost, closed trees and emptied servers delete nothing |
+//! | `bad_config` | what is wrong on this machine alone: config, secrets, arguments; its message, its exit code |
 //! | `bad_input` | each kind of bad input, with its message and exit code |
 //! | `connection` | TLS, STARTTLS, client certificates, compression, slow, cut and stalled lines |
 //! | `bytes` | bytes, dates, copies, keywords |
@@ -26,6 +27,7 @@
 )]
 
 mod architecture;
+mod bad_config;
 mod bad_input;
 mod bytes;
 mod connection;

@@ -1,1 +1,27 @@
-//! (being written)
+//! The IMAP engine (RFC 3501, RFC 9051): opening a session, what the server can do, framing and pipelining, and the
+//! commands a synchroniser needs, each with the fewest round trips the server allows.
+
+mod append;
+mod bodies;
+pub mod capability;
+mod change;
+mod folder;
+mod frame;
+mod gate;
+mod mailboxes;
+mod name;
+mod observe;
+pub mod open;
+mod session;
+mod token;
+
+pub use append::Append;
+pub use bodies::{BodySink, FetchedMessage};
+pub use capability::{Capabilities, Capability};
+pub use change::Expunged;
+pub use folder::Deleted;
+pub use mailboxes::{Listed, Listing, MailboxStatus, SpecialUse};
+pub use name::{Names, WireName};
+pub use observe::{Access, Ask, Seen, SeenCoverage, SeenMessage};
+pub use open::{ImapOptions, Opened, open};
+pub use session::Session;
