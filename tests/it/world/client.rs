@@ -15,6 +15,7 @@ pub struct Client {
     session: Session<TcpStream>,
     prefix: String,
     delimiter: String,
+    selected: bool,
 }
 
 impl Client {
@@ -23,7 +24,7 @@ impl Client {
         let mut client = imap::Client::new(stream);
         client.read_greeting().unwrap();
         let session = client.login(USER, PASSWORD).map_err(|(e, _)| e).unwrap();
-        let mut client = Client { session, prefix: prefix.to_owned(), delimiter: "/".to_owned() };
+        let mut client = Client { session, prefix: prefix.to_owned(), delimiter: "/".to_owned(), selected: false };
         let listed = client.session.list(Some(""), Some("INBOX")).unwrap();
         if let Some(delimiter) = listed.iter().next().and_then(|n| n.delimiter()) {
             client.delimiter = delimiter.to_owned();
@@ -70,20 +71,31 @@ impl Client {
 
     pub fn delete_mailbox(&mut self, mailbox: &str) {
         // Cyrus and Dovecot refuse to delete what is selected.
+        self.selected = true;
         self.session.examine("INBOX").unwrap();
         self.session.delete(self.wire(mailbox)).unwrap();
     }
 
     pub fn append(&mut self, mailbox: &str, bytes: &[u8], flags: &[&str]) {
         let wire = self.wire(mailbox);
+        // The crate takes news of a selected mailbox for a refusal.
+        if std::mem::take(&mut self.selected) {
+            self.run("UNSELECT");
+        }
         // The crate quotes this name without escaping it.
         let wire = wire.replace('\\', "\\\\").replace('"', "\\\"");
         let flags = flags.iter().map(|f| Flag::from((*f).to_owned()));
         self.session.append(&wire, bytes).flags(flags).finish().unwrap();
     }
 
+    fn select(&mut self, mailbox: &str) {
+        self.selected = true;
+        self.session.select(self.wire(mailbox)).unwrap();
+    }
+
     /// Every message's UID and flags.
     pub fn uids(&mut self, mailbox: &str) -> BTreeMap<u32, FlagSet> {
+        self.selected = true;
         if self.session.examine(self.wire(mailbox)).unwrap().exists == 0 {
             return BTreeMap::new();
         }
@@ -93,7 +105,7 @@ impl Client {
 
     /// `change` as in `+FLAGS (\Seen)`.
     pub fn store(&mut self, mailbox: &str, uids: &str, change: &str) {
-        self.session.select(self.wire(mailbox)).unwrap();
+        self.select(mailbox);
         let said = self.session.uid_store(uids, change.replacen("FLAGS", "FLAGS.SILENT", 1)).unwrap();
         drop(said);
     }
@@ -105,13 +117,13 @@ impl Client {
     }
 
     pub fn move_to(&mut self, mailbox: &str, uids: &str, to: &str) {
-        self.session.select(self.wire(mailbox)).unwrap();
+        self.select(mailbox);
         let to = self.wire(to);
         self.session.run_command_and_check_ok(format!("UID MOVE {uids} \"{to}\"")).unwrap();
     }
 
     pub fn copy_to(&mut self, mailbox: &str, uids: &str, to: &str) {
-        self.session.select(self.wire(mailbox)).unwrap();
+        self.select(mailbox);
         let to = self.wire(to);
         self.session.uid_copy(uids, to).unwrap();
     }
