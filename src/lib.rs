@@ -31,7 +31,8 @@
 //! local, state    → mail, error          never each other
 //! remote          → mail, secret (the type), error
 //! reconcile       → mail
-//! secret, mail    → error                stop, error, exit: everyone
+//! secret          → error
+//! error           → mail (identifiers)   stop, error, exit: everyone
 //! ```
 //!
 //! | module | what lives there |

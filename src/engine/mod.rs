@@ -36,7 +36,7 @@ use crate::reconcile::view::{Expunge, Policy};
 use crate::reconcile::{Action, Disposal, Input, Plan, Side, reconcile};
 use crate::remote::imap::Capability;
 use crate::remote::net::Meter;
-use crate::report::event::{Counts, Event, Report, Summary};
+use crate::report::event::{Event, Report, Summary};
 use crate::secret::Secret;
 use crate::state::{Lock, RunRecord};
 use crate::stop::Stop;
@@ -173,7 +173,7 @@ fn attempt(job: &Job<'_>, pool: &Pool<'_>, report: &dyn Report, stop: &Stop, tot
     refusals.iter().for_each(|refusal| report.event(&account.name, Event::Refused(refusal)));
     let world = World { account, id: *id, store, pool, stop, report, seen: &seen };
     let executed = execute::execute(&world, &mut ledger, &approved, &refusals);
-    add(&mut total.counts, ledger.counts().values());
+    ledger.counts().values().for_each(|counts| total.counts.add(counts));
     total.messages = ledger.messages();
     let failures = ledger.failures().to_vec();
     let selects = |name: &crate::mail::MailboxName| account.mailboxes.selects(name);
@@ -250,19 +250,4 @@ fn fills_trash(plan: &Plan) -> bool {
     let trashes =
         |action: &Action| matches!(action, Action::Delete { side: Side::Remote, disposal: Disposal::Trash, .. });
     plan.actions().any(|(_, action)| trashes(action))
-}
-
-fn add<'a>(total: &mut Counts, counts: impl Iterator<Item = &'a Counts>) {
-    for c in counts {
-        for (to, from) in [(&mut total.local, &c.local), (&mut total.remote, &c.remote)] {
-            to.new += from.new;
-            to.flags += from.flags;
-            to.deleted += from.deleted;
-            to.mailboxes_created += from.mailboxes_created;
-            to.mailboxes_removed += from.mailboxes_removed;
-            to.octets += from.octets;
-        }
-        total.linked += c.linked;
-        total.failed += c.failed;
-    }
 }

@@ -126,6 +126,53 @@ impl Sum {
     }
 }
 
+/// Tells what file a message that comes in its wire form would become, without making one.
+///
+/// Both forms are summed up until the first bare CR or LF, since only the whole message tells which one it takes.
+#[derive(Debug, Default)]
+pub struct WireDigest {
+    lf: Option<LfSum>,
+    verbatim: Sum,
+    octets: u64,
+    started: bool,
+}
+
+#[derive(Debug, Default)]
+struct LfSum {
+    turn: ToLf,
+    sum: Sum,
+    local: Vec<u8>,
+}
+
+impl WireDigest {
+    /// Takes the next piece of the wire form.
+    pub fn push(&mut self, wire: &[u8]) {
+        if !std::mem::replace(&mut self.started, true) {
+            self.lf = Some(LfSum::default());
+        }
+        self.octets += wire.len() as u64;
+        self.verbatim.push(wire);
+        let clean = self.lf.as_mut().is_some_and(|lf| {
+            lf.local.clear();
+            let clean = lf.turn.push(wire, &mut lf.local).is_ok();
+            lf.sum.push(&lf.local);
+            clean
+        });
+        if !clean {
+            self.lf = None;
+        }
+    }
+
+    /// The content of the file.
+    pub fn finish(self) -> Content {
+        let octets = self.octets;
+        match self.lf {
+            Some(lf) if !lf.turn.holds_cr() => lf.sum.finish(octets),
+            _ => self.verbatim.finish(octets),
+        }
+    }
+}
+
 /// Finds out what a local file is, in one pass.
 #[derive(Debug)]
 pub(super) struct Survey {
@@ -187,6 +234,18 @@ pub(super) fn count_lf(bytes: &[u8]) -> u64 {
 
 #[cfg(test)]
 pub(super) mod tests {
+    proptest! {
+        #[test]
+        fn a_wire_digest_is_the_digest_of_the_file_it_would_become(wire in octets(), cuts in prop::collection::vec(0usize..200, 0..5)) {
+            let mut sum = WireDigest::default();
+            pieces(&wire, &cuts).into_iter().for_each(|piece| sum.push(piece));
+            let (local, _) = model(&wire);
+            let mut whole = Sum::default();
+            whole.push(&local);
+            prop_assert_eq!(sum.finish(), whole.finish(wire.len() as u64));
+        }
+    }
+
     use std::io::Write;
 
     use proptest::prelude::*;

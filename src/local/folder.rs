@@ -116,6 +116,14 @@ impl Folder {
         removed.into_iter().map(settle).collect()
     }
 
+    /// Looks anew which of `ids` are there; an error when the directories cannot be read.
+    pub fn still_there(&self, ids: &[FileId]) -> Result<BTreeSet<FileId>> {
+        let settled = self.boxes.settle(now())?;
+        let there = ids.iter().filter(|id| settled.places.contains_key(*id)).cloned().collect();
+        *self.index() = Some(settled.places);
+        Ok(there)
+    }
+
     /// Opens a message to be sent. Reads it through once, for its size; a file that is gone is an error.
     pub fn open_message(&self, id: &FileId) -> Result<Outgoing> {
         let opened = self.each(&[id], |_, place| {

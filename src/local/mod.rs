@@ -32,6 +32,7 @@ mod tree;
 
 use std::path::PathBuf;
 
+pub use content::WireDigest;
 pub use deliver::{Delivered, Delivery, Incoming, Received};
 pub use folder::{Folder, Outgoing};
 pub use keywords::KeywordTable;

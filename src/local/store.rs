@@ -104,6 +104,12 @@ impl Store {
         Ok(Opened { store: Store { inner: Arc::new(inner) }, marker })
     }
 
+    /// Opens a tree as [`Store::open`] does, and makes nothing: `None` where there is no tree and none is expected.
+    pub fn open_existing(options: &LocalOptions, expected: Expected) -> Result<Option<Opened>> {
+        let missing = matches!(Dir::open_root(&options.root), Err(e) if e.kind() == io::ErrorKind::NotFound);
+        if missing && expected == Expected::First { Ok(None) } else { Store::open(options, expected).map(Some) }
+    }
+
     /// Marks the tree as `id`'s, durably. Fails when it is marked as another account's.
     pub fn write_marker(&self, id: AccountId) -> Result<()> {
         let root = &self.inner.root;

@@ -194,7 +194,15 @@ fn really_gone(world: &World<'_>, ledger: &mut Ledger<'_>, name: &MailboxName, u
         }
     };
     let files = files_of(ledger, name, uids);
-    let there: UidSet = files.iter().filter(|(_, file)| folder.holds(file)).map(|(uid, _)| *uid).collect();
+    let ids: Vec<FileId> = files.iter().map(|(_, file)| file.clone()).collect();
+    let back = match folder.still_there(&ids) {
+        Ok(back) => back,
+        Err(error) => {
+            item_failed(ledger, name, Item::Mailbox, error)?;
+            return Ok(UidSet::new());
+        }
+    };
+    let there: UidSet = files.iter().filter(|(_, file)| back.contains(file)).map(|(uid, _)| *uid).collect();
     if !there.is_empty() {
         ledger.hold(name);
     }

@@ -9,7 +9,7 @@ use crate::engine::ledger::Ledger;
 use crate::engine::pool::{Heard, Results};
 use crate::error::{Error, Item, Result};
 use crate::local::{Delivery, Folder, Incoming, Received};
-use crate::mail::{Fact, FileId, Link, MailboxName, Origin, Presence, Uid, UidSet, UidValidity, UnixSeconds};
+use crate::mail::{Fact, FileId, Flags, Link, MailboxName, Origin, Presence, Uid, UidSet, UidValidity, UnixSeconds};
 use crate::reconcile::guard::ApprovedPlan;
 use crate::reconcile::{Action, Phase};
 use crate::remote::imap::{BodySink, FetchedMessage, Session, WireName};
@@ -205,7 +205,7 @@ impl Landing<'_, '_, '_> {
                 uid,
                 file: FileId::new(""),
                 presence: Presence::Both,
-                flags: flags.clone(),
+                flags: Flags::none(),
                 size: received.content.wire_size,
                 digest: received.content.digest,
                 message_id: received.content.message_id,
@@ -218,8 +218,9 @@ impl Landing<'_, '_, '_> {
         let mut landed = 0;
         for (mut link, outcome) in links.into_iter().zip(folder.deliver(deliveries)) {
             match outcome {
-                Ok(file) => {
-                    link.file = file;
+                Ok(delivered) => {
+                    link.file = delivered.file;
+                    link.flags = delivered.flags;
                     let tally = self.tally.entry(name.clone()).or_default();
                     *tally = (tally.0 + 1, tally.1 + link.size);
                     landed += 1;

@@ -6,6 +6,7 @@ use super::{World, actions, by_mailbox, download::is_refusal, item_failed};
 use crate::engine::ledger::Ledger;
 use crate::engine::pool::{Heard, Results};
 use crate::error::{Error, Item, Result};
+use crate::local::Folder;
 use crate::mail::{FileId, FlagChange, Flags, MailboxName, Uid, UidSet, UidValidity};
 use crate::reconcile::guard::ApprovedPlan;
 use crate::reconcile::{Action, Phase, Side};
@@ -55,11 +56,16 @@ fn set_locally(
                 done += 1;
             }
             // Whoever removed the file meanwhile is heard in the next run.
-            Err(_) if !folder.holds(&file) => ledger.hold(name),
+            Err(_) if is_gone(&folder, &file) => ledger.hold(name),
             Err(error) => item_failed(ledger, name, Item::File(file), error)?,
         }
     }
     Ok(done)
+}
+
+/// Whether the file is certainly not there any more.
+pub fn is_gone(folder: &Folder, file: &FileId) -> bool {
+    folder.still_there(std::slice::from_ref(file)).is_ok_and(|there| there.is_empty())
 }
 
 /// The part of `change` that a file with `flags` now really carries: a keyword may have found no letter.

@@ -5,6 +5,7 @@
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 
+use super::flags::is_gone;
 use super::locate::{self, Sent};
 use super::transfer::{MESSAGES_A_JOB, OCTETS_A_JOB, width};
 use super::{World, actions, item_failed};
@@ -204,13 +205,13 @@ enum Unsent {
 fn open(folder: &Folder, letter: &Letter) -> std::result::Result<Append, Unsent> {
     let body = match folder.open_message(&letter.file) {
         Ok(body) => body,
-        Err(_) if !folder.holds(&letter.file) => return Err(Unsent::Changed),
+        Err(_) if is_gone(folder, &letter.file) => return Err(Unsent::Changed),
         Err(error) => return Err(Unsent::Unreadable(error)),
     };
-    if body.size != letter.content.wire_size {
+    if body.content() != letter.content {
         return Err(Unsent::Changed);
     }
-    Ok(Append { size: body.size, flags: letter.flags.clone(), date: letter.date, body: Box::new(body) })
+    Ok(Append { size: body.size(), flags: letter.flags.clone(), date: letter.date, body: Box::new(body) })
 }
 
 /// Enters outcomes as they come.

@@ -2,8 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::error::{Item, ItemFailure, Result};
-use crate::local::{Examined, Listing, Scan, ScannedFile, Store};
+use crate::error::{Error, Item, ItemFailure, Result};
+use crate::local::{Directory, Examined, Listing, Scan, ScannedFile, Store, unusable_at};
 use crate::mail::{Base, FileId, LocalCheckpoint, MailboxName, Presence};
 use crate::reconcile::view::{KeywordRoom, LocalContent, LocalFile, LocalListing, LocalMailbox, LocalView};
 use crate::stop::Stop;
@@ -31,10 +31,19 @@ pub enum Scanned {
 /// Scans every selected mailbox of the tree.
 pub fn scan(store: &Store, base: &Base, selects: &dyn Fn(&MailboxName) -> bool, stop: &Stop) -> Result<LocalSide> {
     let mut side = LocalSide::default();
-    for name in store.mailboxes()?.into_keys().filter(|name| selects(name)) {
+    let directories = store.mailboxes()?;
+    for (name, directory) in directories.iter().filter(|(name, _)| selects(name)) {
         stop.check()?;
-        let since = base.get(&name).and_then(|m| m.local.as_ref());
-        side.rescan(store, &name, since);
+        match directory {
+            Directory::Usable => side.rescan(store, name, base.get(name).and_then(|m| m.local.as_ref())),
+            Directory::Unusable(why) => side.unknown(name, why),
+        }
+    }
+    // What stands below a directory that cannot be read was not seen, and is not gone.
+    for name in base.keys().filter(|name| !directories.contains_key(name)) {
+        if unusable_at(&directories, name).is_some() {
+            side.scans.insert(name.clone(), Scanned::Unknown);
+        }
     }
     Ok(side)
 }
@@ -45,12 +54,14 @@ impl LocalSide {
         let scanned = match store.scan(name, since) {
             Ok(Scan::Unchanged) => Scanned::Unchanged,
             Ok(Scan::Listed(listing)) => Scanned::Listed(listing),
-            Err(error) => {
-                self.failures.push(ItemFailure::new(name, Item::Mailbox, &error));
-                Scanned::Unknown
-            }
+            Err(error) => return self.unknown(name, &error),
         };
         self.scans.insert(name.clone(), scanned);
+    }
+
+    fn unknown(&mut self, name: &MailboxName, why: &Error) {
+        self.failures.push(ItemFailure::new(name, Item::Mailbox, why));
+        self.scans.insert(name.clone(), Scanned::Unknown);
     }
 
     /// Whether anything in the mailbox moved since its checkpoint.
@@ -113,7 +124,10 @@ fn read_new(
             LocalContent::Unread
         } else {
             stop.check()?;
-            read(store, name, &id, &scanned, failures)
+            match read(store, name, &id, &scanned, failures) {
+                Some(content) => content,
+                None => continue,
+            }
         };
         files.insert(id, LocalFile { flags: scanned.flags, content });
     }
@@ -121,18 +135,22 @@ fn read_new(
     Ok(LocalListing { files, keywords })
 }
 
+/// What a file holds; `None` when it is gone already.
 fn read(
     store: &Store,
     name: &MailboxName,
     id: &FileId,
     scanned: &ScannedFile,
     failures: &mut Vec<ItemFailure>,
-) -> LocalContent {
+) -> Option<LocalContent> {
     match store.examine(name, scanned) {
-        Ok(Examined { content, modified }) => LocalContent::Known { content, modified, origin: scanned.origin },
+        Ok(Some(Examined { content, modified })) => {
+            Some(LocalContent::Known { content, modified, origin: scanned.origin })
+        }
+        Ok(None) => None,
         Err(error) => {
             failures.push(ItemFailure::new(name, Item::File(id.clone()), &error));
-            LocalContent::Unreadable
+            Some(LocalContent::Unreadable)
         }
     }
 }

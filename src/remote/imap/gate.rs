@@ -133,7 +133,7 @@ impl Dialog {
                 return error;
             }
             Error::new(Kind::Unreachable, "The connection stands, but no greeting came")
-                .because(error)
+                .because(error.what())
                 .hint(
                     "Does the port fit `tls`? With TLS from the start (`tls = \"implicit\"`) it is usually 993, else 143.",
                 )

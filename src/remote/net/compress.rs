@@ -23,6 +23,8 @@ pub(super) struct Deflate {
     pub(super) raw: Vec<u8>,
     /// The decompressor may hold more output although `raw` is empty.
     holds_output: bool,
+    /// The peer ended its stream, as some do when they log a client out; nothing can follow.
+    ended: bool,
 }
 
 impl Deflate {
@@ -34,6 +36,7 @@ impl Deflate {
             decompressor: Decompress::new(false),
             raw: received,
             holds_output: false,
+            ended: false,
         }
     }
 
@@ -67,6 +70,11 @@ impl Deflate {
         self.raw.is_empty() && !self.holds_output
     }
 
+    /// Whether the peer said that nothing follows.
+    pub(super) fn is_ended(&self) -> bool {
+        self.ended
+    }
+
     /// Appends decompressed octets to `input`, `most` at the most.
     pub(super) fn inflate(&mut self, input: &mut Vec<u8>, most: usize) -> Result<()> {
         let end = input.len() + most;
@@ -85,8 +93,12 @@ impl Deflate {
             self.holds_output = gave == room.len();
             input.truncate(start + gave);
             taken += took;
-            // An ended stream, or one that takes nothing and gives nothing although there is input, would be endless.
-            if status == Status::StreamEnd || took == 0 && gave == 0 && taken < self.raw.len() {
+            if status == Status::StreamEnd {
+                self.ended = true;
+                self.holds_output = false;
+                taken = self.raw.len();
+            } else if took == 0 && gave == 0 && taken < self.raw.len() {
+                // Takes nothing and gives nothing although there is input and room: it would go on so for ever.
                 return Err(broken());
             }
         }
@@ -156,10 +168,18 @@ mod tests {
     }
 
     #[test]
-    fn garbage_and_an_ended_stream_are_errors() {
-        for raw in [&b"\xff\xff\xff\xff\xff"[..], b"\x03\x00"] {
-            let error = Deflate::new(raw.to_vec()).inflate(&mut Vec::new(), 1000).unwrap_err();
-            assert_eq!(error.kind(), Kind::Protocol);
-        }
+    fn garbage_is_an_error() {
+        let error = Deflate::new(b"\xff\xff\xff\xff\xff".to_vec()).inflate(&mut Vec::new(), 1000).unwrap_err();
+        assert_eq!(error.kind(), Kind::Protocol);
+    }
+
+    #[test]
+    fn a_stream_that_its_sender_ended_is_over() {
+        // Dovecot 2.3 ends its stream behind the reply to LOGOUT.
+        let mut layer = Deflate::new(b"\x4b\x04\x00garbage behind it".to_vec());
+        let mut input = Vec::new();
+        layer.inflate(&mut input, 1000).unwrap();
+        assert!(layer.is_ended() && layer.is_drained());
+        assert_eq!(input, b"a");
     }
 }

@@ -151,6 +151,7 @@ impl Transport {
             }
             let into = match &mut self.deflate {
                 None => &mut *input,
+                Some(deflate) if deflate.is_ended() => return Ok(Flow::Ended),
                 Some(deflate) if deflate.is_drained() => &mut deflate.raw,
                 Some(deflate) => {
                     deflate.inflate(input, room)?;

@@ -17,13 +17,6 @@ pub struct Client {
     delimiter: String,
 }
 
-/// A mailbox as LIST shows it.
-#[derive(Debug, Clone)]
-pub struct Listed {
-    pub wire: String,
-    pub selectable: bool,
-}
-
 impl Client {
     pub fn connect(port: u16, prefix: &str) -> Client {
         let stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
@@ -39,25 +32,23 @@ impl Client {
         client
     }
 
-    /// Every name, also those that are containers only.
-    pub fn list(&mut self) -> BTreeMap<String, Listed> {
+    /// The mailboxes that can hold mail; names that are containers only are left out.
+    pub fn mailboxes(&mut self) -> Vec<String> {
         let listed = self.session.list(Some(""), Some("*")).unwrap();
-        let mut found = BTreeMap::new();
+        let mut found = Vec::new();
         for name in listed.iter() {
-            let wire = name.name().to_owned();
-            let inner = wire.strip_prefix(self.prefix.as_str()).unwrap_or(&wire);
-            let path = inner.split(self.delimiter.as_str()).map(names::from_utf7).collect::<Vec<_>>().join("/");
             // The crate does not export the attributes' type.
             let attributes = format!("{:?}", name.attributes()).to_ascii_lowercase();
-            let selectable = !["noselect", "nonexistent"].iter().any(|a| attributes.contains(a));
-            found.insert(path, Listed { wire, selectable });
+            if ["noselect", "nonexistent"].iter().any(|a| attributes.contains(a)) {
+                continue;
+            }
+            // Nor does it undo the quoting of `\"` and `\\`.
+            let wire = name.name().replace("\\\"", "\"").replace("\\\\", "\\");
+            let inner = wire.strip_prefix(self.prefix.as_str()).unwrap_or(&wire);
+            found.push(inner.split(self.delimiter.as_str()).map(names::from_utf7).collect::<Vec<_>>().join("/"));
         }
+        found.sort();
         found
-    }
-
-    /// The mailboxes that can hold mail.
-    pub fn mailboxes(&mut self) -> Vec<String> {
-        self.list().into_iter().filter(|(_, l)| l.selectable).map(|(name, _)| name).collect()
     }
 
     fn wire(&self, mailbox: &str) -> String {
@@ -72,6 +63,11 @@ impl Client {
         self.session.create(self.wire(mailbox)).unwrap();
     }
 
+    /// Creates a mailbox if the server takes its name.
+    pub fn try_create(&mut self, mailbox: &str) -> bool {
+        self.session.create(self.wire(mailbox)).is_ok()
+    }
+
     pub fn delete_mailbox(&mut self, mailbox: &str) {
         // Cyrus and Dovecot refuse to delete what is selected.
         self.session.examine("INBOX").unwrap();
@@ -80,6 +76,8 @@ impl Client {
 
     pub fn append(&mut self, mailbox: &str, bytes: &[u8], flags: &[&str]) {
         let wire = self.wire(mailbox);
+        // The crate quotes this name without escaping it.
+        let wire = wire.replace('\\', "\\\\").replace('"', "\\\"");
         let flags = flags.iter().map(|f| Flag::from((*f).to_owned()));
         self.session.append(&wire, bytes).flags(flags).finish().unwrap();
     }
