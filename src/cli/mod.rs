@@ -5,11 +5,10 @@
 //! | `sync`, `status`, `mailboxes`, `check`, `completions`, `man` | the commands |
 //! | `target` | which accounts a command is about: names from the configuration, or a URL |
 //! | `page` | the man page: what clap knows, and the sections written by hand |
-//! | `signal`, `logging` | Ctrl-C ends between two facts · what `--verbose` shows |
+//! | `signal` | Ctrl-C ends between two facts |
 
 mod check;
 mod completions;
-mod logging;
 mod mailboxes;
 mod man;
 pub mod page;
@@ -22,6 +21,7 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 
 use clap::{ArgAction, CommandFactory, Parser, Subcommand};
+use log::LevelFilter;
 
 use crate::error::Result;
 use crate::exit::Exit;
@@ -97,6 +97,17 @@ impl Global {
             (false, _) => Verbosity::Verbose,
         }
     }
+
+    /// What of the log is shown.
+    fn log_level(&self) -> LevelFilter {
+        match (self.quiet, self.verbose) {
+            (true, _) => LevelFilter::Error,
+            (false, 0) => LevelFilter::Warn,
+            (false, 1) => LevelFilter::Info,
+            (false, 2) => LevelFilter::Debug,
+            (false, _) => LevelFilter::Trace,
+        }
+    }
 }
 
 #[derive(Debug, Subcommand)]
@@ -119,7 +130,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> Exit {
             return if e.use_stderr() { Exit::Usage } else { Exit::InSync };
         }
     };
-    logging::start(&cli.global);
+    report::start_log(cli.global.log_level());
     dispatch(&cli).unwrap_or_else(|error| {
         report::error_line(&error);
         error.kind().into()
