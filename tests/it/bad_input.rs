@@ -87,7 +87,7 @@ fn passwords() {
     with("{ command = \"echo wrong\" }").expect(4).says(&["Authentication failed"]);
     with("{ command = \"echo the safe is shut >&2; exit 3\" }").expect(3).says(&["the safe is shut"]);
     with("{ command = \"sleep 600\", timeout = \"300ms\" }").expect(3).says(&["300ms"]);
-    with("{ command = \"true\" }").expect(3).says(&["true"]);
+    with("{ command = \"true\" }").expect(3).says(&["printed nothing"]);
     with("{ command = \"no-such-program\" }").expect(3).says(&["no-such-program"]);
     with("{ env = \"NO_SUCH_VARIABLE\" }").expect(3).says(&["NO_SUCH_VARIABLE"]);
     with("{ file = \"/nonexistent/secret\" }").expect(3).says(&["/nonexistent/secret"]);

@@ -13,11 +13,16 @@ const MOMENTS: usize = 10;
 const PUSHED: usize = 500;
 
 /// Starts a sync and kills it after `share` of `whole`; tells whether it was still running.
+///
+/// What was on its way when it died still reaches the server, so the server's side of it is waited for.
 fn kill_at(pair: &Pair<'_>, whole: Duration, share: f64) -> bool {
+    let log = pair.server.wire_log().mark();
     let moment = Instant::now() + whole.mul_f64(share);
     let mut run = pair.start_sync();
     std::thread::sleep(moment.saturating_duration_since(Instant::now()));
-    run.kill()
+    let was_running = run.kill();
+    log.wait();
+    was_running
 }
 
 /// Does `trial` until it has killed a running program at ten moments, spread over the time a whole run takes.

@@ -21,7 +21,7 @@ fn stock(dovecot: &Dovecot, mailbox: &str, count: usize, generator: &mut Generat
     }
     let mut paths = BTreeMap::new();
     for n in 0..count {
-        let wire = generator.sized(20_000 + n % 100 * 200);
+        let wire = generator.sized(20_000 + n % 100 * 210);
         let bytes = with_lf(&wire);
         let name = format!("{}.M{n}P1.stock,S={},W={}:2,S", 1_700_000_000 + n, bytes.len(), wire.len());
         let path = dir.join("cur").join(name);

@@ -50,11 +50,18 @@ impl WireLog {
         self
     }
 
-    /// All commands of the sessions since the mark, without tags; waits until those sessions have ended.
-    pub fn commands(&self) -> Vec<String> {
-        let mut commands = Vec::new();
+    /// Waits until the sessions since the mark have ended.
+    pub fn wait(&self) {
         for file in self.files().difference(&self.before) {
             wait_for_end(&file.file_name().unwrap().to_string_lossy(), self.format);
+        }
+    }
+
+    /// All commands of the sessions since the mark, without tags; waits until those sessions have ended.
+    pub fn commands(&self) -> Vec<String> {
+        self.wait();
+        let mut commands = Vec::new();
+        for file in self.files().difference(&self.before) {
             let text = fs::read(file).unwrap();
             for line in self.client_lines(&String::from_utf8_lossy(&text)) {
                 let Some((tag, command)) = line.split_once(' ') else { continue };
