@@ -42,8 +42,8 @@ fn an_emptied_tree_deletes_nothing_until_allowed() {
         for mailbox in ["INBOX", "Lists"] {
             pair.tree.messages(mailbox).into_iter().for_each(|m| m.delete());
         }
-        refuses(&pair, 6, &["INBOX", "30", "--allow-deletions"]);
-        refuses(&pair, 6, &["Lists", "--allow-deletions"]);
+        refuses(&pair, 6, &["60 of 60", "--allow-deletions all"]);
+        refuses(&pair, 6, &["60 of 60", "--allow-deletions all"]);
         // Allowed for one mailbox, the other stays refused.
         pair.try_sync(&["--allow-deletions", "Lists"]).expect(6).says(&["INBOX"]);
         let left = dovecot.client().snapshot();
@@ -98,7 +98,7 @@ fn another_accounts_tree_is_refused() {
     other.sync();
     let marker = pair.tree.root.join(".mailtide");
     fs::copy(other.tree.root.join(".mailtide"), marker).unwrap();
-    refuses(&pair, 3, &[".mailtide"]);
+    refuses(&pair, 3, &["another account's"]);
 }
 
 #[test]

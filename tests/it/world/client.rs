@@ -113,19 +113,19 @@ impl Client {
     /// Removes these messages for good. UIDPLUS works on every test server, shown or not.
     pub fn remove(&mut self, mailbox: &str, uids: &str) {
         self.store(mailbox, uids, "+FLAGS (\\Deleted)");
-        self.session.run_command_and_check_ok(format!("UID EXPUNGE {uids}")).unwrap();
+        self.run(&format!("UID EXPUNGE {uids}"));
     }
 
     pub fn move_to(&mut self, mailbox: &str, uids: &str, to: &str) {
         self.select(mailbox);
         let to = self.wire(to);
-        self.session.run_command_and_check_ok(format!("UID MOVE {uids} \"{to}\"")).unwrap();
+        self.run(&format!("UID MOVE {uids} \"{to}\""));
     }
 
     pub fn copy_to(&mut self, mailbox: &str, uids: &str, to: &str) {
         self.select(mailbox);
         let to = self.wire(to);
-        self.session.uid_copy(uids, to).unwrap();
+        self.run(&format!("UID COPY {uids} \"{to}\""));
     }
 
     /// Every message of a mailbox with its UID.

@@ -167,6 +167,17 @@ impl Dovecot {
     }
 }
 
+impl Drop for Dovecot {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            let log = self.log();
+            let from = log.lines().count().saturating_sub(15);
+            let last: Vec<&str> = log.lines().skip(from).collect();
+            eprintln!("--- the end of Dovecot's log\n{}", last.join("\n"));
+        }
+    }
+}
+
 impl Server for Dovecot {
     fn port(&self) -> u16 {
         self.ports[0]

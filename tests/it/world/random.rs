@@ -11,13 +11,16 @@ use super::maildir::{Message, Tree};
 pub struct Habits {
     /// Without UIDPLUS a message that another client marked keeps ours from being expunged: a test of its own.
     never_marks_deleted: bool,
-    /// A server with `.` as its delimiter has no name for them.
-    no_dots_in_names: bool,
+    /// What the server's mailbox names cannot hold.
+    not_in_names: Option<char>,
 }
 
 impl Habits {
-    pub const WITHOUT_DELETED: Habits = Habits { never_marks_deleted: true, no_dots_in_names: false };
-    pub const WITHOUT_DOTS: Habits = Habits { never_marks_deleted: false, no_dots_in_names: true };
+    pub const WITHOUT_DELETED: Habits = Habits { never_marks_deleted: true, not_in_names: None };
+    /// For a server with `.` as its delimiter.
+    pub const WITHOUT_DOTS: Habits = Habits { never_marks_deleted: false, not_in_names: Some('.') };
+    /// Cyrus takes no `%` in names.
+    pub const WITHOUT_PERCENT: Habits = Habits { never_marks_deleted: false, not_in_names: Some('%') };
 }
 
 /// Makes edits; the same seed makes the same ones from the same state.
@@ -209,7 +212,7 @@ impl Editor {
     /// A name that is free, below a mailbox that exists or at the top.
     fn new_name(&mut self, mailboxes: &[String]) -> Option<String> {
         let name = NAMES[self.rng.usize(..NAMES.len())];
-        if name.contains('.') && self.habits.no_dots_in_names {
+        if self.habits.not_in_names.is_some_and(|c| name.contains(c)) {
             return None;
         }
         let parent = self.pick(mailboxes).filter(|p| *p != "INBOX" && *p != "Trash" && p.len() < 40).cloned();

@@ -3,6 +3,7 @@
 use std::cell::Cell;
 use std::fs::File;
 use std::net::{TcpListener, TcpStream};
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::{Condvar, Mutex};
@@ -90,6 +91,8 @@ impl Daemon {
     pub fn start(command: &mut Command, log: &Path, ports: &[u16]) -> Result<Daemon, String> {
         let output = File::create(log).unwrap();
         command.stdin(Stdio::null()).stdout(output.try_clone().unwrap()).stderr(output);
+        // Cyrus ends by signalling its whole process group, which must not be that of the tests.
+        command.process_group(0);
         let mut daemon = Daemon { child: command.spawn().unwrap() };
         let limit = Instant::now() + Duration::from_secs(30);
         for port in ports {
