@@ -5,9 +5,8 @@
 use std::net::SocketAddr;
 
 use super::{Finding, Subject, capabilities, found};
-use crate::config::Account;
+use crate::config::{Account, Deletions};
 use crate::error::{Kind, Result};
-use crate::reconcile::view::Deletions;
 use crate::remote::imap::{Listing, Session, SpecialUse};
 
 use crate::remote::net::{Connector, Meter, Transport, resolve};

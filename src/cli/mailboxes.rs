@@ -6,7 +6,6 @@ use super::target::Target;
 use crate::engine::{self, MailboxRow};
 use crate::error::Result;
 use crate::exit::Exit;
-use crate::remote::imap::SpecialUse;
 use crate::report::{self, Cell, Event, Output};
 
 /// List the mailboxes on both sides
@@ -46,29 +45,14 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<Exit> {
 
 fn row(account: &str, mailbox: MailboxRow) -> Vec<Cell> {
     let yes_no = |yes| Cell::Text(if yes { "yes" } else { "no" }.to_owned());
-    // "–" on the server's side would read as "not there": what has the same name shows it.
     let server = mailbox.server.map_or(Cell::Nothing, |name| Cell::Text(name.to_string()));
     vec![
         Cell::Text(account.to_owned()),
         Cell::Text(mailbox.name.to_string()),
         server,
-        mailbox.special_use.map_or(Cell::Nothing, |special| Cell::Text(word(special).to_owned())),
+        mailbox.special_use.map_or(Cell::Nothing, |special| Cell::Text(special.word().to_owned())),
         mailbox.messages.map_or(Cell::Nothing, |n| Cell::Count(n.into())),
         yes_no(mailbox.local),
         yes_no(mailbox.selected),
     ]
-}
-
-/// A special use in a word (RFC 6154).
-fn word(special: SpecialUse) -> &'static str {
-    match special {
-        SpecialUse::All => "all",
-        SpecialUse::Archive => "archive",
-        SpecialUse::Drafts => "drafts",
-        SpecialUse::Flagged => "flagged",
-        SpecialUse::Important => "important",
-        SpecialUse::Junk => "junk",
-        SpecialUse::Sent => "sent",
-        SpecialUse::Trash => "trash",
-    }
 }

@@ -5,12 +5,11 @@ use std::time::Duration;
 
 use super::Global;
 use super::target::{self, Target};
-use crate::config::{Account, duration};
+use crate::config::{Account, Allowed, duration};
 use crate::engine::{self, Connectors, Job, Mode};
 use crate::error::{Error, Kind, Result};
 use crate::exit::Exit;
 use crate::mail::MailboxName;
-use crate::reconcile::guard::Allowed;
 use crate::report::{self, Output, Run};
 use crate::state::state_dir;
 use crate::stop::Stop;
@@ -30,9 +29,9 @@ Examples:
   mailtide sync work --mailbox INBOX --mailbox 'Lists/*'
   mailtide sync --dry-run --json
   mailtide sync work --allow-deletions 'Old stuff'
-  mailtide sync --quiet --wait-lock=5m --deadline 20m        (for cron)
   mailtide sync imaps://me@example.org@imap.example.org --maildir ~/Mail \\
-      --password-command 'pass show mail'")]
+      --password-command 'pass show mail'
+  mailtide sync --quiet --wait-lock=5m --deadline 20m        (for cron)")]
 pub(super) struct Args {
     #[command(flatten)]
     target: Target,

@@ -6,9 +6,8 @@ use clap::ValueEnum;
 
 use super::Global;
 use crate::config::nearest::nearest;
-use crate::config::{Account, Config, UrlOptions};
+use crate::config::{Account, Config, Layout, UrlOptions};
 use crate::error::{Error, Kind, Result};
-use crate::local::Layout;
 use crate::report::Again;
 use crate::secret::Secret;
 use crate::stop::Stop;

@@ -123,7 +123,7 @@ fn a_password_that_cannot_be_had_is_told_by_its_source() {
     for (password, parts) in [
         (
             "{ command = 'echo no such entry >&2; exit 7' }",
-            &["failed (exit status: 7): `no such entry`", "Run it by hand"][..],
+            &["failed (exit status: 7): `no such entry`", "by hand"][..],
         ),
         ("{ command = 'sleep 20', timeout = '200ms' }", &["did not end within 200ms", "timeout = \"5m\""]),
         ("{ command = 'true' }", &["printed nothing"]),

@@ -48,7 +48,6 @@ type Done<'a> = dyn FnMut(usize, Result<Option<(UidValidity, Uid)>>) + 'a;
 
 /// Takes the replies to uploads.
 struct Replies<'a> {
-    mailbox: &'a WireName,
     done: &'a mut Done<'a>,
     /// The message of each command that has not ended.
     messages: BTreeMap<usize, usize>,
@@ -72,7 +71,7 @@ impl Job for Replies<'_> {
                 Ok(Some((*validity, *uid)))
             }
             _ if status.is_ok() => Ok(None),
-            _ => Err(status.refusal("The message cannot be uploaded").at(self.mailbox)),
+            _ => Err(status.refusal("The message cannot be uploaded")),
         };
         (self.done)(message, outcome);
         Ok(())
@@ -103,14 +102,14 @@ impl Session {
             0
         };
         let start = Command::new("APPEND").mailbox(mailbox, self.eight_bit);
-        let mut replies = Replies { mailbox, done, messages: BTreeMap::new(), awaited: None };
+        let mut replies = Replies { done, messages: BTreeMap::new(), awaited: None };
         self.wire.guarded(|wire| {
             for (number, message) in messages.enumerate() {
                 while !wire.has_room(IN_FLIGHT) {
                     hear(wire, &mut replies)?;
                 }
                 match limit.filter(|limit| message.size > *limit) {
-                    Some(limit) => (replies.done)(number, Err(too_big(message.size, limit).at(mailbox))),
+                    Some(limit) => (replies.done)(number, Err(too_big(message.size, limit))),
                     None => upload(wire, &mut replies, &start, number, message, unasked)?,
                 }
             }

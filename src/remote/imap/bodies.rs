@@ -116,7 +116,7 @@ impl Fetching<'_> {
         let refusal = (!status.is_ok()).then(|| status.refusal("The server does not give the message"));
         match refusal {
             Some(refusal) if refusal.kind() == Kind::TryLater => {
-                self.failure = Some(refusal.at(self.mailbox));
+                self.failure = Some(refusal);
                 self.chunks.clear();
                 Ok(())
             }
@@ -147,10 +147,10 @@ impl Fetching<'_> {
             Ok(validity) => {
                 self.selected = Some(Selected { wire: self.mailbox.clone(), access: Access::ReadOnly, validity });
                 if self.expected.is_some_and(|e| e != validity) {
-                    self.failure = Some(changed_meanwhile(self.mailbox));
+                    self.failure = Some(changed_meanwhile());
                 }
             }
-            Err(error) => self.failure = Some(error.at(self.mailbox)),
+            Err(error) => self.failure = Some(error),
         }
         if self.failure.is_some() {
             self.chunks.clear();
@@ -262,7 +262,7 @@ impl Session {
     ) -> Result<()> {
         let mut before = VecDeque::new();
         match self.is_open(mailbox, Access::ReadOnly) {
-            Some(found) if expected.is_some_and(|e| e != found) => return Err(changed_meanwhile(mailbox)),
+            Some(found) if expected.is_some_and(|e| e != found) => return Err(changed_meanwhile()),
             Some(_) => (),
             None => {
                 before.extend(self.enable().map(|command| (Step::Enable, command)));

@@ -5,6 +5,7 @@ use super::capability::Capability;
 use super::command::Command;
 use super::name::WireName;
 use super::observe::Access;
+use super::reply::Status;
 use super::session::Session;
 use crate::error::{Error, Kind, Result};
 use crate::mail::{FlagChange, Flags, UidSet, UidValidity};
@@ -42,8 +43,8 @@ impl Session {
             added.chain(stores(uids, '-', &change.remove)).map(move |command| (item, command))
         });
         let outcome = self.batch(changes.len(), commands)?;
-        let result = |refused: Option<_>| match refused {
-            Some(refused) => Err(refusal(&refused, "The flags cannot be changed", mailbox)),
+        let result = |refused: Option<Status>| match refused {
+            Some(refused) => Err(refused.refusal("The flags cannot be changed")),
             None => Ok(()),
         };
         Ok(outcome.refused.into_iter().map(result).collect())
@@ -66,15 +67,15 @@ impl Session {
             let chunks = uids.chunks(u64::MAX, COMMAND_MOST);
             let commands = mark.chain(chunks.iter().map(|c| Command::new(format_args!("UID EXPUNGE {c}"))));
             let outcome = self.batch(1, commands.map(|command| (0, command)))?;
-            return gone(outcome.refused, mailbox);
+            return gone(outcome.refused);
         }
         // Everything that is marked would go: so look last, and expunge only what is all ours.
         let commands = mark.chain([Command::new("UID SEARCH DELETED")]);
         let outcome = self.batch(1, commands.map(|command| (0, command)))?;
         let found = outcome.found;
-        gone(outcome.refused, mailbox)?;
+        gone(outcome.refused)?;
         let found = found.ok_or_else(|| {
-            Error::new(Kind::Protocol, "The server does not tell which messages are marked \\Deleted").at(mailbox)
+            Error::new(Kind::Protocol, "The server does not tell which messages are marked \\Deleted")
         })?;
         let ours = uids.iter().filter(|uid| found.contains(*uid)).count() as u64;
         let foreign = found.len().saturating_sub(ours);
@@ -82,7 +83,7 @@ impl Session {
             return Ok(Expunged::LeftMarked { foreign });
         }
         let refused = self.one(Command::new("EXPUNGE"))?;
-        gone(vec![refused], mailbox)
+        gone(vec![refused])
     }
 
     /// Moves messages.
@@ -112,9 +113,8 @@ impl Session {
             let copied: UidSet = copied.flat_map(|(chunk, _)| chunk.iter()).collect();
             outcome = self.expunge(mailbox, validity, &copied)?;
         }
-        let place = format_args!("{mailbox} → {to}").to_string();
         match refused.iter_mut().find_map(Option::take) {
-            Some(refused) => Err(refused.refusal("The messages cannot be moved").at(place)),
+            Some(refused) => Err(refused.refusal("The messages cannot be moved")),
             None => Ok(outcome),
         }
     }
@@ -128,13 +128,9 @@ fn stores(uids: &UidSet, sign: char, flags: &Flags) -> impl Iterator<Item = Comm
     chunks.into_iter().map(move |chunk| Command::new(format_args!("UID STORE {chunk} {sign}FLAGS.SILENT ({names})")))
 }
 
-fn gone(refused: Vec<Option<super::reply::Status>>, mailbox: &WireName) -> Result<Expunged> {
+fn gone(refused: Vec<Option<Status>>) -> Result<Expunged> {
     match refused.into_iter().flatten().next() {
-        Some(refused) => Err(refusal(&refused, "The messages cannot be deleted", mailbox)),
+        Some(refused) => Err(refused.refusal("The messages cannot be deleted")),
         None => Ok(Expunged::Gone),
     }
-}
-
-fn refusal(status: &super::reply::Status, what: &str, mailbox: &WireName) -> Error {
-    status.refusal(what).at(mailbox)
 }

@@ -30,7 +30,7 @@ impl Session {
             // No subscription stays behind for what is not there.
             self.one(Command::new("UNSUBSCRIBE").mailbox(mailbox, self.eight_bit))?;
         }
-        Err(refusal.refusal("The mailbox cannot be created").at(mailbox))
+        Err(refusal.refusal("The mailbox cannot be created"))
     }
 
     /// Removes a mailbox that holds no message, and its subscription; fine when it is gone.
@@ -43,13 +43,13 @@ impl Session {
             Ok(0) => (),
             Ok(held) => return Ok(Deleted::StillHolds(u64::from(held))),
             Err(status) if is_gone(&status) => return Ok(Deleted::Gone),
-            Err(status) => return Err(status.refusal("The mailbox cannot be looked at").at(mailbox)),
+            Err(status) => return Err(status.refusal("The mailbox cannot be looked at")),
         }
         let command = |word: &str| Command::new(word).mailbox(mailbox, self.eight_bit);
         let commands = [(0, command("DELETE")), (1, command("UNSUBSCRIBE"))];
         let refused = self.batch(2, commands)?.refused.into_iter().next().flatten();
         match refused.filter(|status| !is_gone(status)) {
-            Some(refusal) => Err(refusal.refusal("The mailbox cannot be deleted").at(mailbox)),
+            Some(refusal) => Err(refusal.refusal("The mailbox cannot be deleted")),
             None => Ok(Deleted::Gone),
         }
     }

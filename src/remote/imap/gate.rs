@@ -204,7 +204,7 @@ impl Dialog {
                 self.searched = 0;
                 self.heard += line.len();
                 if self.heard > ALL {
-                    return Err(too_much());
+                    return Err(too_much(ALL, "in all"));
                 }
                 line.pop();
                 if line.last() == Some(&b'\r') {
@@ -214,7 +214,7 @@ impl Dialog {
             }
             self.searched = self.input.len();
             if self.searched > LINE {
-                return Err(too_much());
+                return Err(too_much(LINE, "in one line"));
             }
             self.transport.exchange(&mut self.output, &mut self.input, Until::InputArrives)?;
         }
@@ -292,8 +292,8 @@ fn garbage(text: &str) -> Error {
     Error::new(Kind::Protocol, "The server said something that no IMAP server says here").server_said(text)
 }
 
-fn too_much() -> Error {
-    Error::new(Kind::Protocol, format!("The server says more than {} kB before the login", LINE / 1024))
+fn too_much(limit: usize, of: &str) -> Error {
+    Error::new(Kind::Protocol, format!("The server says more than {} kB {of} before the login", limit / 1024))
         .hint("Check `host` and `port`.")
 }
 

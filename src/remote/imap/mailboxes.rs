@@ -75,6 +75,20 @@ pub struct MailboxStatus {
 }
 
 impl SpecialUse {
+    /// The attribute's name without `\`, lower case.
+    pub fn word(self) -> &'static str {
+        match self {
+            SpecialUse::All => "all",
+            SpecialUse::Archive => "archive",
+            SpecialUse::Drafts => "drafts",
+            SpecialUse::Flagged => "flagged",
+            SpecialUse::Important => "important",
+            SpecialUse::Junk => "junk",
+            SpecialUse::Sent => "sent",
+            SpecialUse::Trash => "trash",
+        }
+    }
+
     fn of(attribute: &[u8]) -> Option<SpecialUse> {
         Some(match attribute.to_ascii_lowercase().as_slice() {
             b"\\all" => SpecialUse::All,
@@ -328,13 +342,12 @@ impl Session {
     /// The outer error ends the connection, an inner one concerns that mailbox only.
     pub fn status(&mut self, mailboxes: &[&WireName]) -> Result<Vec<Result<MailboxStatus>>> {
         let names: Vec<WireName> = mailboxes.iter().map(|name| (*name).clone()).collect();
-        let answers = self.ask(names)?.into_iter().zip(mailboxes);
         let told = |answer: std::result::Result<Numbers, Option<Status>>| match answer {
             Ok(numbers) => numbers.status().ok_or_else(untold),
             Err(Some(refused)) => Err(refused.refusal("The mailbox cannot be looked at")),
             Err(None) => Err(untold()),
         };
-        Ok(answers.map(|(answer, name)| told(answer).map_err(|e| e.at(name))).collect())
+        Ok(self.ask(names)?.into_iter().map(told).collect())
     }
 
     /// How many messages a mailbox holds, or how the server refused to say.
@@ -345,7 +358,7 @@ impl Session {
         match self.ask(vec![mailbox.clone()])?.into_iter().next() {
             Some(Ok(Numbers { messages: Some(messages), .. })) => Ok(Ok(messages)),
             Some(Err(Some(refused))) => Ok(Err(refused)),
-            _ => Err(untold().at(mailbox)),
+            _ => Err(untold()),
         }
     }
 

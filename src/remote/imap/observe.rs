@@ -300,6 +300,14 @@ struct Flight<'a> {
     sent: Vec<(usize, Step)>,
     selected: Option<Selected>,
     enabled: bool,
+    modseqs: ModSeqs,
+}
+
+/// Whether modification sequences may be used: servers send them with SELECT even where CONDSTORE is switched off here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum ModSeqs {
+    Used,
+    Unused,
 }
 
 impl Flight<'_> {
@@ -334,6 +342,9 @@ impl Job for Flight<'_> {
             Step::Enable => self.enabled = status.is_ok(),
             Step::Select => {
                 block.then = block.opening.clone();
+                if self.modseqs == ModSeqs::Unused {
+                    block.then.highest_modseq = None;
+                }
                 let (wire, access) = (block.ask.wire.clone(), block.ask.access);
                 let validity = block.opening.validity.filter(|_| status.is_ok());
                 self.selected = validity.map(|validity| Selected { wire, access, validity });
@@ -362,18 +373,18 @@ impl Session {
         for round in 1..=ROUNDS {
             let mut again = Vec::new();
             for block in self.observe_once(asks, &rounds)? {
-                let (place, wire) = (block.place, &block.ask.wire);
+                let place = block.place;
                 match block.verdict() {
                     Ok(Verdict::Again(tier, search)) if round < ROUNDS => again.push((place, tier, search)),
                     Ok(Verdict::Again(..)) => {
                         let error = Error::new(Kind::Protocol, "The server's numbers do not agree");
-                        answers.insert(place, Err(error.at(wire)));
+                        answers.insert(place, Err(error));
                     }
                     Ok(Verdict::Done(seen)) => {
                         answers.insert(place, Ok(seen));
                     }
                     Err(error) => {
-                        answers.insert(place, Err(error.at(wire)));
+                        answers.insert(place, Err(error));
                     }
                 }
             }
@@ -412,6 +423,7 @@ impl Session {
             sent: Vec::new(),
             selected: None,
             enabled: self.qresync,
+            modseqs: if self.capabilities.has(Capability::CondStore) { ModSeqs::Used } else { ModSeqs::Unused },
         };
         for &(place, tier, search) in rounds {
             let Some(ask) = asks.get(place) else { continue };

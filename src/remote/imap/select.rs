@@ -80,22 +80,20 @@ pub struct Selected {
 }
 
 /// The refusal of work on UIDs that mean other messages now.
-pub fn changed_meanwhile(mailbox: &WireName) -> Error {
+pub fn changed_meanwhile() -> Error {
     Error::new(Kind::Refused, "The mailbox was replaced by another of the same name meanwhile; nothing was done in it")
-        .at(mailbox)
         .hint("Run the same command again.")
         .worth_retrying()
 }
 
-struct Open<'a> {
+struct Open {
     commands: Vec<Command>,
     select: usize,
     opening: Opening,
     outcome: Option<Status>,
-    mailbox: &'a WireName,
 }
 
-impl Job for Open<'_> {
+impl Job for Open {
     fn next(&mut self) -> Option<Command> {
         self.commands.pop()
     }
@@ -151,21 +149,21 @@ impl Session {
             Some(validity) => validity,
             None => self.select_and_wait(mailbox, access)?,
         };
-        if expected.is_some_and(|e| e != found) { Err(changed_meanwhile(mailbox)) } else { Ok(()) }
+        if expected.is_some_and(|e| e != found) { Err(changed_meanwhile()) } else { Ok(()) }
     }
 
     fn select_and_wait(&mut self, mailbox: &WireName, access: Access) -> Result<UidValidity> {
         let mut commands = vec![self.select(mailbox, access, "")];
         commands.extend(self.enable());
         let select = commands.len() - 1;
-        let mut job = Open { commands, select, opening: Opening::default(), outcome: None, mailbox };
+        let mut job = Open { commands, select, opening: Opening::default(), outcome: None };
         self.selected = None;
         self.wire.fly(&mut job)?;
-        let Open { opening, outcome, mailbox, .. } = job;
+        let Open { opening, outcome, .. } = job;
         if let Some(refused) = outcome.filter(|s| !s.is_ok()) {
-            return Err(refused.refusal("The mailbox cannot be opened").at(mailbox));
+            return Err(refused.refusal("The mailbox cannot be opened"));
         }
-        let validity = opening.checkpoint(access).map_err(|e| e.at(mailbox))?.uid_validity;
+        let validity = opening.checkpoint(access)?.uid_validity;
         self.selected = Some(Selected { wire: mailbox.clone(), access, validity });
         Ok(validity)
     }

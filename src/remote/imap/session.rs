@@ -14,7 +14,8 @@ use crate::stop::Stop;
 /// One logged-in connection.
 ///
 /// An error that a method returns as its outer one leaves the connection unusable when [`Session::is_broken`] says so;
-/// everything else was a refusal of the server, and the next call may well succeed.
+/// everything else was a refusal of the server, and the next call may well succeed. Errors name no mailbox: the caller
+/// knows its canonical name.
 #[derive(Debug)]
 pub struct Session {
     pub(super) wire: Wire,

@@ -193,16 +193,18 @@ fn files_that_are_of_no_use_are_named() {
     }
 }
 
-fn refused(script: impl FnMut(usize, TcpStream) + Send + 'static) -> Error {
+fn refused(timeout: Duration, script: impl FnMut(usize, TcpStream) + Send + 'static) -> Error {
     let server = Server::start(script);
     let mut options = server.options(TlsMode::Implicit);
-    options.timeout = Duration::from_millis(300);
+    options.timeout = timeout;
     try_with(&options, &Trust::default()).unwrap_err()
 }
 
+const LONG: Duration = Duration::from_secs(10);
+
 #[test]
 fn a_plain_server_on_a_tls_port_is_told() {
-    let error = refused(|_, mut connection| {
+    let error = refused(LONG, |_, mut connection| {
         connection.write_all(b"* OK IMAP4rev1 ready\r\n").unwrap();
         let _ = connection.read_to_end(&mut Vec::new());
     });
@@ -212,14 +214,14 @@ fn a_plain_server_on_a_tls_port_is_told() {
 
 #[test]
 fn a_handshake_that_stalls_or_is_cut_is_told() {
-    let error = refused(|_, mut connection| drop(connection.read_to_end(&mut Vec::new())));
+    let error = refused(Duration::from_millis(300), |_, mut connection| drop(connection.read_to_end(&mut Vec::new())));
     assert_eq!((error.kind(), error.retry()), (Kind::Unreachable, Retry::Worthwhile));
     assert_eq!(error.what(), "The TLS handshake was not over within 300 ms");
-    let error = refused(|_, mut connection| drop(connection.read(&mut [0; 4096])));
+    let error = refused(LONG, |_, mut connection| drop(connection.read(&mut [0; 4096])));
     assert_eq!((error.kind(), error.retry()), (Kind::Unreachable, Retry::Worthwhile), "{error}");
     assert_eq!(error.what(), "The connection was cut in the TLS handshake");
     // In the middle of the server's first record.
-    let error = refused(|_, mut connection| {
+    let error = refused(LONG, |_, mut connection| {
         let _ = connection.read(&mut [0; 4096]);
         connection.write_all(b"\x16\x03\x03\x00\x7a\x02").unwrap();
     });
