@@ -109,8 +109,8 @@ impl Generator {
         let mut bytes = self.of(Kind::Plain);
         let block = self.lines(60);
         while bytes.len() < size {
-            let share = block.len().min(size - bytes.len()).max(2);
-            bytes.extend_from_slice(&block[..share - 2]);
+            let share = block.len().min(size - bytes.len()).max(2) - 2;
+            bytes.extend_from_slice(block[..share].trim_ascii_end());
             bytes.extend_from_slice(b"\r\n");
         }
         bytes
