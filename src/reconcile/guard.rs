@@ -116,7 +116,7 @@ pub fn approve(
             }
             match refused.as_slice() {
                 [] => {}
-                [(name, (deletions, of))] => {
+                [(name, (deletions, of))] if !other_is_empty => {
                     refusals.push(Refusal { side, mailbox: Some((*name).clone()), deletions: *deletions, of: *of });
                 }
                 several => {
