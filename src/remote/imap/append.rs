@@ -19,7 +19,7 @@ use crate::mail::{Flags, Uid, UidValidity, UnixSeconds};
 use crate::remote::net::{Exchange, Until};
 
 /// Uploads that may be unanswered.
-const IN_FLIGHT: usize = 32;
+const IN_FLIGHT: usize = 128;
 /// Octets of the largest literal that LITERAL- lets go unasked (RFC 7888 §5).
 const LITERAL_MINUS_MOST: u64 = 4096;
 /// Octets read from a body at once.

@@ -18,6 +18,8 @@ mod observe;
 pub mod open;
 mod quirk;
 mod reply;
+#[cfg(test)]
+mod scripted;
 mod select;
 mod session;
 mod token;
