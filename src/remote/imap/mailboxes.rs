@@ -418,3 +418,119 @@ fn named(mut entries: Vec<Entry>, namespaces: &Namespaces) -> Listing {
     }
     listing
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::scripted::play;
+    use super::*;
+
+    /// `name=wire` of each mailbox, with `!` for a container, its special use and its messages.
+    fn listed(capabilities: &str, script: &[(&str, &str)]) -> (Vec<String>, Listing) {
+        let (mut session, _) = play(capabilities, script);
+        let listing = session.list().unwrap();
+        let shown = |(name, listed): (&MailboxName, &Listed)| {
+            let hidden = if listed.selectable { "" } else { "!" };
+            let special = listed.special_use.map_or_else(String::new, |s| format!(" {s:?}"));
+            let messages = listed.status.map_or_else(String::new, |s| format!(" {}", s.messages));
+            format!("{hidden}{name}={}{special}{messages}", listed.wire)
+        };
+        (listing.mailboxes.iter().map(shown).collect(), listing)
+    }
+
+    #[test]
+    fn dovecot_tells_everything_in_one_flight() {
+        let (shown, listing) = listed(
+            "IMAP4rev1 NAMESPACE LIST-EXTENDED LIST-STATUS SPECIAL-USE CONDSTORE OBJECTID",
+            &[
+                ("NAMESPACE", "* NAMESPACE ((\"\" \"/\")) NIL ((\"shared/\" \"/\"))\nTAG OK\n"),
+                (
+                    "LIST \"\" \"*\" RETURN (SPECIAL-USE STATUS (MESSAGES UIDNEXT UIDVALIDITY HIGHESTMODSEQ MAILBOXID))",
+                    "* LIST (\\HasNoChildren \\Trash) \"/\" \"Deleted Items\"\n\
+                     * STATUS \"Deleted Items\" (MESSAGES 3 UIDNEXT 9 UIDVALIDITY 5 HIGHESTMODSEQ 77 MAILBOXID (F-1))\n\
+                     * LIST (\\Noselect \\HasChildren) \"/\" Lists\n* LIST () \"/\" Lists/R&-D\n\
+                     * LIST (\\NonExistent) \"/\" old\n* LIST () \"/\" shared/all\n* LIST () \"/\" {4}\na\"b\\\n\
+                     * LIST () \"/\" x//y\n* STATUS INBOX (MESSAGES 0 UIDNEXT 1 UIDVALIDITY 1 HIGHESTMODSEQ 0)\n\
+                     * STATUS Lists/R&-D (MESSAGES 4294967295 UIDNEXT 4294967296 UIDVALIDITY 3 X (1 2) HIGHESTMODSEQ 1)\n\
+                     * STATUS {4}\na\"b\\ (UIDVALIDITY 4 MESSAGES 1)\n* LIST () \"/\" inbox\nTAG OK\n",
+                ),
+            ],
+        );
+        assert_eq!(
+            shown,
+            [
+                "Deleted Items=Deleted Items Trash 3",
+                "INBOX=inbox 0",
+                "!Lists=Lists",
+                "Lists/R&D=Lists/R&-D 4294967295",
+                "a\"b\\=a\"b\\ 1",
+                "!old=old"
+            ]
+        );
+        let trash = &listing.mailboxes[&MailboxName::parse("Deleted Items").unwrap()];
+        assert_eq!(trash.object_id.as_deref(), Some("F-1"));
+        let status = trash.status.unwrap();
+        assert_eq!((status.uid_next, status.highest_modseq), (Uid::new(9), Some(ModSeq(77))));
+        assert_eq!(listing.mailboxes[&MailboxName::inbox()].status.unwrap().highest_modseq, None);
+        assert_eq!(listing.unusable.len(), 1);
+    }
+
+    #[test]
+    fn courier_and_cyrus_put_everything_below_inbox() {
+        let (shown, listing) = listed(
+            "IMAP4rev1 NAMESPACE",
+            &[
+                ("NAMESPACE", "* NAMESPACE ((\"INBOX.\" \".\")) ((\"user.\" \".\")) ((\"\" \".\"))\nTAG OK\n"),
+                (
+                    "LIST \"\" \"*\"",
+                    "* LIST (\\Unmarked \\HasChildren) \".\" \"INBOX\"\n* LIST (\\HasNoChildren) \".\" \"INBOX.Sent\"\n\
+                     * LIST () \".\" \"user.you.Sent\"\n* LIST () \".\" \"Sent\"\n* LIST (\\NoInferiors) NIL \"odd.one\"\nTAG OK\n",
+                ),
+                (
+                    "STATUS \"INBOX\" (MESSAGES UIDNEXT UIDVALIDITY)",
+                    "* STATUS \"INBOX\" (MESSAGES 1 UIDNEXT 2 UIDVALIDITY 3)\nTAG OK\n",
+                ),
+                ("STATUS \"INBOX.Sent\"", "* STATUS \"INBOX.Sent\" (MESSAGES 2 UIDVALIDITY 3)\nTAG OK\n"),
+                ("STATUS \"odd.one\"", "TAG NO no\n"),
+            ],
+        );
+        assert_eq!(shown, ["INBOX=INBOX 1", "Sent=INBOX.Sent 2", "odd.one=odd.one"]);
+        assert!(listing.unusable[0].contains("`Sent` reads the same as `INBOX.Sent`"), "{:?}", listing.unusable);
+        let new = listing.names.wire(&MailboxName::parse("a/b").unwrap()).unwrap();
+        assert_eq!(new.as_bytes(), b"INBOX.a.b");
+    }
+
+    #[test]
+    fn names_without_quotes_hold_blanks_and_options_may_not_be_understood() {
+        let (shown, _) = listed(
+            "IMAP4rev1 LIST-EXTENDED SPECIAL-USE",
+            &[
+                ("LIST \"\" \"*\" RETURN (SPECIAL-USE)", "TAG BAD what\n"),
+                (
+                    "LIST \"\" \"*\"",
+                    "* LIST () \"/\" Sent Items\n* LIST () \"/\" [Gmail]/All Mail\n* LIST () \"/\" NIL\nTAG OK\n",
+                ),
+                ("STATUS \"NIL\"", "* STATUS NIL (MESSAGES 5 UIDVALIDITY 1)\nTAG OK\n"),
+                ("STATUS \"Sent Items\"", "* STATUS Sent Items (MESSAGES 7 UIDVALIDITY 1)\nTAG OK\n"),
+                ("STATUS \"[Gmail]/All Mail\"", "* STATUS whatever (MESSAGES 8 UIDVALIDITY 1)\nTAG OK\n"),
+            ],
+        );
+        assert_eq!(shown, ["NIL=NIL 5", "Sent Items=Sent Items 7", "[Gmail]/All Mail=[Gmail]/All Mail 8"]);
+    }
+
+    #[test]
+    fn status_answers_in_order_and_fails_alone() {
+        let (mut session, _) = play(
+            "IMAP4rev1 CONDSTORE",
+            &[
+                ("STATUS \"a\" (MESSAGES UIDNEXT UIDVALIDITY HIGHESTMODSEQ)", "TAG NO [UNAVAILABLE] x\n"),
+                ("STATUS \"b\"", "* STATUS b (MESSAGES 1 UIDVALIDITY 2 HIGHESTMODSEQ 3)\nTAG OK\n"),
+                ("STATUS \"c\"", "TAG OK\n"),
+            ],
+        );
+        let names = [b"a", b"b", b"c"].map(|n| WireName::new(n).unwrap());
+        let answers = session.status(&names.iter().collect::<Vec<_>>()).unwrap();
+        assert_eq!(answers[0].as_ref().unwrap_err().kind(), Kind::TryLater);
+        assert_eq!(answers[1].as_ref().unwrap().highest_modseq, Some(ModSeq(3)));
+        assert_eq!(answers[2].as_ref().unwrap_err().kind(), Kind::Protocol);
+    }
+}
