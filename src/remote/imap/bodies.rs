@@ -11,6 +11,7 @@ use super::fetch::{self, Body, Fetched};
 use super::frame::{Line, Went, keep_small};
 use super::name::WireName;
 use super::observe::Access;
+use super::quirk;
 use super::reply::{Status, Untagged};
 use super::select::{Opening, Selected, changed_meanwhile};
 use super::session::Session;
@@ -26,6 +27,10 @@ const CHUNK_OCTETS: usize = 1000;
 const HEADER_CHUNK: u64 = 1000;
 /// Chunks on the wire.
 const IN_FLIGHT: usize = 3;
+
+/// Refusals for now in a row after which no more is asked for. One alone may be about one message: Yahoo says `NO
+/// [UNAVAILABLE] FETCH Server error while fetching messages` for a damaged one (emailjs/emailjs-imap-client#60).
+const LATER_MOST: usize = 10;
 
 /// Takes bodies as they come off the wire. An error ends the fetch, and the connection with it.
 pub trait BodySink {
@@ -72,6 +77,8 @@ struct Fetching<'a> {
     opening: Opening,
     selected: Option<Selected>,
     failure: Option<Error>,
+    /// How many chunks in a row were refused for now.
+    later: usize,
 }
 
 impl Fetching<'_> {
@@ -114,8 +121,10 @@ impl Fetching<'_> {
             return Ok(());
         }
         let refusal = (!status.is_ok()).then(|| status.refusal("The server does not give the message"));
+        let later = refusal.as_ref().is_some_and(|refusal| refusal.kind() == Kind::TryLater);
+        self.later = if later { self.later + 1 } else { 0 };
         match refusal {
-            Some(refusal) if refusal.kind() == Kind::TryLater => {
+            Some(refusal) if self.later > LATER_MOST || quirk::is_throttled(&status.words) => {
                 self.failure = Some(refusal);
                 self.chunks.clear();
                 Ok(())
@@ -282,6 +291,7 @@ impl Session {
             opening: Opening::default(),
             selected: self.selected.take(),
             failure: None,
+            later: 0,
         };
         self.wire.fly(&mut job)?;
         self.selected = job.selected;
@@ -398,10 +408,26 @@ mod tests {
 
     #[test]
     fn a_server_that_wants_a_pause_gets_it() {
-        let (result, told) =
-            fetch("1:2", &[("EXAMINE", OPENED), ("UID FETCH 1:2", "TAG NO [UNAVAILABLE] come back later\n")]);
+        let (result, told) = fetch(
+            "1:2",
+            &[("EXAMINE", OPENED), ("UID FETCH 1:2", "TAG NO Request is throttled. Suggested Backoff Time: 1 s\n")],
+        );
         assert_eq!(result.unwrap_err().kind(), Kind::TryLater);
         assert!(told.is_empty());
+
+        let unavailable = "TAG NO [UNAVAILABLE] FETCH Server error while fetching messages\n";
+        let one = |rest: &'static str| {
+            [("EXAMINE", OPENED), ("UID FETCH 1:2", unavailable), ("UID FETCH 1 ", unavailable), ("UID FETCH 2 ", rest)]
+        };
+        let (result, told) = fetch("1:2", &one("* 1 FETCH (UID 2 BODY[] \"b\")\nTAG OK\n"));
+        result.unwrap();
+        assert!(told[0].starts_with("missing 1") && told[2] == "2 1 \"b\"");
+
+        let script: Vec<(&str, &str)> =
+            [("EXAMINE", OPENED)].into_iter().chain((0..30).map(|_| ("UID FETCH", unavailable))).collect();
+        let (result, told) = fetch("1:128", &script);
+        assert_eq!(result.unwrap_err().kind(), Kind::TryLater);
+        assert_eq!(told.len(), LATER_MOST - 1);
     }
 
     #[test]
