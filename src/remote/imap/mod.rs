@@ -11,6 +11,8 @@ mod date;
 mod fetch;
 mod folder;
 mod frame;
+#[cfg(any(test, fuzzing))]
+pub mod fuzz;
 mod gate;
 mod mailboxes;
 mod name;
