@@ -43,12 +43,12 @@ impl fmt::Debug for Append {
     }
 }
 
-/// What is told of each message: its number, and where it went when the server says so.
-type Done<'a> = dyn FnMut(usize, Result<Option<(UidValidity, Uid)>>) + 'a;
+/// What became of an upload: the UID it got, when the server says so (UIDPLUS).
+pub type Uploaded = Result<Option<(UidValidity, Uid)>>;
 
 /// Takes the replies to uploads.
 struct Replies<'a> {
-    done: &'a mut Done<'a>,
+    done: &'a mut dyn FnMut(usize, Uploaded),
     /// The message of each command that has not ended.
     messages: BTreeMap<usize, usize>,
     /// The command whose literal the server waits for.
@@ -91,7 +91,7 @@ impl Session {
         &mut self,
         mailbox: &WireName,
         messages: &mut dyn Iterator<Item = Append>,
-        done: &mut dyn FnMut(usize, Result<Option<(UidValidity, Uid)>>),
+        done: &mut dyn FnMut(usize, Uploaded),
     ) -> Result<()> {
         let limit = self.capabilities.append_limit();
         let unasked = if self.capabilities.has(Capability::LiteralPlus) {
@@ -197,7 +197,7 @@ mod tests {
         let (mut session, log) = play(capabilities, script);
         let mut told = Vec::new();
         let mailbox = WireName::new(b"a").unwrap();
-        let mut done = |number: usize, outcome: Result<Option<(UidValidity, Uid)>>| {
+        let mut done = |number: usize, outcome: Uploaded| {
             told.push(match outcome {
                 Ok(Some((validity, uid))) => format!("{number} {validity} {uid}"),
                 Ok(None) => format!("{number} somewhere"),
