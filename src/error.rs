@@ -163,21 +163,28 @@ impl std::error::Error for Error {
 
 /// Makes foreign text (a server's words, a file name) one line without control characters, 300 characters at most.
 ///
-/// C0, C1, DEL, bidirectional overrides and line separators become `\u{…}`, so that no text can move a cursor, colour a
-/// terminal or reorder a line.
+/// What [`is_hidden`] names becomes `\u{…}`, so that no text can move a cursor, colour a terminal or reorder a line.
 pub fn safe_line(text: &str) -> String {
-    const LIMIT: usize = 300;
+    safe_text(text, 300)
+}
+
+/// As [`safe_line`], of at most `limit` characters: for a whole message that foreign text is only a part of.
+pub fn safe_text(text: &str, limit: usize) -> String {
     let mut out = String::new();
     for (n, c) in text.trim_end_matches(['\r', '\n']).chars().enumerate() {
-        if n == LIMIT {
+        if n == limit {
             out.push('…');
             break;
         }
-        let hidden = c.is_control()
-            || matches!(c, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}');
-        if hidden { out.extend(c.escape_default()) } else { out.push(c) }
+        if is_hidden(c) { out.extend(c.escape_default()) } else { out.push(c) }
     }
     out
+}
+
+/// Whether a terminal would act on `c` instead of showing it: C0, C1, DEL, bidirectional controls, line separators.
+pub fn is_hidden(c: char) -> bool {
+    c.is_control()
+        || matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
 }
 
 /// What an [`ItemFailure`] is about.

@@ -1,12 +1,19 @@
 //! The guard: refuses what looks like an accident. Only it makes an [`ApprovedPlan`], and only the executor takes one.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use serde::Serialize;
 
-use super::{Plan, Side};
-use crate::mail::MailboxName;
+use super::plan::{Action, Disposal, Plan, Side};
+use super::view::{LocalView, RemoteView};
+use crate::mail::{Base, BaseMailbox, Link, MailboxName, Presence, Uid, UidSet};
+
+/// From how many deletions on per cent are looked at.
+const PERCENT_FROM: u64 = 20;
+
+/// From how many deletions on an account that loses all its messages is an accident.
+const EVERYTHING_FROM: u64 = 5;
 
 /// How many deletions one run may bring to one mailbox of one side.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -71,4 +78,135 @@ impl ApprovedPlan {
     pub fn plan(&self) -> &Plan {
         &self.0
     }
+}
+
+/// Takes out of a plan the deletions that look like an accident, and says which; the rest of the plan stays.
+///
+/// A deletion removes a message from a side for good or to Trash; a mark is none. Per mailbox and side, `max` decides.
+/// Per side as a whole, all of its deletions go when the *other* side has no mailbox at all (marks too, then: a tree or
+/// an account that is missing altogether is no wish), when 5 or more deletions would leave nothing of the account, or
+/// when they are beyond `max` as per cent. What is allowed by name or altogether stays in either case.
+#[must_use]
+pub fn approve(
+    plan: Plan,
+    base: &Base,
+    local: &LocalView,
+    remote: &RemoteView,
+    max: MaxDelete,
+    allowed: &Allowed,
+) -> (ApprovedPlan, Vec<Refusal>) {
+    let mut plan = plan;
+    let mut refusals = Vec::new();
+    let named = match allowed {
+        Allowed::All => return (ApprovedPlan(plan), refusals),
+        Allowed::Mailboxes(named) => named,
+    };
+    for side in [Side::Local, Side::Remote] {
+        let other_is_empty = match side {
+            Side::Local => remote.mailboxes.is_empty(),
+            Side::Remote => local.mailboxes.is_empty(),
+        };
+        let tally = Tally::of(&plan, base, side, other_is_empty);
+        if tally.looks_like_an_accident(max) {
+            let mut refused = 0;
+            let mut found = false;
+            for (name, actions) in plan.mailboxes.iter_mut().filter(|(name, _)| !named.contains(name)) {
+                refused += tally.mailboxes.get(name).map_or(0, |m| m.0);
+                found |= take_out(actions, side, other_is_empty);
+            }
+            if found {
+                refusals.push(Refusal { side, mailbox: None, deletions: refused, of: tally.of });
+            }
+            continue;
+        }
+        for (name, (deletions, of)) in tally.mailboxes {
+            if is_beyond(max, deletions, of) && !named.contains(&name) {
+                plan.mailboxes.get_mut(&name).map(|actions| take_out(actions, side, false));
+                refusals.push(Refusal { side, mailbox: Some(name), deletions, of });
+            }
+        }
+    }
+    plan.mailboxes.retain(|_, actions| !actions.is_empty());
+    (ApprovedPlan(plan), refusals)
+}
+
+/// What a plan would delete from a side.
+struct Tally {
+    /// Deletions, and the messages they are out of, of each mailbox with deletions.
+    mailboxes: BTreeMap<MailboxName, (u64, u64)>,
+    deletions: u64,
+    /// The messages of the account.
+    of: u64,
+    other_is_empty: bool,
+}
+
+impl Tally {
+    fn of(plan: &Plan, base: &Base, side: Side, marks_count: bool) -> Tally {
+        let mut mailboxes = BTreeMap::new();
+        let mut extra = 0;
+        for (name, actions) in &plan.mailboxes {
+            let uids = || actions.iter().filter_map(|a| deleted(a, side, marks_count)).flat_map(UidSet::iter);
+            let deletions = uids().count() as u64;
+            if deletions > 0 {
+                let links = base.get(name).and_then(|b| b.links.as_ref());
+                let is_counted =
+                    |uid: &Uid| links.and_then(|l| l.get(uid)).is_none_or(|l| l.presence == Presence::Both);
+                // What an earlier run had to leave behind is no message of both sides any more.
+                let left_behind = uids().filter(|uid| !is_counted(uid)).count() as u64;
+                extra += left_behind;
+                mailboxes.insert(name.clone(), (deletions, base.get(name).map_or(0, messages) + left_behind));
+            }
+        }
+        let deletions = mailboxes.values().map(|(n, _)| n).sum();
+        Tally {
+            mailboxes,
+            deletions,
+            of: base.values().map(messages).sum::<u64>() + extra,
+            other_is_empty: marks_count,
+        }
+    }
+
+    fn looks_like_an_accident(&self, max: MaxDelete) -> bool {
+        let everything = self.deletions >= EVERYTHING_FROM && self.deletions >= self.of;
+        match max {
+            MaxDelete::Unlimited => false,
+            MaxDelete::Count(_) => self.other_is_empty || everything,
+            MaxDelete::Percent(_) => self.other_is_empty || everything || is_beyond(max, self.deletions, self.of),
+        }
+    }
+}
+
+/// Messages that both sides have, as far as known.
+fn messages(mailbox: &BaseMailbox) -> u64 {
+    let both = |links: &BTreeMap<Uid, Link>| links.values().filter(|l| l.presence == Presence::Both).count() as u64;
+    mailbox.links.as_ref().map_or(mailbox.link_count, both)
+}
+
+fn is_beyond(max: MaxDelete, deletions: u64, of: u64) -> bool {
+    match max {
+        MaxDelete::Percent(p) => {
+            deletions >= PERCENT_FROM && deletions.saturating_mul(100) > of.saturating_mul(u64::from(p))
+        }
+        MaxDelete::Count(n) => deletions > n,
+        MaxDelete::Unlimited => false,
+    }
+}
+
+fn deleted(action: &Action, on: Side, marks_count: bool) -> Option<&UidSet> {
+    match action {
+        Action::Delete { side, uids, disposal } if *side == on && (marks_count || *disposal != Disposal::Mark) => {
+            Some(uids)
+        }
+        _ => None,
+    }
+}
+
+/// Takes deletions on `side` out of a mailbox's actions, and the mailbox's own removal; tells whether there were any.
+fn take_out(actions: &mut Vec<Action>, on: Side, marks_count: bool) -> bool {
+    let before = actions.len();
+    actions.retain(|action| {
+        let removal = matches!(action, Action::RemoveMailbox { side } if *side == on);
+        !removal && deleted(action, on, marks_count).is_none()
+    });
+    actions.len() < before
 }

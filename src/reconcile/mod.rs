@@ -1,7 +1,137 @@
 //! The specification: base + what was observed + policy → plan. Pure: no I/O, clock, randomness, threads, logging.
+//!
+//! Not seen is not deleted: absence counts only inside what was really observed. When unsure, the mail stays.
+//! A plan never acts on what it cannot know, and after a plan was carried out the next one is empty; the few
+//! exceptions are named below.
+//!
+//! # A link on both sides
+//!
+//! Each side is *here* (as agreed, or with other flags) or *gone*.
+//!
+//! | file | server copy | decision |
+//! | --- | --- | --- |
+//! | here | here | both sides' additions and removals apply to the agreed flags; what both did alike is only recorded |
+//! | gone | here | deleted on the server, by the policy. Pull: downloaded again |
+//! | here | gone | deleted in the tree, by the policy. Push: uploaded again |
+//! | gone | gone | forgotten |
+//!
+//! * A deletion wins over a flag change. `T`/`\Deleted` is a flag like the others.
+//! * A flag that the other side cannot keep (PERMANENTFLAGS; 26 keywords a directory) is neither planned nor agreed.
+//!   Downloads take keyword letters first, then flag changes, each by rising UID.
+//! * *Expunge* repeats the deletion. *Trash* moves to the Trash mailbox, expunges in it and below it, and marks where
+//!   none is known; in the tree it repeats the deletion. *Mark* sets `\Deleted` and keeps the other copy; one that is
+//!   marked already, or cannot be marked, is kept as it is. *Never* keeps it. A kept message's link says on which side.
+//!
+//! # A link on one side
+//!
+//! * The kept copy goes: forgotten.
+//! * The server's copy is kept and its file is there again, by name or by content: linked again; the flags merge
+//!   against those recorded, so a file without `T` takes our mark back.
+//! * It was marked when recorded and is not any more: somebody undeleted it. Downloaded (not under Push), or uploaded
+//!   (not under Pull).
+//! * The server's copy is marked, and the policy is Expunge, or Trash with a Trash known: expunged, unless under Pull.
+//!   Without UIDPLUS only when the mailbox was looked into and nothing else in it is marked.
+//!
+//! # What has no link
+//!
+//! A file and a UID are the same message, in this order of evidence, when
+//! 1. the file's name says so and size or digest agree (also for a link whose file is gone: it was renamed);
+//! 2. an upload of the file was begun, and the UID is new since, with its content, or with its size and Message-ID
+//!    where no other content could be meant;
+//! 3. the file has the content of a link whose file is gone: a rename, not a deletion;
+//! 4. their contents are equal, N in, N out;
+//! 5. the file has the content of a message kept on the server only.
+//!
+//! They start with the flags that both have; those of one side are then set on the other. What is left is downloaded
+//! (not under Push) or uploaded (not under Pull). A file that was not or could not be read leads to nothing; it may
+//! also be any link's renamed file, so none of its mailbox counts as gone; and while one was not looked at, nothing is
+//! downloaded either.
+//!
+//! # A mailbox
+//!
+//! *Known* means that a checkpoint or a link exists. A side that could not be looked at: nothing. So is a server that
+//! lists no mailbox at all when some are known. On neither side: forgotten.
+//!
+//! | local | server | not known | known |
+//! | --- | --- | --- | --- |
+//! | there | there | messages only | messages only |
+//! | – | there | created locally (not under Push) | its files are gone: the policy decides; what is new on the server is downloaded into a new directory; else removed on the server (Expunge, Trash), if nothing stays in it |
+//! | there | – | created on the server (not under Pull) | mirrored |
+//!
+//! * INBOX missing locally, or anything under Pull: made again and filled. INBOX missing on the server: nothing. The
+//!   Trash mailbox is never removed from the server.
+//! * Under Push a mailbox missing on the server is made again and filled.
+//! * Making a known mailbox again on the server gives it new UIDs, so its links are dropped and every file goes up. With
+//!   deletions pending (new files in a directory whose mailbox went, under Expunge or Trash) they come first, alone:
+//!   the next plan makes the mailbox.
+//! * A changed UIDVALIDITY drops all links; then everything is new and matched by content. Nothing happens
+//!   before all files of the mailbox were read. What was kept on one side comes back to the other.
+//!
+//! # What executing means
+//!
+//! The plan leans on facts that are recorded action by action:
+//!
+//! | action | facts |
+//! | --- | --- |
+//! | Link, Upload | `Linked` with its flags, and in the same transaction the file's other link, if any, is dropped |
+//! | Download | `Linked` with the flags that both sides have now |
+//! | SetFlags | `FlagsAgreed(agreed.after(change))`, as far as the change took hold |
+//! | Delete expunge, trash | `Unlinked`; `PresenceChanged(RemoteOnly, flags + T)` where it had to be left marked |
+//! | Delete mark | `PresenceChanged(LocalOnly or RemoteOnly, flags + T)` |
+//! | Keep | `PresenceChanged(LocalOnly or RemoteOnly, flags as agreed)` |
+//! | RemoveMailbox | `MailboxForgotten` once removed; a mailbox that still holds mail stays, which is no failure |
+//!
+//! A mailbox's checkpoints may be recorded only when both sides were looked at (or as agreed) and it is on both sides
+//! at the end, every file without a link could be read, and nothing of its plan failed or was refused.
 
+use std::collections::BTreeMap;
+
+use crate::mail::{AccountId, Base, Intent, MailboxName};
+
+mod delta;
+mod draft;
 pub mod guard;
+mod identity;
+mod mailboxes;
+mod merge;
+mod messages;
 pub mod plan;
+#[cfg(test)]
+mod tests;
 pub mod view;
 
 pub use plan::{Action, Disposal, Phase, Plan, Side};
+use view::{LocalView, MailboxIds, Policy, RemoteView};
+
+/// Everything a plan depends on.
+#[derive(Debug, Clone, Copy)]
+pub struct Input<'a> {
+    /// What both sides last agreed on.
+    pub base: &'a Base,
+    /// The tree as observed.
+    pub local: &'a LocalView,
+    /// The account as observed.
+    pub remote: &'a RemoteView,
+    /// The number of each mailbox in file names.
+    pub ids: &'a MailboxIds,
+    /// The account's id in file names.
+    pub account: AccountId,
+    /// APPENDs whose outcome is unknown.
+    pub intents: &'a BTreeMap<MailboxName, Vec<Intent>>,
+    /// What the account's settings allow.
+    pub policy: &'a Policy,
+}
+
+/// Decides what a run has to do.
+#[must_use]
+pub fn reconcile(input: &Input<'_>) -> Plan {
+    let names = input.base.keys().chain(input.local.mailboxes.keys()).chain(input.remote.mailboxes.keys());
+    let mut mailboxes = BTreeMap::new();
+    for name in names {
+        if !mailboxes.contains_key(name) {
+            mailboxes.insert(name.clone(), mailboxes::decide(input, name));
+        }
+    }
+    mailboxes.retain(|_, actions| !actions.is_empty());
+    Plan { mailboxes }
+}

@@ -124,7 +124,7 @@ pub enum Event<'a> {
     Refused(&'a Refusal),
     /// Something a person should know, which is no failure.
     Notice(&'a str),
-    /// The account's run ended.
+    /// The account's run ended. Exactly one of this and [`Event::Aborted`] is an account's last event.
     Finished(Summary),
     /// The account's run could not end well.
     Aborted(&'a Error),

@@ -1,1 +1,173 @@
-//! (being written)
+//! The state: what both sides of an account last agreed on, kept in one SQLite file an account.
+//!
+//! # What it promises
+//!
+//! * **Facts in, base out.** Nothing changes the base but [`State::record`], and a fact is something that is already
+//!   durable where it happened. So the state may lag behind the world, and never runs ahead of it.
+//! * **A batch is whole or absent.** One `IMMEDIATE` transaction a batch; when `record` has returned, it survives a power
+//!   cut (WAL, `synchronous=FULL`).
+//! * **Facts may be repeated.** Recording a batch again ends in the same state.
+//! * **It can be lost.** It holds no mail: without it everything is recognised again by names, sizes and digests.
+//! * **One run at a time.** Who writes holds the account's [`Lock`]; readers (`status`) need none.
+//!
+//! # Crash order
+//!
+//! ```text
+//! effect on disk or server, durable → facts of the batch → … → checkpoints, last of all
+//! intent → APPEND → reply → Linked + Settled
+//! ```
+//!
+//! A crash between effect and fact leaves something new on both sides, which the next run links by its name or content.
+//! A crash before a checkpoint makes the next run look again at what it had seen. A crash between APPEND and its reply
+//! leaves an intent: the next run looks for the message on the server before it sends it again.
+//!
+//! Times are parameters; nothing here reads a wall clock.
+
+mod base;
+mod columns;
+mod facts;
+mod failures;
+mod fault;
+mod intents;
+mod lock;
+mod place;
+mod schema;
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::fs::OpenOptions;
+use std::io;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use rusqlite::{Connection, OpenFlags};
+
+use crate::error::{Error, Kind, Result};
+use crate::mail::{AccountId, MailboxId, MailboxName};
+
+pub use failures::{RunRecord, Unresolved};
+pub use lock::Lock;
+pub use place::state_dir;
+
+/// How long a statement waits for a reader that is about to end; there is no other writer.
+const BUSY: Duration = Duration::from_secs(10);
+
+/// One account's state, open.
+#[derive(Debug)]
+pub struct State {
+    connection: Connection,
+    path: PathBuf,
+    account: AccountId,
+    /// Ids given out by [`State::id_for`] that are not recorded yet.
+    promised: RefCell<BTreeMap<MailboxId, MailboxName>>,
+}
+
+impl State {
+    /// Opens the state of `account` in `dir` for a run; `None` when there is none yet.
+    ///
+    /// An older schema is migrated. Errors, all of kind [`Kind::State`]: the file is damaged, another program's, written
+    /// by a newer version, or cannot be read or written.
+    pub fn open(dir: &Path, account: &str) -> Result<Option<State>> {
+        let path = place::file(dir, account, "sqlite");
+        let Some(mut connection) = connect(&path)? else { return Ok(None) };
+        let fault = |e| fault::sqlite(&path, e);
+        let Some(version) = schema::identify(&connection, &path)? else { return Ok(None) };
+        configure(&connection).map_err(fault)?;
+        schema::migrate(&mut connection, version).map_err(fault)?;
+        let account = schema::account(&connection).map_err(fault)?;
+        Ok(Some(State { connection, path, account, promised: RefCell::default() }))
+    }
+
+    /// Makes the state of `account` in `dir`, which is made too (mode 0700, the file 0600).
+    ///
+    /// Errors as [`State::open`] has them, and when there is a state already.
+    pub fn create(dir: &Path, account: &str, id: AccountId) -> Result<State> {
+        place::make_private(dir)?;
+        let path = place::file(dir, account, "sqlite");
+        // SQLite would make it readable for all; its companions `-wal` and `-shm` take the mode of the file.
+        match OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path) {
+            Err(e) if e.kind() != io::ErrorKind::AlreadyExists => {
+                return Err(fault::io("make the state file", &path, e));
+            }
+            _ => {}
+        }
+        let gone = || fault::io("open the state file", &path, io::ErrorKind::NotFound.into());
+        let mut connection = connect(&path)?.ok_or_else(gone)?;
+        if schema::identify(&connection, &path)?.is_some() {
+            return Err(Error::new(Kind::State, "There is a state already")
+                .at(path.display())
+                .hint("Run the same command again: it will be used."));
+        }
+        configure(&connection)
+            .and_then(|()| schema::create(&mut connection, id))
+            .map_err(|e| fault::sqlite(&path, e))?;
+        place::sync(dir)?;
+        Ok(State { connection, path, account: id, promised: RefCell::default() })
+    }
+
+    /// Opens the state of `account` in `dir` for looking only (`status`); `None` when there is none yet.
+    ///
+    /// Makes nothing and needs no lock; a run may go on at the same time. Errors as [`State::open`] has them, and an
+    /// older schema.
+    pub fn open_read_only(dir: &Path, account: &str) -> Result<Option<State>> {
+        let path = place::file(dir, account, "sqlite");
+        let Some(connection) = connect(&path)? else { return Ok(None) };
+        let fault = |e| fault::sqlite(&path, e);
+        let Some(version) = schema::identify(&connection, &path)? else { return Ok(None) };
+        connection.pragma_update(None, "query_only", true).map_err(fault)?;
+        schema::expect_newest(version, &path)?;
+        let account = schema::account(&connection).map_err(fault)?;
+        Ok(Some(State { connection, path, account, promised: RefCell::default() }))
+    }
+
+    /// A state that knows nothing and is kept nowhere: what the dry run of a first run plans with.
+    pub fn in_memory(id: AccountId) -> Result<State> {
+        let path = PathBuf::from("memory");
+        let open = || {
+            let mut connection = Connection::open_in_memory()?;
+            configure(&connection)?;
+            schema::create(&mut connection, id)?;
+            Ok(connection)
+        };
+        let connection = open().map_err(|e| fault::sqlite(&path, e))?;
+        Ok(State { connection, path, account: id, promised: RefCell::default() })
+    }
+
+    /// The account's id, which the tree's marker file and the names of downloaded files carry too.
+    pub fn account_id(&self) -> AccountId {
+        self.account
+    }
+
+    fn fault(&self, error: rusqlite::Error) -> Error {
+        fault::sqlite(&self.path, error)
+    }
+}
+
+/// Opens an existing file and changes nothing in it; `None` when there is no file.
+fn connect(path: &Path) -> Result<Option<Connection>> {
+    match std::fs::metadata(path) {
+        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(e) => return Err(fault::io("look at the state file", path, e)),
+        // An unreadable file would be "unable to open" to SQLite, without the reason.
+        Ok(_) => std::fs::File::open(path).map_err(|e| fault::io("read the state file", path, e))?,
+    };
+    let open = || {
+        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let connection = Connection::open_with_flags(path, flags)?;
+        connection.busy_timeout(BUSY)?;
+        connection.set_prepared_statement_cache_capacity(32);
+        Ok(connection)
+    };
+    open().map(Some).map_err(|e| fault::sqlite(path, e))
+}
+
+/// Makes a returned commit durable: a write-ahead log that is flushed with each of them.
+fn configure(connection: &Connection) -> rusqlite::Result<()> {
+    connection.pragma_update(None, "journal_mode", "wal")?;
+    connection.pragma_update(None, "synchronous", "full")?;
+    connection.pragma_update(None, "foreign_keys", true)
+}
+
+#[cfg(test)]
+mod tests;

@@ -8,6 +8,7 @@ use std::cell::RefCell;
 use std::io::{self, Read, Write};
 
 use crate::error::{Error, Kind, Result, safe_line};
+use crate::remote::net::certificate::Shown;
 use crate::remote::net::{Connector, Exchange, OutBuffer, Transport, Until};
 
 /// The longest line before the login, in octets.
@@ -133,7 +134,7 @@ impl Dialog {
                 return error;
             }
             Error::new(Kind::Unreachable, "The connection stands, but no greeting came")
-                .because(error)
+                .because(error.what())
                 .hint(
                     "Does the port fit `tls`? With TLS from the start (`tls = \"implicit\"`) it is usually 993, else 143.",
                 )
@@ -162,16 +163,10 @@ impl Dialog {
         self.transport.start_tls(connector, host)
     }
 
-    /// As [`Dialog::start_tls`], only to see the certificate: the connection is over then.
-    pub(super) fn look_at_certificate(
-        mut self,
-        host: &str,
-        with_starttls: bool,
-    ) -> Result<crate::remote::net::certificate::Shown> {
-        if with_starttls {
-            self.greeting()?;
-            self.ask_for_tls()?;
-        }
+    /// From the greeting on as [`Dialog::start_tls`], only to see the certificate: the connection ends with it.
+    pub(super) fn look_at_certificate(mut self, host: &str) -> Result<Shown> {
+        self.greeting()?;
+        self.ask_for_tls()?;
         self.transport.look_at_certificate(host)
     }
 
@@ -209,7 +204,7 @@ impl Dialog {
                 self.searched = 0;
                 self.heard += line.len();
                 if self.heard > ALL {
-                    return Err(too_much());
+                    return Err(too_much(ALL, "in all"));
                 }
                 line.pop();
                 if line.last() == Some(&b'\r') {
@@ -219,7 +214,7 @@ impl Dialog {
             }
             self.searched = self.input.len();
             if self.searched > LINE {
-                return Err(too_much());
+                return Err(too_much(LINE, "in one line"));
             }
             self.transport.exchange(&mut self.output, &mut self.input, Until::InputArrives)?;
         }
@@ -297,8 +292,8 @@ fn garbage(text: &str) -> Error {
     Error::new(Kind::Protocol, "The server said something that no IMAP server says here").server_said(text)
 }
 
-fn too_much() -> Error {
-    Error::new(Kind::Protocol, format!("The server says more than {} kB before the login", LINE / 1024))
+fn too_much(limit: usize, of: &str) -> Error {
+    Error::new(Kind::Protocol, format!("The server says more than {} kB {of} before the login", limit / 1024))
         .hint("Check `host` and `port`.")
 }
 

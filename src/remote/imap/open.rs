@@ -12,7 +12,7 @@ use imap::Client;
 use super::capability::{Capabilities, Capability};
 use super::gate::{Dialog, Gate, Status, Word, no_starttls};
 use crate::error::{Error, Kind, Result};
-use crate::remote::net::certificate::{Doubt, Shown};
+use crate::remote::net::certificate::Doubt;
 use crate::remote::net::options::{ServerOptions, TlsMode};
 use crate::remote::net::{Connector, Meter, Transport};
 use crate::secret::Secret;
@@ -93,8 +93,10 @@ impl Route<'_> {
         let result = self.shake_hands(connector);
         let Err(refused) = &result else { return result };
         let Some(doubt) = Doubt::behind(refused) else { return result };
-        // A second connection, on which nothing is said: what the certificate says is part of the answer to the user.
-        Err(doubt.refusal(self.server, self.look().ok().as_ref()))
+        // Behind STARTTLS the transport cannot look at the certificate by itself.
+        let second = Transport::connect(self.server, self.meter, self.stop);
+        let shown = second.and_then(|t| Dialog::new(t).look_at_certificate(self.server.bare_host()));
+        Err(doubt.refusal(self.server, shown.ok().as_ref()))
     }
 
     fn shake_hands(&self, connector: Option<&Connector>) -> Result<(Dialog, Word)> {
@@ -120,11 +122,6 @@ impl Route<'_> {
             dialog.start_tls(connector, self.server.bare_host())?;
         }
         Ok((dialog, greeting))
-    }
-
-    fn look(&self) -> Result<Shown> {
-        let transport = Transport::connect(self.server, self.meter, self.stop)?;
-        Dialog::new(transport).look_at_certificate(self.server.bare_host(), self.server.tls == TlsMode::StartTls)
     }
 }
 
@@ -268,3 +265,6 @@ impl imap::Authenticator for Plain<'_> {
         self.message()
     }
 }
+
+#[cfg(test)]
+mod tests;

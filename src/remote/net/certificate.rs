@@ -85,7 +85,9 @@ impl Doubt {
                 format!("The server's certificate is not for `{host}`{names}"),
                 "Set `host` to a name that the certificate holds.",
             ),
-            Doubt::Other(_) => ("The server's certificate was refused".to_owned(), "Whoever runs the server can tell."),
+            Doubt::Other(why) => {
+                (format!("The server's certificate was refused: {why}"), "Whoever runs the server can tell.")
+            }
         };
         let pin = match shown {
             Some(shown) => format!(
@@ -95,7 +97,7 @@ impl Doubt {
             ),
             None => " Or set `pin` to the certificate's SHA-256.".to_owned(),
         };
-        Error::new(Kind::Tls, what).because(self.clone()).hint(format!("{advice}{pin}"))
+        Error::new(Kind::Tls, what).hint(format!("{advice}{pin}"))
     }
 }
 

@@ -10,6 +10,8 @@ pub mod meter;
 pub mod options;
 pub mod out_buffer;
 mod socket;
+#[cfg(test)]
+pub(in crate::remote) mod testing;
 pub mod tls;
 pub mod transport;
 pub mod trust;
@@ -32,7 +34,7 @@ pub enum Until {
 
 /// Both directions of a connection at once; [`Transport`] is the real one, tests use others in memory.
 pub trait Exchange {
-    /// Sends from `output` and appends to `input` until the wish is met.
+    /// Sends from `output` and appends to `input` until the wish is met; `output` is the same buffer every time.
     ///
     /// # Errors
     /// The connection is over: lost, silent for too long, or stopped. What arrived before that is in `input`.

@@ -146,7 +146,7 @@ fn shake(
         stop.check()?;
         match state {
             Ok(stream) => return Ok(stream),
-            Err(HandshakeError::Failure(error)) => return Err(failure(error, first.get().copied())),
+            Err(HandshakeError::Failure(error)) => return Err(failure(&error, first.get().copied())),
             Err(HandshakeError::WouldBlock(mut halfway)) => {
                 let left = timeout.saturating_sub(start.elapsed());
                 if left.is_zero() {
@@ -171,26 +171,39 @@ fn shake(
 }
 
 /// `first` is the first octet that came from the server since the handshake began.
-fn failure(error: native_tls::Error, first: Option<u8>) -> Error {
+fn failure(error: &native_tls::Error, first: Option<u8>) -> Error {
     const ALERT: u8 = 0x15;
     const HANDSHAKE: u8 = 0x16;
     let text = error.to_string();
     if let Some(doubt) = Doubt::from_openssl(&text) {
         return Error::new(Kind::Tls, "The server's certificate was refused").because(doubt);
     }
-    match first {
-        None => Error::new(Kind::Unreachable, "The server closed the connection at the start of the TLS handshake")
-            .because(error)
-            .hint("Does it speak TLS on this port? Check `port` and `tls`.")
-            .worth_retrying(),
-        Some(ALERT | HANDSHAKE) => said_no(&text).unwrap_or_else(|| {
-            Error::new(Kind::Tls, "The TLS handshake failed").hint("The server has to offer TLS 1.2 or 1.3.")
-        }).because(error),
-        Some(_) => Error::new(Kind::Tls, "The server does not speak TLS here").hint(
+    if matches!(first, Some(octet) if octet != ALERT && octet != HANDSHAKE) {
+        return Error::new(Kind::Tls, "The server does not speak TLS here").hint(
             "On this port it starts without TLS: set `tls = \"starttls\"` (usually port 143), or `port` to the one with \
              TLS from the start (usually 993).",
-        ),
+        );
     }
+    if was_cut(error) {
+        return Error::new(Kind::Unreachable, "The connection was cut in the TLS handshake")
+            .because(text)
+            .hint("Does the server speak TLS on this port? Check `port` and `tls`.")
+            .worth_retrying();
+    }
+    said_no(&text)
+        .unwrap_or_else(|| {
+            Error::new(Kind::Tls, "The TLS handshake failed").hint(
+                "The server has to offer TLS 1.2 or 1.3; it may also want a client certificate (`client-cert`, \
+                 `client-key`).",
+            )
+        })
+        .because(text)
+}
+
+/// Whether the line ended, and not TLS.
+fn was_cut(error: &native_tls::Error) -> bool {
+    let io = std::error::Error::source(error).is_some_and(|cause| cause.is::<std::io::Error>());
+    io || error.to_string().to_lowercase().contains("unexpected eof")
 }
 
 /// A server's refusal of the client's certificate, in the alert that its TLS sent.
@@ -206,3 +219,6 @@ pub(super) fn said_no(text: &str) -> Option<Error> {
     };
     Some(Error::new(Kind::Tls, what).hint("Set `client-cert` and `client-key` to a pair that the server accepts."))
 }
+
+#[cfg(test)]
+mod tests;

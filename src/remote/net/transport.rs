@@ -5,11 +5,12 @@ use std::time::{Duration, Instant};
 
 use native_tls::TlsStream;
 
-use super::certificate::Shown;
+use super::certificate::{Doubt, Shown};
 use super::compress::Deflate;
 use super::dial::{dial, seconds};
+use super::options::{ServerOptions, TlsMode};
 use super::socket::Socket;
-use super::{Connector, Exchange, Meter, OutBuffer, Until, options::ServerOptions, tls};
+use super::{Connector, Exchange, Meter, OutBuffer, Until, tls};
 use crate::error::{Error, Kind, Result};
 use crate::stop::Stop;
 
@@ -26,9 +27,7 @@ pub struct Transport {
     deflate: Option<Deflate>,
     meter: Meter,
     stop: Stop,
-    timeout: Duration,
-    /// `host:port`, for messages.
-    place: String,
+    server: ServerOptions,
     /// Something was sent since the last counted wait.
     owed: bool,
 }
@@ -56,15 +55,13 @@ impl Transport {
     /// # Errors
     /// Kind `Unreachable`: unknown host, refused, no answer in time. Kind `Interrupted` when `stop` says so.
     pub fn connect(server: &ServerOptions, meter: &Meter, stop: &Stop) -> Result<Transport> {
-        let place = server.to_string();
-        let tcp = dial(server, stop).map_err(|e| e.at(&place))?;
+        let tcp = dial(server, stop).map_err(|e| e.at(server))?;
         Ok(Transport {
             stream: Stream::Plain(Socket::new(tcp)),
             deflate: None,
             meter: meter.clone(),
             stop: stop.clone(),
-            timeout: server.timeout,
-            place,
+            server: server.clone(),
             owed: false,
         })
     }
@@ -73,18 +70,32 @@ impl Transport {
     ///
     /// # Errors
     /// Kind `Tls` when the certificate is refused or no TLS comes about, `Unreachable` when the line is cut or silent.
-    /// The connection is of no use then.
+    /// The connection is of no use then. With [`TlsMode::Implicit`] a refused certificate is described.
     pub fn start_tls(&mut self, connector: &Connector, host: &str) -> Result<()> {
         let socket = self.take_socket()?;
-        let stream = tls::handshake(socket, connector, host, self.timeout, &self.stop).map_err(|e| self.here(e))?;
+        let stream = tls::handshake(socket, connector, host, self.server.timeout, &self.stop)
+            .map_err(|e| self.here(self.with_certificate(e, host)))?;
         self.stream = Stream::Tls(Box::new(stream));
         Ok(())
+    }
+
+    /// Says of a refused certificate what it holds. A failed handshake keeps it to itself, so it takes a second
+    /// connection, on which nothing is said; where TLS is not the first thing, only who knows the protocol can make one.
+    fn with_certificate(&self, refused: Error, host: &str) -> Error {
+        match Doubt::behind(&refused) {
+            Some(doubt) if self.server.tls == TlsMode::Implicit => {
+                let second = Transport::connect(&self.server, &self.meter, &self.stop);
+                let shown = second.and_then(|transport| transport.look_at_certificate(host));
+                doubt.refusal(&self.server, shown.ok().as_ref())
+            }
+            _ => refused,
+        }
     }
 
     /// Ends the connection in a TLS handshake that believes anything, to tell what certificate the server shows.
     pub(in crate::remote) fn look_at_certificate(mut self, host: &str) -> Result<Shown> {
         let socket = self.take_socket()?;
-        tls::look(socket, host, self.timeout, &self.stop).map_err(|e| self.here(e))
+        tls::look(socket, host, self.server.timeout, &self.stop).map_err(|e| self.here(e))
     }
 
     fn take_socket(&mut self) -> Result<Socket> {
@@ -151,6 +162,7 @@ impl Transport {
             }
             let into = match &mut self.deflate {
                 None => &mut *input,
+                Some(deflate) if deflate.is_ended() => return Ok(Flow::Ended),
                 Some(deflate) if deflate.is_drained() => &mut deflate.raw,
                 Some(deflate) => {
                     deflate.inflate(input, room)?;
@@ -172,7 +184,7 @@ impl Transport {
     }
 
     fn here(&self, error: Error) -> Error {
-        error.at(&self.place)
+        error.at(&self.server)
     }
 
     fn closed(&self, cause: Option<io::Error>) -> Error {
@@ -180,14 +192,15 @@ impl Transport {
             None => Error::new(Kind::Unreachable, "The connection was closed by the server"),
             Some(cause) => tls::said_no(&cause.to_string())
                 .unwrap_or_else(|| Error::new(Kind::Unreachable, "The connection was lost"))
-                .because(cause),
+                // As text: OpenSSL's errors repeat themselves as their own cause.
+                .because(cause.to_string()),
         };
         self.here(if error.kind() == Kind::Unreachable { error.worth_retrying() } else { error })
     }
 
     fn silent(&self) -> Error {
         self.here(
-            Error::new(Kind::Unreachable, format!("The server was silent for {}", seconds(self.timeout)))
+            Error::new(Kind::Unreachable, format!("The server was silent for {}", seconds(self.server.timeout)))
                 .hint("Try again later, or set a longer `timeout`.")
                 .worth_retrying(),
         )
@@ -221,7 +234,7 @@ impl Exchange for Transport {
             if self.stream.moved() != moved {
                 (moved, since) = (self.stream.moved(), Instant::now());
             }
-            let left = self.timeout.saturating_sub(since.elapsed());
+            let left = self.server.timeout.saturating_sub(since.elapsed());
             if left.is_zero() {
                 return Err(self.silent());
             }
@@ -276,6 +289,9 @@ impl Stream {
 
 impl std::fmt::Debug for Transport {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Transport({})", self.place)
+        write!(f, "Transport({})", self.server)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,73 @@
+//! Checks mailboxes off: what was observed of them has been processed, so the next run need not look before it.
+//!
+//! Checkpoints are those of the observation, not of the end: what others and we ourselves did since is seen next time.
+//! A mailbox that is held keeps its old ones. Under a one-way direction a side whose changes are ignored on purpose is
+//! checked off only when there is nothing to ignore, so that the other direction can be chosen later without a loss.
+
+use super::World;
+use crate::engine::ledger::Ledger;
+use crate::error::Result;
+use crate::mail::{Fact, MailboxName, Presence};
+use crate::reconcile::Plan;
+use crate::reconcile::view::{Coverage, Direction, LocalMailbox, RemoteMailbox};
+
+/// Enters the checkpoints of all mailboxes that are done.
+pub fn record(world: &World<'_>, ledger: &mut Ledger<'_>, plan: &Plan) -> Result<()> {
+    for (name, id) in &world.seen.ids {
+        if ledger.is_held(name) || ledger.mailbox(name).is_none() {
+            continue;
+        }
+        let direction = world.account.direction;
+        // A mailbox made anew in this run has nothing observed on one side; the next run looks at it.
+        let observed = crate::engine::observe::listed_on_both(world.seen, name);
+        if !observed {
+            continue;
+        }
+        if let Some(check) = world.seen.local_checks.get(name)
+            && !(direction == Direction::Pull && ignored_locally(world, ledger, name))
+            && ledger.mailbox(name).and_then(|m| m.local) != Some(*check)
+        {
+            ledger.enter(name, Fact::LocalChecked(*id, *check))?;
+        }
+        if let Some(check) = world.seen.remote_checks.get(name)
+            && !(direction == Direction::Push && ignored_remotely(world, ledger, name))
+            && ledger.mailbox(name).and_then(|m| m.remote.as_ref()) != Some(check)
+        {
+            ledger.enter(name, Fact::RemoteChecked(*id, check.clone()))?;
+        }
+    }
+    for (name, counts) in ledger.counts().clone() {
+        if plan.mailboxes.contains_key(&name) {
+            ledger.event(crate::report::event::Event::MailboxDone { mailbox: &name, counts });
+        }
+    }
+    Ok(())
+}
+
+/// Whether the tree has something that a pull leaves alone: files of its own, other flags, or a file that is gone.
+fn ignored_locally(world: &World<'_>, ledger: &Ledger<'_>, name: &MailboxName) -> bool {
+    let Some(LocalMailbox::Listed(listing)) = world.seen.local.mailboxes.get(name) else { return false };
+    let links = ledger.mailbox(name).and_then(|m| m.links.as_ref());
+    let mut linked = 0;
+    for link in links.into_iter().flat_map(|l| l.values()).filter(|l| l.presence != Presence::RemoteOnly) {
+        match listing.files.get(&link.file) {
+            Some(file) if world.relevant(file.flags.clone()) == link.flags => linked += 1,
+            Some(_) => return true,
+            None => {}
+        }
+    }
+    linked != listing.files.len()
+}
+
+/// Whether the server has something that a push leaves alone.
+fn ignored_remotely(world: &World<'_>, ledger: &Ledger<'_>, name: &MailboxName) -> bool {
+    let Some(RemoteMailbox::Observed(listing)) = world.seen.remote.mailboxes.get(name) else { return false };
+    let differs = listing.messages.iter().any(|(uid, message)| {
+        ledger.link(name, *uid).is_none_or(|link| link.flags != world.relevant(message.flags.clone()))
+    });
+    let vanished = match &listing.coverage {
+        Coverage::Everything => false,
+        Coverage::Changes { vanished } => !vanished.is_empty(),
+    };
+    differs || vanished
+}

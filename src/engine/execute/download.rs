@@ -1,0 +1,234 @@
+//! Downloads: bodies stream from the socket into files in `tmp`; batches of them become durable at once.
+
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
+
+use super::transfer::{cut, width};
+use super::{World, actions, item_failed};
+use crate::engine::ledger::Ledger;
+use crate::engine::pool::{Heard, Results};
+use crate::error::{Error, Item, Result};
+use crate::local::{Delivery, Folder, Incoming, Received};
+use crate::mail::{Fact, FileId, Flags, Link, MailboxName, Origin, Presence, Uid, UidSet, UidValidity, UnixSeconds};
+use crate::reconcile::guard::ApprovedPlan;
+use crate::reconcile::{Action, Phase};
+use crate::remote::imap::{BodySink, FetchedMessage, Session, WireName};
+use crate::report::event::{Event, Progress};
+
+/// A batch is made durable when it has this many messages …
+const BATCH_MESSAGES: usize = 200;
+/// … or this many octets.
+const BATCH_OCTETS: u64 = 32 << 20;
+
+/// Fetches everything the plan downloads.
+pub fn run(world: &World<'_>, ledger: &mut Ledger<'_>, plan: &ApprovedPlan) -> Result<()> {
+    let mut jobs = Vec::new();
+    let mut planned = Vec::new();
+    let mut total = 0;
+    for (name, action) in actions(plan, Phase::Transfer, ledger) {
+        let Action::Download { uids, octets } = action else { continue };
+        total += octets;
+        planned.push((name, action));
+        let size = |uid| world.message(name, uid).and_then(|m| m.size).unwrap_or_default();
+        let uid_validity = world.uid_validity(ledger, name)?;
+        for uids in cut(uids, size) {
+            jobs.push(Fetch { name, wire: world.wire(name)?, uid_validity, uids });
+        }
+    }
+    let mut landing =
+        Landing { world, ledger, folders: BTreeMap::new(), batch: Vec::new(), octets: 0, tally: BTreeMap::new() };
+    let outcome = world.pool.run(
+        jobs,
+        width(total),
+        |session, job, results| fetch(world, session, &job, results),
+        |heard| landing.hear(heard),
+    );
+    // Files that arrived whole are kept even when the connection then broke.
+    let landed = landing.land();
+    let tally = landing.tally;
+    for (name, action) in planned {
+        let (done, octets) = tally.get(name).copied().unwrap_or_default();
+        ledger.done(name, action, done, octets);
+    }
+    outcome.and(landed)
+}
+
+struct Fetch<'p> {
+    name: &'p MailboxName,
+    wire: WireName,
+    uid_validity: UidValidity,
+    uids: UidSet,
+}
+
+enum Got<'p> {
+    Message { name: &'p MailboxName, uid: Uid, received: Received },
+    Failed { name: &'p MailboxName, item: Item, error: Error },
+    GoneMeanwhile { name: &'p MailboxName },
+}
+
+fn fetch<'p>(world: &World<'_>, session: &mut Session, job: &Fetch<'p>, results: &Results<'_, Got<'p>>) -> Result<()> {
+    let failed = |error| results.send(Got::Failed { name: job.name, item: Item::Mailbox, error });
+    let folder = match world.store.folder(job.name) {
+        Ok(folder) => folder,
+        Err(error) => return failed(error),
+    };
+    let mut sink = FileSink { world, name: job.name, folder, results, current: Current::None };
+    match session.fetch_bodies(&job.wire, job.uid_validity, &job.uids, &mut sink) {
+        Err(error) if is_refusal(&error) => failed(error),
+        outcome => outcome,
+    }
+}
+
+/// A NO concerns the mailbox; anything else the connection.
+pub fn is_refusal(error: &Error) -> bool {
+    error.kind() == crate::error::Kind::Refused
+}
+
+struct FileSink<'s, 'w, 'p> {
+    world: &'s World<'w>,
+    name: &'p MailboxName,
+    folder: Folder,
+    results: &'s Results<'s, Got<'p>>,
+    current: Current,
+}
+
+enum Current {
+    None,
+    File(Incoming),
+    /// The file could not be made or written; the rest of the body passes by.
+    Failed(Error),
+}
+
+impl BodySink for FileSink<'_, '_, '_> {
+    fn start(&mut self, _octets: u64) -> Result<()> {
+        self.current = match self.folder.incoming() {
+            Ok(incoming) => Current::File(incoming),
+            Err(error) if super::concerns_the_tree(&error) => return Err(error.at(self.name)),
+            Err(error) => Current::Failed(error),
+        };
+        Ok(())
+    }
+
+    fn data(&mut self, bytes: &[u8]) -> Result<()> {
+        if let Current::File(incoming) = &mut self.current
+            && let Err(error) = incoming.write(bytes)
+        {
+            if super::concerns_the_tree(&error) {
+                return Err(error.at(self.name));
+            }
+            self.current = Current::Failed(error);
+        }
+        let octets = Event::Progress(Progress::Octets(bytes.len() as u64));
+        self.world.report.event(&self.world.account.name, octets);
+        Ok(())
+    }
+
+    fn message(&mut self, message: FetchedMessage) -> Result<()> {
+        let (name, uid) = (self.name, message.uid);
+        let received = match std::mem::replace(&mut self.current, Current::None) {
+            Current::File(incoming) => incoming.finish(),
+            Current::Failed(error) => Err(error),
+            Current::None => return Ok(()),
+        };
+        self.results.send(match received {
+            Ok(received) => Got::Message { name, uid, received },
+            Err(error) if super::concerns_the_tree(&error) => return Err(error.at(name)),
+            Err(error) => Got::Failed { name, item: Item::Message(uid), error },
+        })
+    }
+
+    fn missing(&mut self, uid: Uid, why: &str) -> Result<()> {
+        log::debug!("{}: UID {uid}: {why}", self.name);
+        self.results.send(Got::GoneMeanwhile { name: self.name })
+    }
+}
+
+/// Where messages arrive: gathers them into batches, makes those durable, and enters them.
+struct Landing<'l, 'w, 'b> {
+    world: &'l World<'w>,
+    ledger: &'l mut Ledger<'b>,
+    folders: BTreeMap<MailboxName, Folder>,
+    batch: Vec<(MailboxName, Uid, Received)>,
+    octets: u64,
+    tally: BTreeMap<MailboxName, (u64, u64)>,
+}
+
+impl Landing<'_, '_, '_> {
+    fn hear(&mut self, heard: Heard<Got<'_>>) -> Result<()> {
+        match heard {
+            Heard::Result(Got::Message { name, uid, received }) => {
+                self.octets += received.content.wire_size;
+                self.batch.push((name.clone(), uid, received));
+                let full = self.batch.len() >= BATCH_MESSAGES || self.octets >= BATCH_OCTETS;
+                if full { self.land() } else { Ok(()) }
+            }
+            Heard::Result(Got::Failed { name, item, error }) => item_failed(self.ledger, name, item, error),
+            Heard::Result(Got::GoneMeanwhile { name }) => {
+                self.ledger.hold(name);
+                Ok(())
+            }
+            Heard::Pause => self.land(),
+        }
+    }
+
+    fn land(&mut self) -> Result<()> {
+        self.octets = 0;
+        let mut groups: BTreeMap<MailboxName, Vec<(Uid, Received)>> = BTreeMap::new();
+        for (name, uid, received) in self.batch.drain(..) {
+            groups.entry(name).or_default().push((uid, received));
+        }
+        let mut landed = 0;
+        for (name, group) in groups {
+            landed += self.land_in(&name, group)?;
+        }
+        if landed > 0 {
+            self.ledger.flush()?;
+            self.ledger.event(Event::Progress(Progress::Messages(landed)));
+        }
+        Ok(())
+    }
+
+    fn land_in(&mut self, name: &MailboxName, group: Vec<(Uid, Received)>) -> Result<u64> {
+        let (world, ledger) = (self.world, &mut *self.ledger);
+        let Some(id) = ledger.id(name) else { return Ok(0) };
+        let uid_validity = world.uid_validity(ledger, name)?;
+        let folder = match self.folders.entry(name.clone()) {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(unknown) => unknown.insert(world.store.folder(name)?),
+        };
+        let mut links = Vec::with_capacity(group.len());
+        let mut deliveries = Vec::with_capacity(group.len());
+        for (uid, received) in group {
+            let flags = world.remote_flags(ledger, name, uid);
+            let internal_date = world.internal_date(ledger, name, uid).unwrap_or(UnixSeconds(0));
+            links.push(Link {
+                uid,
+                file: FileId::new(""),
+                presence: Presence::Both,
+                flags: Flags::none(),
+                size: received.content.wire_size,
+                digest: received.content.digest,
+                message_id: received.content.message_id,
+                internal_date,
+                email_id: world.email_id(name, uid),
+            });
+            let origin = Origin { account: world.id, mailbox: id, uid_validity, uid };
+            deliveries.push(Delivery { received, origin, flags, internal_date });
+        }
+        let mut landed = 0;
+        for (mut link, outcome) in links.into_iter().zip(folder.deliver(deliveries)) {
+            match outcome {
+                Ok(delivered) => {
+                    link.file = delivered.file;
+                    link.flags = delivered.flags;
+                    let tally = self.tally.entry(name.clone()).or_default();
+                    *tally = (tally.0 + 1, tally.1 + link.size);
+                    landed += 1;
+                    ledger.enter(name, Fact::Linked(id, link))?;
+                }
+                Err(error) => item_failed(ledger, name, Item::Message(link.uid), error)?,
+            }
+        }
+        Ok(landed)
+    }
+}

@@ -1,0 +1,170 @@
+//! Flags: renames of files here, UID STORE there, one for each distinct change.
+
+use std::collections::BTreeMap;
+
+use super::{World, actions, by_mailbox, download::is_refusal, item_failed};
+use crate::engine::ledger::Ledger;
+use crate::engine::pool::{Heard, Results};
+use crate::error::{Error, Item, Result};
+use crate::local::Folder;
+use crate::mail::{FileId, FlagChange, Flags, MailboxName, Uid, UidSet, UidValidity};
+use crate::reconcile::guard::ApprovedPlan;
+use crate::reconcile::{Action, Phase, Side};
+use crate::remote::imap::{Session, WireName};
+
+/// Changes flags on both sides.
+pub fn run(world: &World<'_>, ledger: &mut Ledger<'_>, plan: &ApprovedPlan) -> Result<()> {
+    let planned = actions(plan, Phase::Flags, ledger);
+    let on = |wanted: Side| {
+        let of_side = move |(_, action): &(&MailboxName, &Action)| matches!(action, Action::SetFlags { side, .. } if *side == wanted);
+        by_mailbox(planned.iter().copied().filter(of_side))
+    };
+    for (name, actions) in on(Side::Local) {
+        world.stop.check()?;
+        for action in actions {
+            let Action::SetFlags { uids, change, .. } = action else { continue };
+            let done = set_locally(world, ledger, name, uids, change)?;
+            ledger.done(name, action, done, 0);
+        }
+    }
+    ledger.flush()?;
+    on_server(world, ledger, on(Side::Remote))
+}
+
+/// Changes the flags of the files of `uids`; those done are entered.
+fn set_locally(
+    world: &World<'_>,
+    ledger: &mut Ledger<'_>,
+    name: &MailboxName,
+    uids: &UidSet,
+    change: &FlagChange,
+) -> Result<u64> {
+    let files = files_of(ledger, name, uids);
+    let changes: Vec<(FileId, FlagChange)> = files.iter().map(|(_, file)| (file.clone(), change.clone())).collect();
+    let folder = match world.store.folder(name) {
+        Ok(folder) => folder,
+        Err(error) => {
+            item_failed(ledger, name, Item::Mailbox, error)?;
+            return Ok(0);
+        }
+    };
+    let mut done = 0;
+    for ((uid, file), outcome) in files.into_iter().zip(folder.set_flags(&changes)) {
+        match outcome {
+            Ok(flags) => {
+                enter(ledger, name, uid, &kept(change, &flags))?;
+                done += 1;
+            }
+            // Whoever removed the file meanwhile is heard in the next run.
+            Err(_) if is_gone(&folder, &file) => ledger.hold(name),
+            Err(error) => item_failed(ledger, name, Item::File(file), error)?,
+        }
+    }
+    Ok(done)
+}
+
+/// Whether the file is certainly not there any more.
+pub fn is_gone(folder: &Folder, file: &FileId) -> bool {
+    folder.still_there(std::slice::from_ref(file)).is_ok_and(|there| there.is_empty())
+}
+
+/// The part of `change` that a file with `flags` now really carries: a keyword may have found no letter.
+fn kept(change: &FlagChange, flags: &Flags) -> FlagChange {
+    FlagChange { add: change.add.minus(&change.add.minus(flags)), remove: change.remove.clone() }
+}
+
+/// The files of linked messages.
+pub fn files_of(ledger: &Ledger<'_>, name: &MailboxName, uids: &UidSet) -> Vec<(Uid, FileId)> {
+    let links = ledger.mailbox(name).and_then(|m| m.links.as_ref());
+    let linked = links.into_iter().flatten().filter(|(uid, _)| uids.contains(**uid));
+    linked.map(|(uid, link)| (*uid, link.file.clone())).collect()
+}
+
+fn enter(ledger: &mut Ledger<'_>, name: &MailboxName, uid: Uid, change: &FlagChange) -> Result<()> {
+    match ledger.link(name, uid).map(|link| link.flags.after(change)) {
+        Some(flags) => ledger.agree(name, uid, flags),
+        None => Ok(()),
+    }
+}
+
+struct Job<'p> {
+    name: &'p MailboxName,
+    wire: WireName,
+    uid_validity: UidValidity,
+    actions: Vec<&'p Action>,
+}
+
+struct Outcome<'p> {
+    name: &'p MailboxName,
+    /// `None` for the mailbox as a whole.
+    action: Option<&'p Action>,
+    result: Result<()>,
+}
+
+fn on_server<'p>(
+    world: &World<'_>,
+    ledger: &mut Ledger<'_>,
+    planned: BTreeMap<&'p MailboxName, Vec<&'p Action>>,
+) -> Result<()> {
+    let mut jobs = Vec::new();
+    for (name, actions) in planned {
+        jobs.push(Job { name, wire: world.wire(name)?, uid_validity: world.uid_validity(ledger, name)?, actions });
+    }
+    let width = jobs.len() / 4 + 1;
+    world.pool.run(jobs, width, store, |heard| match heard {
+        Heard::Pause => ledger.flush(),
+        Heard::Result(Outcome { name, action: None, result: Err(error) }) => {
+            item_failed(ledger, name, Item::Mailbox, error)
+        }
+        Heard::Result(Outcome { name, action: Some(action), result }) => stored(ledger, name, action, result),
+        Heard::Result(Outcome { action: None, result: Ok(()), .. }) => Ok(()),
+    })
+}
+
+fn store<'p>(session: &mut Session, job: Job<'p>, results: &Results<'_, Outcome<'p>>) -> Result<()> {
+    let Job { name, wire, uid_validity, actions } = job;
+    let change = |action: &&Action| match action {
+        Action::SetFlags { uids, change, .. } => Some((uids.clone(), change.clone())),
+        _ => None,
+    };
+    let changes: Vec<(UidSet, FlagChange)> = actions.iter().filter_map(change).collect();
+    match session.store(&wire, uid_validity, &changes) {
+        Ok(outcomes) => {
+            for (action, result) in actions.into_iter().zip(outcomes) {
+                results.send(Outcome { name, action: Some(action), result })?;
+            }
+            Ok(())
+        }
+        Err(error) if is_refusal(&error) => results.send(Outcome { name, action: None, result: Err(error) }),
+        Err(error) => Err(error),
+    }
+}
+
+fn stored(ledger: &mut Ledger<'_>, name: &MailboxName, action: &Action, result: Result<(), Error>) -> Result<()> {
+    let Action::SetFlags { uids, change, .. } = action else { return Ok(()) };
+    if let Err(error) = result {
+        return item_failed(ledger, name, Item::Mailbox, error);
+    }
+    for uid in uids.iter() {
+        enter(ledger, name, uid, change)?;
+    }
+    ledger.done(name, action, uids.len(), 0);
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_keyword_without_a_letter_is_not_agreed_on() {
+        let flags = |names: &[&str]| {
+            let mut flags = Flags::none();
+            names.iter().for_each(|n| flags.insert_imap(n));
+            flags
+        };
+        let change = FlagChange { add: flags(&["\\Seen", "late"]), remove: flags(&["\\Flagged"]) };
+        let kept = kept(&change, &flags(&["\\Seen"]));
+        assert_eq!(kept, FlagChange { add: flags(&["\\Seen"]), remove: flags(&["\\Flagged"]) });
+    }
+}

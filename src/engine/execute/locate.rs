@@ -1,0 +1,113 @@
+//! Which UID did an appended message get, when the server does not say (no UIDPLUS, RFC 4315)?
+//!
+//! Only UIDs from the UIDNEXT before the first APPEND on come into question, less those seen before. Size and Message-ID
+//! decide where they are unambiguous on both sides, the content where they are not. What is still open is paired in
+//! order when the numbers agree: UIDs rise in the order of the APPENDs, and some servers rewrite what they store.
+
+use std::collections::BTreeMap;
+
+use crate::engine::observe::same::digests;
+use crate::error::Result;
+use crate::mail::{Content, MessageIdHash, Uid, UidSet, UidValidity};
+use crate::remote::imap::{Session, WireName};
+
+/// A message that was appended.
+pub struct Sent {
+    /// What was sent.
+    pub content: Content,
+}
+
+/// Finds the UID of each message of `sent`, which is in the order of sending.
+pub fn locate(
+    session: &mut Session,
+    wire: &WireName,
+    uid_validity: UidValidity,
+    uid_next: Option<Uid>,
+    seen_before: &UidSet,
+    sent: &[Sent],
+) -> Result<Vec<Option<Uid>>> {
+    let range = UidSet::range(uid_next.unwrap_or(Uid::MIN), Uid::MAX);
+    let mut new: BTreeMap<Uid, Option<MessageIdHash>> = session.message_ids(wire, &range)?;
+    new.retain(|uid, _| !seen_before.contains(*uid));
+    let mut found = by_message_id(&new, sent);
+    if found.iter().any(Option::is_none) {
+        let open: UidSet = new.keys().copied().filter(|uid| !found.contains(&Some(*uid))).collect();
+        let contents = digests(session, wire, uid_validity, &open)?;
+        by_content(&contents, sent, &mut found);
+        in_order(&open, &mut found);
+    }
+    Ok(found)
+}
+
+fn by_message_id(new: &BTreeMap<Uid, Option<MessageIdHash>>, sent: &[Sent]) -> Vec<Option<Uid>> {
+    let only = |id: MessageIdHash| {
+        let mut on_server = new.iter().filter(|(_, i)| **i == Some(id)).map(|(uid, _)| *uid);
+        let once_here = sent.iter().filter(|s| s.content.message_id == Some(id)).count() == 1;
+        on_server.next().filter(|_| once_here && on_server.next().is_none())
+    };
+    sent.iter().map(|s| s.content.message_id.and_then(only)).collect()
+}
+
+fn by_content(contents: &BTreeMap<Uid, Content>, sent: &[Sent], found: &mut [Option<Uid>]) {
+    for (at, one) in sent.iter().enumerate() {
+        let free = |uid: &Uid| !found.contains(&Some(*uid));
+        let twin = contents.iter().filter(|(_, c)| c.digest == one.content.digest).map(|(uid, _)| *uid).find(free);
+        if let Some(slot) = found.get_mut(at).filter(|slot| slot.is_none()) {
+            *slot = twin;
+        }
+    }
+}
+
+fn in_order(open: &UidSet, found: &mut [Option<Uid>]) {
+    let left: Vec<Uid> = open.iter().filter(|uid| !found.contains(&Some(*uid))).collect();
+    if left.len() == found.iter().filter(|f| f.is_none()).count() {
+        for (slot, uid) in found.iter_mut().filter(|f| f.is_none()).zip(left) {
+            *slot = Some(uid);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::mail::Digest;
+
+    fn sent(digest: u8, id: Option<u64>) -> Sent {
+        Sent { content: Content { digest: Digest([digest; 32]), wire_size: 1, message_id: id.map(MessageIdHash) } }
+    }
+
+    fn uid(n: u32) -> Uid {
+        Uid::new(n).unwrap()
+    }
+
+    #[test]
+    fn an_unambiguous_message_id_is_enough_and_an_ambiguous_one_is_not() {
+        let new = BTreeMap::from([
+            (uid(5), Some(MessageIdHash(1))),
+            (uid(6), Some(MessageIdHash(2))),
+            (uid(7), Some(MessageIdHash(2))),
+        ]);
+        let all = [sent(1, Some(1)), sent(2, Some(2)), sent(3, None)];
+        assert_eq!(by_message_id(&new, &all), [Some(uid(5)), None, None]);
+    }
+
+    #[test]
+    fn content_pairs_equal_messages_one_to_one() {
+        let content = |d| Content { digest: Digest([d; 32]), wire_size: 1, message_id: None };
+        let contents = BTreeMap::from([(uid(5), content(1)), (uid(6), content(1))]);
+        let mut found = vec![None, None, None];
+        by_content(&contents, &[sent(1, None), sent(1, None), sent(2, None)], &mut found);
+        assert_eq!(found, [Some(uid(5)), Some(uid(6)), None]);
+    }
+
+    #[test]
+    fn order_decides_only_when_the_numbers_agree() {
+        let open = UidSet::range(uid(5), uid(7));
+        let mut found = vec![Some(uid(5)), None, None];
+        in_order(&open, &mut found);
+        assert_eq!(found, [Some(uid(5)), Some(uid(6)), Some(uid(7))]);
+        let mut found = vec![None, None];
+        in_order(&open, &mut found);
+        assert_eq!(found, [None, None]);
+    }
+}

@@ -1,0 +1,155 @@
+//! Mailboxes are made before anything goes into them, and removed after everything has left them.
+
+use super::{World, actions, item_failed};
+use crate::engine::ledger::Ledger;
+use crate::error::{Error, Item, Kind, Result};
+use crate::local::Removed;
+use crate::mail::{Fact, MailboxName, PermanentFlags, RemoteCheckpoint, UidValidity};
+use crate::reconcile::guard::ApprovedPlan;
+use crate::reconcile::view::RemoteMailbox;
+use crate::reconcile::{Action, Phase, Side};
+use crate::remote::imap::{Deleted, Session};
+
+/// Makes the mailboxes that one side lacks, and enters all that now exist on both.
+///
+/// A mailbox gets its UIDVALIDITY on record before its first link: after a crash the links must not be taken for those
+/// of another generation.
+pub fn create(world: &World<'_>, ledger: &mut Ledger<'_>, plan: &ApprovedPlan) -> Result<()> {
+    let mut made = Vec::new();
+    for (name, action) in actions(plan, Phase::CreateMailboxes, ledger) {
+        world.stop.check()?;
+        let outcome = match action {
+            Action::CreateMailbox { side: Side::Local } => world.store.create_mailbox(name),
+            Action::CreateMailbox { side: Side::Remote } => {
+                on_session(world, |session| session.create(&world.wire(name)?))
+            }
+            _ => continue,
+        };
+        match outcome {
+            Ok(()) => {
+                ledger.done(name, action, 1, 0);
+                made.push(name);
+            }
+            Err(error) if error.retry() == crate::error::Retry::Worthwhile => return Err(error.at(name)),
+            Err(error) => {
+                item_failed(ledger, name, Item::Mailbox, error)?;
+                ledger.break_off(name);
+            }
+        }
+    }
+    for (name, id) in &world.seen.ids {
+        let on_both = crate::engine::observe::listed_on_both(world.seen, name) || made.contains(&name);
+        if !on_both || ledger.is_broken(name) {
+            continue;
+        }
+        let reset = Action::ResetMailbox;
+        if plan.plan().mailboxes.get(name).is_some_and(|actions| actions.contains(&reset)) {
+            ledger.enter(name, Fact::MailboxReset(*id))?;
+            ledger.done(name, &reset, 0, 0);
+        }
+        ledger.know(name, *id)?;
+        begin(world, ledger, name)?;
+    }
+    Ok(())
+}
+
+/// Puts the mailbox's UIDVALIDITY on record when nothing of it is yet.
+fn begin(world: &World<'_>, ledger: &mut Ledger<'_>, name: &MailboxName) -> Result<()> {
+    let Some(id) = ledger.id(name) else { return Ok(()) };
+    let recreated = !world.seen.directory.mailboxes.contains_key(name);
+    if ledger.mailbox(name).is_some_and(|m| m.remote.is_some()) && !recreated {
+        return Ok(());
+    }
+    let uid_validity = match world.seen.remote.mailboxes.get(name) {
+        Some(RemoteMailbox::Observed(listing)) => listing.uid_validity,
+        Some(RemoteMailbox::Unchanged | RemoteMailbox::Unknown) => return Ok(()),
+        None => match ask_uid_validity(world, name) {
+            Ok(uid_validity) => uid_validity,
+            Err(error) => {
+                item_failed(ledger, name, Item::Mailbox, error)?;
+                ledger.break_off(name);
+                return Ok(());
+            }
+        },
+    };
+    let checkpoint = RemoteCheckpoint {
+        uid_validity,
+        uid_next: None,
+        highest_modseq: None,
+        messages: 0,
+        permanent: PermanentFlags::everything(),
+        object_id: None,
+    };
+    ledger.enter(name, Fact::RemoteChecked(id, checkpoint))
+}
+
+fn ask_uid_validity(world: &World<'_>, name: &MailboxName) -> Result<UidValidity> {
+    let wire = world.wire(name)?;
+    let mut status = on_session(world, |session| session.status(&[&wire]))?;
+    let status =
+        status.pop().ok_or_else(|| Error::new(Kind::Protocol, "The server gave no STATUS of a new mailbox"))?;
+    status.map(|s| s.uid_validity)
+}
+
+/// Removes mailboxes that went from the other side, the deepest first.
+pub fn remove(world: &World<'_>, ledger: &mut Ledger<'_>, plan: &ApprovedPlan) -> Result<()> {
+    for (name, action) in actions(plan, Phase::RemoveMailboxes, ledger).into_iter().rev() {
+        world.stop.check()?;
+        if ledger.is_held(name) {
+            continue;
+        }
+        let outcome = match action {
+            Action::RemoveMailbox { side: Side::Local } => remove_locally(world, name),
+            Action::RemoveMailbox { side: Side::Remote } => remove_on_server(world, name),
+            Action::ForgetMailbox => Ok(Gone::Yes),
+            _ => continue,
+        };
+        match outcome {
+            Ok(Gone::Yes) => {
+                if let Some(id) = ledger.id(name) {
+                    ledger.enter(name, Fact::MailboxForgotten(id))?;
+                }
+                ledger.done(name, action, 1, 0);
+            }
+            Ok(Gone::MailArrived) => {
+                ledger.notice(&format!(
+                    "{name}: new mail arrived meanwhile, so the mailbox stays; the next run brings it back"
+                ));
+                ledger.hold(name);
+            }
+            Err(error) => item_failed(ledger, name, Item::Mailbox, error)?,
+        }
+    }
+    Ok(())
+}
+
+enum Gone {
+    Yes,
+    MailArrived,
+}
+
+fn remove_locally(world: &World<'_>, name: &MailboxName) -> Result<Gone> {
+    Ok(match world.store.remove_mailbox(name)? {
+        Removed::Gone => Gone::Yes,
+        Removed::StillHolds(_) => Gone::MailArrived,
+    })
+}
+
+fn remove_on_server(world: &World<'_>, name: &MailboxName) -> Result<Gone> {
+    let wire = world.wire(name)?;
+    Ok(match on_session(world, |session| session.delete(&wire))? {
+        Deleted::Gone => Gone::Yes,
+        Deleted::StillHolds(_) => Gone::MailArrived,
+    })
+}
+
+/// Asks something on any session.
+pub fn on_session<T>(world: &World<'_>, ask: impl FnOnce(&mut Session) -> Result<T>) -> Result<T> {
+    let mut session = world.pool.take()?;
+    let answer = ask(&mut session);
+    // A session that failed may be out of step; only a NO leaves it as it was.
+    if answer.as_ref().err().is_none_or(|e| e.retry() == crate::error::Retry::Pointless) {
+        world.pool.give(session);
+    }
+    answer
+}

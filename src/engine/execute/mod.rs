@@ -1,0 +1,188 @@
+//! Carries out an approved plan, phase by phase over all mailboxes, and enters each fact once its effect is durable.
+//!
+//! A failure concerns one message or one mailbox and is entered in the ledger; an error concerns the tree or the
+//! connection as a whole and ends the run, with everything done so far recorded.
+
+mod checkpoint;
+mod delete;
+mod download;
+mod flags;
+mod identity;
+mod locate;
+mod mailboxes;
+mod transfer;
+mod upload;
+
+use std::collections::BTreeMap;
+
+use super::ledger::Ledger;
+use super::observe::Observation;
+use super::pool::Pool;
+use crate::config::Account;
+use crate::error::{Error, Item, Kind, Result};
+use crate::local::Store;
+use crate::mail::{AccountId, FileId, Flags, Link, MailboxName, Presence, Uid, UidValidity, UnixSeconds};
+use crate::reconcile::guard::{ApprovedPlan, Refusal};
+use crate::reconcile::view::{LocalContent, LocalFile, LocalMailbox, RemoteMailbox, RemoteMessage};
+use crate::reconcile::{Action, Phase};
+use crate::remote::imap::WireName;
+use crate::report::event::Report;
+use crate::stop::Stop;
+
+/// What the executor works in and never changes.
+pub struct World<'a> {
+    /// The account's settings.
+    pub account: &'a Account,
+    /// Its id.
+    pub id: AccountId,
+    /// The tree.
+    pub store: &'a Store,
+    /// The connections.
+    pub pool: &'a Pool<'a>,
+    /// When to stop.
+    pub stop: &'a Stop,
+    /// Who is told.
+    pub report: &'a dyn Report,
+    /// What was observed.
+    pub seen: &'a Observation<'a>,
+}
+
+/// Executes `approved`; what the guard `refused` keeps its mailbox from being checked off.
+pub fn execute(world: &World<'_>, ledger: &mut Ledger<'_>, approved: &ApprovedPlan, refused: &[Refusal]) -> Result<()> {
+    let plan = approved.plan();
+    let outcome = phases(world, ledger, approved);
+    // What is durable is recorded, however the phases ended.
+    ledger.flush()?;
+    outcome?;
+    for refusal in refused {
+        match &refusal.mailbox {
+            Some(name) => ledger.hold(name),
+            None => world.seen.ids.keys().for_each(|name| ledger.hold(name)),
+        }
+    }
+    checkpoint::record(world, ledger, plan)?;
+    ledger.flush()
+}
+
+fn phases(world: &World<'_>, ledger: &mut Ledger<'_>, approved: &ApprovedPlan) -> Result<()> {
+    mailboxes::create(world, ledger, approved)?;
+    identity::record(world, ledger, approved)?;
+    ledger.flush()?;
+    transfer::expect(ledger, approved);
+    download::run(world, ledger, approved)?;
+    upload::run(world, ledger, approved)?;
+    flags::run(world, ledger, approved)?;
+    delete::run(world, ledger, approved)?;
+    mailboxes::remove(world, ledger, approved)
+}
+
+/// The actions of one phase, mailbox by mailbox, without those of mailboxes that failed as a whole.
+fn actions<'p>(plan: &'p ApprovedPlan, phase: Phase, ledger: &Ledger<'_>) -> Vec<(&'p MailboxName, &'p Action)> {
+    let of_phase = plan.plan().actions().filter(|(_, action)| action.phase() == phase);
+    of_phase.filter(|(name, _)| !ledger.is_broken(name)).collect()
+}
+
+/// Groups items by mailbox.
+fn by_mailbox<'p, T>(items: impl IntoIterator<Item = (&'p MailboxName, T)>) -> BTreeMap<&'p MailboxName, Vec<T>> {
+    let mut grouped: BTreeMap<&MailboxName, Vec<T>> = BTreeMap::new();
+    for (name, item) in items {
+        grouped.entry(name).or_default().push(item);
+    }
+    grouped
+}
+
+impl World<'_> {
+    fn wire(&self, name: &MailboxName) -> Result<WireName> {
+        self.seen.directory.wire(name)
+    }
+
+    /// The UIDVALIDITY everything in this run rests on.
+    fn uid_validity(&self, ledger: &Ledger<'_>, name: &MailboxName) -> Result<UidValidity> {
+        let checked = ledger.mailbox(name).and_then(|m| m.remote.as_ref());
+        checked.map(|c| c.uid_validity).ok_or_else(|| {
+            Error::new(Kind::State, "The mailbox has no UIDVALIDITY on record")
+                .at(name)
+                .hint("Run `mailtide sync` again.")
+        })
+    }
+
+    /// The file as observed.
+    fn file(&self, name: &MailboxName, file: &FileId) -> Option<&LocalFile> {
+        match self.seen.local.mailboxes.get(name)? {
+            LocalMailbox::Listed(listing) => listing.files.get(file),
+            LocalMailbox::Unchanged | LocalMailbox::Unknown => None,
+        }
+    }
+
+    /// The message as observed.
+    fn message(&self, name: &MailboxName, uid: Uid) -> Option<&RemoteMessage> {
+        match self.seen.remote.mailboxes.get(name)? {
+            RemoteMailbox::Observed(listing) => listing.messages.get(&uid),
+            RemoteMailbox::Unchanged | RemoteMailbox::Unknown => None,
+        }
+    }
+
+    /// The flags the server's copy has: those observed, else those agreed on.
+    fn remote_flags(&self, ledger: &Ledger<'_>, name: &MailboxName, uid: Uid) -> Flags {
+        let observed = self.message(name, uid).map(|m| &m.flags);
+        let flags = observed.or_else(|| ledger.link(name, uid).map(|l| &l.flags)).cloned().unwrap_or_default();
+        self.relevant(flags)
+    }
+
+    /// `flags` without keywords where those are not synchronised.
+    fn relevant(&self, flags: Flags) -> Flags {
+        match self.account.keywords {
+            crate::reconcile::view::Keywords::Synced => flags,
+            crate::reconcile::view::Keywords::Ignored => flags.without_keywords(),
+        }
+    }
+
+    /// A link of a file that was read with a UID.
+    fn link(&self, name: &MailboxName, uid: Uid, file: &FileId, flags: Flags) -> Option<Link> {
+        let LocalContent::Known { content, modified, .. } = &self.file(name, file)?.content else { return None };
+        let observed = self.message(name, uid);
+        Some(Link {
+            uid,
+            file: file.clone(),
+            presence: Presence::Both,
+            flags,
+            size: content.wire_size,
+            digest: content.digest,
+            message_id: content.message_id,
+            internal_date: observed.and_then(|m| m.internal_date).unwrap_or(*modified),
+            email_id: self.email_id(name, uid),
+        })
+    }
+
+    fn email_id(&self, name: &MailboxName, uid: Uid) -> Option<Box<str>> {
+        self.seen.email_ids.get(name)?.get(&uid).cloned()
+    }
+
+    /// INTERNALDATE as observed, or as agreed on.
+    fn internal_date(&self, ledger: &Ledger<'_>, name: &MailboxName, uid: Uid) -> Option<UnixSeconds> {
+        let observed = self.message(name, uid).and_then(|m| m.internal_date);
+        observed.or_else(|| ledger.link(name, uid).map(|l| l.internal_date))
+    }
+}
+
+/// Whether an error of the local store concerns the whole tree: then going on would only repeat it.
+fn concerns_the_tree(error: &Error) -> bool {
+    let mut cause = std::error::Error::source(error);
+    while let Some(source) = cause {
+        if let Some(io) = source.downcast_ref::<std::io::Error>() {
+            use std::io::ErrorKind::{QuotaExceeded, ReadOnlyFilesystem, StorageFull};
+            return matches!(io.kind(), StorageFull | QuotaExceeded | ReadOnlyFilesystem);
+        }
+        cause = source.source();
+    }
+    false
+}
+
+/// Enters a failure of one item, or passes an error on that concerns more than that.
+fn item_failed(ledger: &mut Ledger<'_>, name: &MailboxName, item: Item, error: Error) -> Result<()> {
+    if concerns_the_tree(&error) || error.kind() == Kind::Interrupted {
+        return Err(error.at(name));
+    }
+    ledger.fail_item(name, item, &error);
+    Ok(())
+}

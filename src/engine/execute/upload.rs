@@ -1,0 +1,276 @@
+//! Uploads: intents on record first, then APPENDs, streamed from the files; each outcome becomes a link.
+//!
+//! A server without UIDPLUS does not tell the UID a message got: [`super::locate`] finds it.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+
+use super::flags::is_gone;
+use super::locate::{self, Sent};
+use super::transfer::{MESSAGES_A_JOB, OCTETS_A_JOB, width};
+use super::{World, actions, item_failed};
+use crate::engine::ledger::Ledger;
+use crate::engine::pool::{Heard, Results};
+use crate::error::{Error, Item, Kind, Result};
+use crate::local::Folder;
+use crate::mail::{
+    Content, Fact, FileId, Flags, Intent, Link, MailboxName, Presence, Uid, UidSet, UidValidity, UnixSeconds,
+};
+use crate::reconcile::guard::ApprovedPlan;
+use crate::reconcile::view::LocalContent;
+use crate::reconcile::{Action, Phase};
+use crate::remote::imap::{Append, Session, WireName};
+use crate::report::event::{Event, Progress};
+
+/// Appends everything the plan uploads.
+pub fn run(world: &World<'_>, ledger: &mut Ledger<'_>, plan: &ApprovedPlan) -> Result<()> {
+    let mut planned = BTreeMap::new();
+    let mut jobs: Vec<Job<'_>> = Vec::new();
+    let mut total = 0;
+    for (name, action) in actions(plan, Phase::Transfer, ledger) {
+        let Action::Upload { file, flags, octets } = action else { continue };
+        let Some(known) = known(world, ledger, name, file) else {
+            ledger.hold(name);
+            continue;
+        };
+        let letter = Letter { file: file.clone(), content: known.0, date: known.1, flags: flags.clone() };
+        total += octets;
+        planned.insert((name, file), action);
+        let fits = |job: &&mut Job<'_>| {
+            job.name == name && job.octets < OCTETS_A_JOB && (job.letters.len() as u64) < MESSAGES_A_JOB
+        };
+        match jobs.last_mut().filter(fits) {
+            Some(job) => job.push(letter),
+            None => jobs.push(Job::new(world, ledger, name, letter)?),
+        }
+    }
+    if jobs.is_empty() {
+        return Ok(());
+    }
+    intend(ledger, &jobs)?;
+    let mut booking = Booking { world, ledger, planned };
+    world.pool.run(
+        jobs,
+        width(total),
+        |session, job, results| send(world, session, job, results),
+        |heard| booking.hear(heard),
+    )
+}
+
+/// One message to send.
+struct Letter {
+    file: FileId,
+    content: Content,
+    date: UnixSeconds,
+    flags: Flags,
+}
+
+struct Job<'p> {
+    name: &'p MailboxName,
+    wire: WireName,
+    uid_validity: UidValidity,
+    /// The messages can only get this UID or a higher one.
+    uid_next: Option<Uid>,
+    letters: Vec<Letter>,
+    octets: u64,
+}
+
+impl<'p> Job<'p> {
+    fn new(world: &World<'_>, ledger: &Ledger<'_>, name: &'p MailboxName, first: Letter) -> Result<Job<'p>> {
+        let observed = world.seen.remote_checks.get(name);
+        let agreed = ledger.mailbox(name).and_then(|m| m.remote.as_ref());
+        let mut job = Job {
+            name,
+            wire: world.wire(name)?,
+            uid_validity: world.uid_validity(ledger, name)?,
+            uid_next: observed.or(agreed).and_then(|c| c.uid_next),
+            letters: Vec::new(),
+            octets: 0,
+        };
+        job.push(first);
+        Ok(job)
+    }
+
+    fn push(&mut self, letter: Letter) {
+        self.octets += letter.content.wire_size;
+        self.letters.push(letter);
+    }
+}
+
+/// What the file holds and its date: as read in this run, or as linked.
+fn known(world: &World<'_>, ledger: &Ledger<'_>, name: &MailboxName, file: &FileId) -> Option<(Content, UnixSeconds)> {
+    if let Some(LocalContent::Known { content, modified, .. }) = world.file(name, file).map(|f| &f.content) {
+        return Some((*content, *modified));
+    }
+    let links = ledger.mailbox(name)?.links.as_ref()?;
+    let link = links.values().find(|l| l.file == *file)?;
+    let content = Content { digest: link.digest, wire_size: link.size, message_id: link.message_id };
+    Some((content, link.internal_date))
+}
+
+/// Writes down what is about to be sent, before the first octet goes out.
+fn intend(ledger: &mut Ledger<'_>, jobs: &[Job<'_>]) -> Result<()> {
+    for job in jobs {
+        let Some(mailbox) = ledger.id(job.name) else { continue };
+        for Letter { file, content, .. } in &job.letters {
+            let intent = Intent { mailbox, file: file.clone(), content: *content, uid_next: job.uid_next };
+            ledger.enter(job.name, Fact::Intended(intent))?;
+        }
+    }
+    ledger.flush()
+}
+
+enum Outcome<'p> {
+    /// It is on the server under this UID.
+    Stored { name: &'p MailboxName, letter: Letter, uid: Uid },
+    /// It was not taken.
+    Failed { name: &'p MailboxName, file: FileId, error: Error },
+    /// The file went or changed meanwhile; the next run sees to it.
+    Changed { name: &'p MailboxName, file: FileId },
+}
+
+fn send<'p>(world: &World<'_>, session: &mut Session, job: Job<'p>, results: &Results<'_, Outcome<'p>>) -> Result<()> {
+    let Job { name, wire, uid_validity, uid_next, letters, .. } = job;
+    let folder = world.store.folder(name)?;
+    // Letters on their way, by the index the session knows them by; and those that still have to be found.
+    let on_the_way: RefCell<Vec<Option<Letter>>> = RefCell::new(Vec::new());
+    let mut unlocated = Vec::new();
+    let mut broken = Ok(());
+    let mut appends = letters.into_iter().filter_map(|letter| match open(&folder, &letter) {
+        Ok(append) => {
+            on_the_way.borrow_mut().push(Some(letter));
+            Some(append)
+        }
+        Err(Unsent::Changed) => {
+            results.send(Outcome::Changed { name, file: letter.file }).ok()?;
+            None
+        }
+        Err(Unsent::Unreadable(error)) => {
+            results.send(Outcome::Failed { name, file: letter.file, error }).ok()?;
+            None
+        }
+    });
+    let outcome = session.append(&wire, &mut appends, &mut |index, stored| {
+        let Some(letter) = on_the_way.borrow_mut().get_mut(index).and_then(Option::take) else { return };
+        let octets = letter.content.wire_size;
+        world.report.event(&world.account.name, Event::Progress(Progress::Octets(octets)));
+        let told = match stored {
+            Ok(Some((validity, uid))) if validity == uid_validity => {
+                results.send(Outcome::Stored { name, letter, uid })
+            }
+            Ok(_) => {
+                unlocated.push(letter);
+                Ok(())
+            }
+            Err(error) => results.send(Outcome::Failed { name, file: letter.file, error }),
+        };
+        if broken.is_ok() {
+            broken = told;
+        }
+    });
+    drop(appends);
+    outcome.and(broken)?;
+    if unlocated.is_empty() {
+        return Ok(());
+    }
+    let sent: Vec<Sent> = unlocated.iter().map(|letter| Sent { content: letter.content }).collect();
+    let found = locate::locate(session, &wire, uid_validity, uid_next, &linked(world, name), &sent)?;
+    for (letter, uid) in unlocated.into_iter().zip(found) {
+        results.send(match uid {
+            Some(uid) => Outcome::Stored { name, letter, uid },
+            None => Outcome::Failed { name, file: letter.file, error: lost() },
+        })?;
+    }
+    Ok(())
+}
+
+fn lost() -> Error {
+    Error::new(Kind::Refused, "The server took the message, and it cannot be found there")
+        .hint("Look for it with another client: the server or a filter may have moved or changed it.")
+}
+
+/// UIDs at or above UIDNEXT that had a twin already when the mailbox was observed.
+fn linked(world: &World<'_>, name: &MailboxName) -> UidSet {
+    match world.seen.remote.mailboxes.get(name) {
+        Some(crate::reconcile::view::RemoteMailbox::Observed(listing)) => listing.messages.keys().copied().collect(),
+        _ => UidSet::new(),
+    }
+}
+
+enum Unsent {
+    Changed,
+    Unreadable(Error),
+}
+
+fn open(folder: &Folder, letter: &Letter) -> std::result::Result<Append, Unsent> {
+    let body = match folder.open_message(&letter.file) {
+        Ok(body) => body,
+        Err(_) if is_gone(folder, &letter.file) => return Err(Unsent::Changed),
+        Err(error) => return Err(Unsent::Unreadable(error)),
+    };
+    if body.content() != letter.content {
+        return Err(Unsent::Changed);
+    }
+    Ok(Append { size: body.size(), flags: letter.flags.clone(), date: letter.date, body: Box::new(body) })
+}
+
+/// Enters outcomes as they come.
+struct Booking<'l, 'w, 'b, 'p> {
+    world: &'l World<'w>,
+    ledger: &'l mut Ledger<'b>,
+    planned: BTreeMap<(&'p MailboxName, &'p FileId), &'p Action>,
+}
+
+impl<'p> Booking<'_, '_, '_, 'p> {
+    fn hear(&mut self, heard: Heard<Outcome<'p>>) -> Result<()> {
+        match heard {
+            Heard::Result(Outcome::Stored { name, letter, uid }) => self.stored(name, letter, uid),
+            Heard::Result(Outcome::Failed { name, file, error }) => {
+                self.settle(name, &file)?;
+                item_failed(self.ledger, name, Item::File(file), error)
+            }
+            Heard::Result(Outcome::Changed { name, file }) => {
+                self.ledger.hold(name);
+                self.settle(name, &file)
+            }
+            Heard::Pause => self.ledger.flush(),
+        }
+    }
+
+    fn settle(&mut self, name: &MailboxName, file: &FileId) -> Result<()> {
+        match self.ledger.id(name) {
+            Some(id) => self.ledger.enter(name, Fact::Settled(id, file.clone())),
+            None => Ok(()),
+        }
+    }
+
+    fn stored(&mut self, name: &'p MailboxName, letter: Letter, uid: Uid) -> Result<()> {
+        let Some(id) = self.ledger.id(name) else { return Ok(()) };
+        // A file that is sent again (its copy went from the server) leaves its old UID behind.
+        let links = self.ledger.mailbox(name).and_then(|m| m.links.as_ref());
+        let old: UidSet =
+            links.into_iter().flatten().filter(|(_, l)| l.file == letter.file).map(|(uid, _)| *uid).collect();
+        if !old.is_empty() {
+            self.ledger.enter(name, Fact::Unlinked(id, old))?;
+        }
+        let Letter { file, content, date, flags } = letter;
+        let link = Link {
+            uid,
+            file: file.clone(),
+            presence: Presence::Both,
+            flags: self.world.relevant(flags),
+            size: content.wire_size,
+            digest: content.digest,
+            message_id: content.message_id,
+            internal_date: date,
+            email_id: None,
+        };
+        self.ledger.enter(name, Fact::Linked(id, link))?;
+        self.ledger.enter(name, Fact::Settled(id, file.clone()))?;
+        if let Some((key, action)) = self.planned.get_key_value(&(name, &file)) {
+            self.ledger.done(key.0, action, 1, content.wire_size);
+        }
+        self.ledger.event(Event::Progress(Progress::Messages(1)));
+        Ok(())
+    }
+}

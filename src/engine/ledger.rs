@@ -1,0 +1,241 @@
+//! The run's book: facts on their way to the state, failures, counts, and which mailboxes may be checked off.
+//!
+//! A fact enters the book after its effect is durable, changes the base in memory at once and the state at the next
+//! [`Ledger::flush`]. A mailbox with a failure is *held*: its checkpoints stay where they were, so that the next run
+//! sees the same changes again.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::error::{Error, Item, ItemFailure, Result};
+use crate::mail::{Base, BaseMailbox, Fact, Flags, Link, MailboxId, MailboxName, Uid};
+use crate::reconcile::{Action, Side};
+use crate::report::event::{Counts, Event, Report};
+use crate::state::State;
+
+/// How many facts wait at most before they are written.
+const BATCH: usize = 1000;
+
+/// See the module's page.
+pub struct Ledger<'a> {
+    account: &'a str,
+    report: &'a dyn Report,
+    state: &'a mut State,
+    base: Base,
+    pending: Vec<Fact>,
+    failures: Vec<ItemFailure>,
+    held: BTreeSet<MailboxName>,
+    broken: BTreeSet<MailboxName>,
+    counts: BTreeMap<MailboxName, Counts>,
+}
+
+impl<'a> Ledger<'a> {
+    /// Opens the book on what both sides had agreed on.
+    pub fn new(account: &'a str, report: &'a dyn Report, state: &'a mut State, base: Base) -> Self {
+        Ledger {
+            account,
+            report,
+            state,
+            base,
+            pending: Vec::new(),
+            failures: Vec::new(),
+            held: BTreeSet::new(),
+            broken: BTreeSet::new(),
+            counts: BTreeMap::new(),
+        }
+    }
+
+    /// The mailbox as agreed so far.
+    pub fn mailbox(&self, name: &MailboxName) -> Option<&BaseMailbox> {
+        self.base.get(name)
+    }
+
+    /// The link of a UID.
+    pub fn link(&self, name: &MailboxName, uid: Uid) -> Option<&Link> {
+        self.base.get(name)?.links.as_ref()?.get(&uid)
+    }
+
+    /// The number of a mailbox that is known.
+    pub fn id(&self, name: &MailboxName) -> Option<MailboxId> {
+        self.base.get(name).map(|m| m.id)
+    }
+
+    /// Enters a mailbox that exists on both sides from now on.
+    pub fn know(&mut self, name: &MailboxName, id: MailboxId) -> Result<()> {
+        if self.base.contains_key(name) {
+            return Ok(());
+        }
+        let links = Some(BTreeMap::new());
+        self.base.insert(name.clone(), BaseMailbox { id, remote: None, local: None, link_count: 0, links });
+        self.enter(name, Fact::MailboxKnown { id, name: name.clone() })
+    }
+
+    /// Enters a fact about `name`.
+    pub fn enter(&mut self, name: &MailboxName, fact: Fact) -> Result<()> {
+        if let Some(mailbox) = self.base.get_mut(name) {
+            apply(mailbox, &fact);
+        }
+        if matches!(fact, Fact::MailboxForgotten(_)) {
+            self.base.remove(name);
+        }
+        self.pending.push(fact);
+        if self.pending.len() >= BATCH { self.flush() } else { Ok(()) }
+    }
+
+    /// Enters that both sides agree on `flags` for `uid`.
+    pub fn agree(&mut self, name: &MailboxName, uid: Uid, flags: Flags) -> Result<()> {
+        match self.id(name) {
+            Some(id) => self.enter(name, Fact::FlagsAgreed(id, uid, flags)),
+            None => Ok(()),
+        }
+    }
+
+    /// Writes what has gathered, in one transaction.
+    pub fn flush(&mut self) -> Result<()> {
+        if self.pending.is_empty() {
+            return Ok(());
+        }
+        self.state.record(&self.pending)?;
+        self.pending.clear();
+        Ok(())
+    }
+
+    /// The state, for what is no fact.
+    pub fn state(&mut self) -> &mut State {
+        self.state
+    }
+
+    /// Enters a failure and holds its mailbox.
+    pub fn fail(&mut self, failure: ItemFailure) {
+        self.held.insert(failure.mailbox.clone());
+        if self.failures.contains(&failure) {
+            return;
+        }
+        self.report.event(self.account, Event::Failed(&failure));
+        self.counts.entry(failure.mailbox.clone()).or_default().failed += 1;
+        self.failures.push(failure);
+    }
+
+    /// Enters that an error concerns one item only.
+    pub fn fail_item(&mut self, name: &MailboxName, item: Item, error: &Error) {
+        self.fail(ItemFailure::new(name, item, error));
+    }
+
+    /// Keeps a mailbox's checkpoints where they were, without a failure.
+    pub fn hold(&mut self, name: &MailboxName) {
+        self.held.insert(name.clone());
+    }
+
+    /// Whether the mailbox's checkpoints must stay.
+    pub fn is_held(&self, name: &MailboxName) -> bool {
+        self.held.contains(name)
+    }
+
+    /// Does nothing more in a mailbox that failed as a whole.
+    pub fn break_off(&mut self, name: &MailboxName) {
+        self.hold(name);
+        self.broken.insert(name.clone());
+    }
+
+    /// Whether the mailbox failed as a whole.
+    pub fn is_broken(&self, name: &MailboxName) -> bool {
+        self.broken.contains(name)
+    }
+
+    /// The failures so far.
+    pub fn failures(&self) -> &[ItemFailure] {
+        &self.failures
+    }
+
+    /// What was done, mailbox by mailbox.
+    pub fn counts(&self) -> &BTreeMap<MailboxName, Counts> {
+        &self.counts
+    }
+
+    /// How many messages are agreed on.
+    pub fn messages(&self) -> u64 {
+        let of = |m: &BaseMailbox| m.links.as_ref().map_or(m.link_count, |l| l.len() as u64);
+        self.base.values().map(of).sum()
+    }
+
+    /// Tells that an action ended, and counts what it did.
+    pub fn done(&mut self, name: &MailboxName, action: &Action, done: u64, octets: u64) {
+        let counts = self.counts.entry(name.clone()).or_default();
+        count(counts, action, done, octets);
+        self.report.event(self.account, Event::Done { mailbox: name, action, done, octets });
+    }
+
+    /// Tells something that is no failure.
+    pub fn notice(&self, text: &str) {
+        self.report.event(self.account, Event::Notice(text));
+    }
+
+    /// Hands a progress step on.
+    pub fn event(&self, event: Event<'_>) {
+        self.report.event(self.account, event);
+    }
+}
+
+fn count(counts: &mut Counts, action: &Action, done: u64, octets: u64) {
+    if let Action::Link { .. } = action {
+        counts.linked += done;
+    }
+    let Some(side) = action.changes() else { return };
+    let side = match side {
+        Side::Local => &mut counts.local,
+        Side::Remote => &mut counts.remote,
+    };
+    match action {
+        Action::CreateMailbox { .. } => side.mailboxes_created += done,
+        Action::RemoveMailbox { .. } => side.mailboxes_removed += done,
+        Action::Download { .. } | Action::Upload { .. } => {
+            side.new += done;
+            side.octets += octets;
+        }
+        Action::SetFlags { .. } => side.flags += done,
+        Action::Delete { .. } => side.deleted += done,
+        Action::ResetMailbox
+        | Action::Link { .. }
+        | Action::Rename { .. }
+        | Action::Agree { .. }
+        | Action::Keep { .. }
+        | Action::Forget { .. }
+        | Action::ForgetMailbox => {}
+    }
+}
+
+/// What a fact does to the base in memory; the state does the same on disk.
+fn apply(mailbox: &mut BaseMailbox, fact: &Fact) {
+    match fact {
+        Fact::RemoteChecked(_, checkpoint) => mailbox.remote = Some(checkpoint.clone()),
+        Fact::LocalChecked(_, checkpoint) => mailbox.local = Some(*checkpoint),
+        Fact::MailboxReset(_) => {
+            mailbox.links = Some(BTreeMap::new());
+            mailbox.remote = None;
+            mailbox.local = None;
+        }
+        Fact::Linked(_, link) => {
+            mailbox.links.get_or_insert_default().insert(link.uid, link.clone());
+        }
+        Fact::Unlinked(_, uids) => {
+            mailbox.links.iter_mut().for_each(|links| links.retain(|uid, _| !uids.contains(*uid)));
+        }
+        Fact::Renamed(_, uid, _) | Fact::FlagsAgreed(_, uid, _) | Fact::PresenceChanged(_, uid, ..) => {
+            if let Some(link) = mailbox.links.as_mut().and_then(|links| links.get_mut(uid)) {
+                change(link, fact);
+            }
+        }
+        Fact::MailboxKnown { .. } | Fact::MailboxForgotten(_) | Fact::Intended(_) | Fact::Settled(..) => {}
+    }
+}
+
+fn change(link: &mut Link, fact: &Fact) {
+    match fact {
+        Fact::Renamed(_, _, file) => link.file = file.clone(),
+        Fact::FlagsAgreed(_, _, flags) => link.flags = flags.clone(),
+        Fact::PresenceChanged(_, _, presence, flags) => {
+            link.presence = *presence;
+            link.flags = flags.clone();
+        }
+        _ => {}
+    }
+}

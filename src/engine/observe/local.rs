@@ -1,0 +1,156 @@
+//! The local side: which mailboxes the tree has, and what changed in those whose directories moved on.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::error::{Error, Item, ItemFailure, Result};
+use crate::local::{Directory, Examined, Listing, Scan, ScannedFile, Store, unusable_at};
+use crate::mail::{Base, FileId, LocalCheckpoint, MailboxName, Presence};
+use crate::reconcile::view::{KeywordRoom, LocalContent, LocalFile, LocalListing, LocalMailbox, LocalView};
+use crate::stop::Stop;
+
+/// What the tree looked like.
+#[derive(Debug, Default)]
+pub struct LocalSide {
+    /// The scan of every selected mailbox that has a directory.
+    pub scans: BTreeMap<MailboxName, Scanned>,
+    /// What could not be read.
+    pub failures: Vec<ItemFailure>,
+}
+
+/// One mailbox's scan.
+#[derive(Debug)]
+pub enum Scanned {
+    /// As the checkpoint says.
+    Unchanged,
+    /// Read.
+    Listed(Listing),
+    /// Not readable; reported.
+    Unknown,
+}
+
+/// Scans every selected mailbox of the tree.
+pub fn scan(store: &Store, base: &Base, selects: &dyn Fn(&MailboxName) -> bool, stop: &Stop) -> Result<LocalSide> {
+    let mut side = LocalSide::default();
+    let directories = store.mailboxes()?;
+    for (name, directory) in directories.iter().filter(|(name, _)| selects(name)) {
+        stop.check()?;
+        match directory {
+            Directory::Usable => side.rescan(store, name, base.get(name).and_then(|m| m.local.as_ref())),
+            Directory::Unusable(why) => side.unknown(name, why),
+        }
+    }
+    // What stands below a directory that cannot be read was not seen, and is not gone.
+    for name in base.keys().filter(|name| !directories.contains_key(name)) {
+        if unusable_at(&directories, name).is_some() {
+            side.scans.insert(name.clone(), Scanned::Unknown);
+        }
+    }
+    Ok(side)
+}
+
+impl LocalSide {
+    /// Scans one mailbox anew; with no checkpoint, all of it.
+    pub fn rescan(&mut self, store: &Store, name: &MailboxName, since: Option<&LocalCheckpoint>) {
+        let scanned = match store.scan(name, since) {
+            Ok(Scan::Unchanged) => Scanned::Unchanged,
+            Ok(Scan::Listed(listing)) => Scanned::Listed(listing),
+            Err(error) => return self.unknown(name, &error),
+        };
+        self.scans.insert(name.clone(), scanned);
+    }
+
+    fn unknown(&mut self, name: &MailboxName, why: &Error) {
+        self.failures.push(ItemFailure::new(name, Item::Mailbox, why));
+        self.scans.insert(name.clone(), Scanned::Unknown);
+    }
+
+    /// Whether anything in the mailbox moved since its checkpoint.
+    pub fn is_unchanged(&self, name: &MailboxName) -> bool {
+        matches!(self.scans.get(name), Some(Scanned::Unchanged))
+    }
+
+    /// The checkpoints to record once everything seen was processed.
+    pub fn checkpoints(&self) -> BTreeMap<MailboxName, LocalCheckpoint> {
+        let listed = |(name, scanned): (&MailboxName, &Scanned)| match scanned {
+            Scanned::Listed(listing) => Some((name.clone(), listing.checkpoint)),
+            Scanned::Unchanged | Scanned::Unknown => None,
+        };
+        self.scans.iter().filter_map(listed).collect()
+    }
+
+    /// Turns the scans into the planner's view; reads every file that has no link.
+    ///
+    /// In a mailbox of `reset` no link counts. A file that cannot be read is reported and stays without content.
+    pub fn into_view(
+        self,
+        store: &Store,
+        base: &Base,
+        reset: &BTreeSet<MailboxName>,
+        stop: &Stop,
+    ) -> Result<(LocalView, Vec<ItemFailure>)> {
+        let LocalSide { scans, mut failures } = self;
+        let mut view = LocalView::default();
+        for (name, scanned) in scans {
+            let mailbox = match scanned {
+                Scanned::Unchanged => LocalMailbox::Unchanged,
+                Scanned::Unknown => LocalMailbox::Unknown,
+                Scanned::Listed(listing) => {
+                    let linked = if reset.contains(&name) { BTreeSet::new() } else { linked_files(base, &name) };
+                    LocalMailbox::Listed(read_new(store, &name, listing, &linked, &mut failures, stop)?)
+                }
+            };
+            view.mailboxes.insert(name, mailbox);
+        }
+        Ok((view, failures))
+    }
+}
+
+fn linked_files<'a>(base: &'a Base, name: &MailboxName) -> BTreeSet<&'a FileId> {
+    let links = base.get(name).and_then(|m| m.links.as_ref());
+    links.into_iter().flatten().filter(|(_, l)| l.presence != Presence::RemoteOnly).map(|(_, l)| &l.file).collect()
+}
+
+fn read_new(
+    store: &Store,
+    name: &MailboxName,
+    listing: Listing,
+    linked: &BTreeSet<&FileId>,
+    failures: &mut Vec<ItemFailure>,
+    stop: &Stop,
+) -> Result<LocalListing> {
+    let mut files = BTreeMap::new();
+    for (id, scanned) in listing.files {
+        let content = if linked.contains(&id) {
+            LocalContent::Unread
+        } else {
+            stop.check()?;
+            match read(store, name, &id, &scanned, failures) {
+                Some(content) => content,
+                None => continue,
+            }
+        };
+        files.insert(id, LocalFile { flags: scanned.flags, content });
+    }
+    let keywords = KeywordRoom { known: listing.keywords.known, free: listing.keywords.free };
+    Ok(LocalListing { files, keywords })
+}
+
+/// What a file holds; `None` when it is gone already.
+fn read(
+    store: &Store,
+    name: &MailboxName,
+    id: &FileId,
+    scanned: &ScannedFile,
+    failures: &mut Vec<ItemFailure>,
+) -> Option<LocalContent> {
+    match store.examine(name, scanned) {
+        Ok(Some(Examined { content, modified })) => {
+            Some(LocalContent::Known { content, modified, origin: scanned.origin })
+        }
+        Ok(None) => None,
+        Err(error) => {
+            failures.push(ItemFailure::new(name, Item::File(id.clone()), &error));
+            Some(LocalContent::Unreadable)
+        }
+    }
+}

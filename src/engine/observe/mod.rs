@@ -1,0 +1,252 @@
+//! Looks at both sides of all selected mailboxes, at the least cost the server allows, before anything is decided.
+//!
+//! The tree is scanned while the connection is being opened. Links are read only for mailboxes that moved on either
+//! side, so an account in which nothing changed costs one round trip, two `stat`s a mailbox, and no row of the state
+//! a message.
+
+pub mod local;
+pub mod names;
+pub mod remote;
+pub mod same;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use local::LocalSide;
+use names::Directory;
+
+use super::pool::Pool;
+use crate::config::Account;
+use crate::error::{Error, ItemFailure, Kind, Result};
+use crate::local::Store;
+use crate::mail::{
+    AccountId, Base, Intent, LocalCheckpoint, MailboxId, MailboxName, Presence, RemoteCheckpoint, Uid, UidSet,
+};
+use crate::reconcile::view::{LocalView, MailboxIds, RemoteMailbox, RemoteView};
+use crate::remote::imap::{Listed, Session};
+use crate::state::State;
+use crate::stop::Stop;
+
+/// Where the observation gets its knowledge from.
+pub struct Sources<'s, 'a> {
+    /// The account's settings.
+    pub account: &'a Account,
+    /// Its id.
+    pub id: AccountId,
+    /// The tree; `None` when a dry run finds none.
+    pub store: Option<&'s Store>,
+    /// The state; `None` when a dry run finds none.
+    pub state: Option<&'s State>,
+    /// The connections.
+    pub pool: &'s Pool<'s>,
+    /// When to stop.
+    pub stop: &'s Stop,
+}
+
+/// Everything a plan is made from, and what to record when it has been carried out.
+pub struct Observation<'a> {
+    /// What both sides had agreed on; links of moved mailboxes are in it.
+    pub base: Base,
+    /// The tree.
+    pub local: LocalView,
+    /// The account.
+    pub remote: RemoteView,
+    /// The mailboxes' numbers.
+    pub ids: MailboxIds,
+    /// Uploads whose outcome is unknown.
+    pub intents: BTreeMap<MailboxName, Vec<Intent>>,
+    /// What the server calls the mailboxes.
+    pub directory: Directory<'a>,
+    /// Local checkpoints of what was read.
+    pub local_checks: BTreeMap<MailboxName, LocalCheckpoint>,
+    /// Remote checkpoints of what was read.
+    pub remote_checks: BTreeMap<MailboxName, RemoteCheckpoint>,
+    /// EMAILIDs of new messages.
+    pub email_ids: BTreeMap<MailboxName, BTreeMap<Uid, Box<str>>>,
+    /// What could not be observed.
+    pub failures: Vec<ItemFailure>,
+    /// How many mailboxes there are, and how many moved on.
+    pub mailboxes: (usize, usize),
+}
+
+/// Observes both sides.
+pub fn observe<'a>(sources: &Sources<'_, 'a>) -> Result<Observation<'a>> {
+    let account = sources.account;
+    let selects = |name: &MailboxName| account.mailboxes.selects(name);
+    let mut base = sources.state.map(|s| s.base(&selects)).transpose()?.unwrap_or_default();
+    let (session, local) = both_at_once(sources, &base)?;
+    let (mut session, directory) = session;
+    let mut local = local;
+    must_list_something(&directory, &base)?;
+
+    let moved_remotely = remote::moved_on(&directory, &base);
+    let moved = moved_anywhere(&base, &local, &directory, &moved_remotely);
+    let mut intents = BTreeMap::new();
+    for name in &moved {
+        load_links(sources.state, &mut base, &mut intents, name)?;
+    }
+    let mut seen = remote::look(&mut session, &directory, &moved_remotely, &base, account.direction)?;
+    let reset = reset_mailboxes(&base, &seen.view);
+    if let Some(store) = sources.store {
+        for name in reset.iter().filter(|name| local.is_unchanged(name)).cloned().collect::<Vec<_>>() {
+            local.rescan(store, &name, None);
+        }
+    }
+    let local_checks = local.checkpoints();
+    let (local_view, mut failures) = match sources.store {
+        Some(store) => local.into_view(store, &base, &reset, sources.stop)?,
+        None => Default::default(),
+    };
+    failures.append(&mut seen.failures);
+    let ids = number(sources.state, &base, &local_view, &seen.view)?;
+    for (name, mailbox) in &mut seen.view.mailboxes {
+        let RemoteMailbox::Observed(listing) = mailbox else { continue };
+        let linked = if reset.contains(name) { UidSet::new() } else { linked_uids(&base, name) };
+        let candidates = same::Candidates {
+            account: sources.id,
+            id: ids.get(name).copied(),
+            linked: &linked,
+            intents: intents.get(name).map_or(&[], Vec::as_slice),
+        };
+        same::look(&mut session, &directory, name, &local_view, listing, &candidates)?;
+    }
+    sources.pool.give(session);
+    let all: BTreeSet<&MailboxName> = local_view.mailboxes.keys().chain(seen.view.mailboxes.keys()).collect();
+    let mailboxes = (all.len(), moved.len());
+    Ok(Observation {
+        base,
+        local: local_view,
+        remote: seen.view,
+        ids,
+        intents,
+        directory,
+        local_checks,
+        remote_checks: seen.checkpoints,
+        email_ids: seen.email_ids,
+        failures,
+        mailboxes,
+    })
+}
+
+/// Opens the session and lists the account on one thread while this one scans the tree.
+fn both_at_once<'a>(sources: &Sources<'_, 'a>, base: &Base) -> Result<((Session, Directory<'a>), LocalSide)> {
+    let account = sources.account;
+    let selects = |name: &MailboxName| account.mailboxes.selects(name);
+    std::thread::scope(|scope| {
+        let remote = scope.spawn(|| {
+            let mut session = sources.pool.take()?;
+            let listing = session.list()?;
+            Ok((session, Directory::new(account, listing)))
+        });
+        let local = match sources.store {
+            Some(store) => local::scan(store, base, &selects, sources.stop),
+            None => Ok(LocalSide::default()),
+        };
+        let remote = remote.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+        Ok((remote?, local?))
+    })
+}
+
+/// A server that lists nothing at all has lost its mind or our rights; nothing is concluded from that.
+fn must_list_something(directory: &Directory<'_>, base: &Base) -> Result<()> {
+    let knew = base.values().any(|m| m.remote.is_some());
+    if directory.mailboxes.is_empty() && knew {
+        return Err(Error::new(Kind::Refused, "The server lists none of the mailboxes it had before; nothing was changed")
+            .hint("Try `mailtide mailboxes` to see what it lists; if the mail is really gone there, move the local tree and its state away to start anew."));
+    }
+    Ok(())
+}
+
+/// Mailboxes that changed on either side, or that one side lacks.
+fn moved_anywhere(
+    base: &Base,
+    local: &LocalSide,
+    directory: &Directory<'_>,
+    moved: &[MailboxName],
+) -> BTreeSet<MailboxName> {
+    let mut all: BTreeSet<MailboxName> = moved.iter().cloned().collect();
+    all.extend(local.scans.keys().filter(|name| !local.is_unchanged(name)).cloned());
+    let known = base.keys().chain(local.scans.keys()).chain(directory.mailboxes.keys());
+    let one_sided = |name: &&MailboxName| {
+        !local.scans.contains_key(*name) || !directory.mailboxes.contains_key(*name) || !base.contains_key(*name)
+    };
+    all.extend(known.filter(one_sided).cloned());
+    all
+}
+
+fn load_links(
+    state: Option<&State>,
+    base: &mut Base,
+    intents: &mut BTreeMap<MailboxName, Vec<Intent>>,
+    name: &MailboxName,
+) -> Result<()> {
+    if let (Some(state), Some(mailbox)) = (state, base.get_mut(name)) {
+        mailbox.links = Some(state.links(mailbox.id)?);
+        let open = state.intents(mailbox.id)?;
+        if !open.is_empty() {
+            intents.insert(name.clone(), open);
+        }
+    }
+    Ok(())
+}
+
+/// Mailboxes whose UIDs mean something else now.
+fn reset_mailboxes(base: &Base, remote: &RemoteView) -> BTreeSet<MailboxName> {
+    let reset = |(name, mailbox): (&MailboxName, &RemoteMailbox)| match mailbox {
+        RemoteMailbox::Observed(listing) => {
+            let before = base.get(name).and_then(|m| m.remote.as_ref()).map(|c| c.uid_validity);
+            before.is_some_and(|v| v != listing.uid_validity).then(|| name.clone())
+        }
+        RemoteMailbox::Unchanged | RemoteMailbox::Unknown => None,
+    };
+    remote.mailboxes.iter().filter_map(reset).collect()
+}
+
+fn linked_uids(base: &Base, name: &MailboxName) -> UidSet {
+    let links = base.get(name).and_then(|m| m.links.as_ref());
+    links.into_iter().flatten().filter(|(_, l)| l.presence == Presence::Both).map(|(uid, _)| *uid).collect()
+}
+
+/// The number of every mailbox, known or not.
+fn number(state: Option<&State>, base: &Base, local: &LocalView, remote: &RemoteView) -> Result<MailboxIds> {
+    let mut ids: MailboxIds = base.iter().map(|(name, mailbox)| (name.clone(), mailbox.id)).collect();
+    for name in local.mailboxes.keys().chain(remote.mailboxes.keys()) {
+        if !ids.contains_key(name) {
+            let mut id = match state {
+                Some(state) => state.id_for(name)?,
+                None => MailboxId::of_path(name.path()),
+            };
+            while ids.values().any(|taken| *taken == id) {
+                id = MailboxId(id.0.wrapping_add(1));
+            }
+            ids.insert(name.clone(), id);
+        }
+    }
+    Ok(ids)
+}
+
+/// Whether the mailbox was observed to exist on both sides.
+pub fn listed_on_both(observation: &Observation<'_>, name: &MailboxName) -> bool {
+    let listed: Option<&Listed> = observation.directory.mailboxes.get(name);
+    listed.is_some() && observation.local.mailboxes.contains_key(name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_unique_even_when_the_hashes_meet() {
+        let mut local = LocalView::default();
+        let mut base = Base::new();
+        let (a, b) = (MailboxName::parse("a").unwrap(), MailboxName::parse("b").unwrap());
+        let taken = MailboxId::of_path("b");
+        base.insert(
+            a.clone(),
+            crate::mail::BaseMailbox { id: taken, remote: None, local: None, link_count: 0, links: None },
+        );
+        local.mailboxes.insert(b.clone(), crate::reconcile::view::LocalMailbox::Unchanged);
+        let ids = number(None, &base, &local, &RemoteView::default()).unwrap();
+        assert_eq!(ids.get(&a), Some(&taken));
+        assert_eq!(ids.get(&b), Some(&MailboxId(taken.0.wrapping_add(1))));
+    }
+}

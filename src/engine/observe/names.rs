@@ -1,0 +1,67 @@
+//! How mailboxes are called: by the tree, which is what base, views and plan use, and by the server.
+
+use std::collections::BTreeMap;
+
+use crate::config::Account;
+use crate::error::{Error, Item, ItemFailure, Kind, Result};
+use crate::mail::MailboxName;
+use crate::remote::imap::{Listed, Listing, Names, WireName};
+
+/// The server's mailboxes under the names the tree gives them.
+#[derive(Debug)]
+pub struct Directory<'a> {
+    account: &'a Account,
+    names: Names,
+    /// What the server listed, selected mailboxes only, containers left out.
+    pub mailboxes: BTreeMap<MailboxName, Listed>,
+    /// Mailboxes that cannot be told apart or named.
+    pub failures: Vec<ItemFailure>,
+    /// The mailbox that deleted mail goes to.
+    pub trash: Option<MailboxName>,
+}
+
+impl<'a> Directory<'a> {
+    /// Sorts a listing by the tree's names.
+    pub fn new(account: &'a Account, listing: Listing) -> Self {
+        let mut directory = Directory {
+            account,
+            names: listing.names,
+            mailboxes: BTreeMap::new(),
+            failures: Vec::new(),
+            trash: account.trash.clone(),
+        };
+        for (server, listed) in listing.mailboxes {
+            directory.add(&server, listed);
+        }
+        for unusable in listing.unusable {
+            log::warn!("the server lists a mailbox that has no usable name: {}", crate::error::safe_line(&unusable));
+        }
+        directory
+    }
+
+    fn add(&mut self, server: &MailboxName, listed: Listed) {
+        let name = self.account.rename.local(server);
+        if listed.special_use == Some(crate::remote::imap::SpecialUse::Trash) && self.trash.is_none() {
+            self.trash = Some(name.clone());
+        }
+        if !listed.selectable || !self.account.mailboxes.selects(&name) {
+            return;
+        }
+        if self.mailboxes.contains_key(&name) {
+            let error =
+                Error::new(Kind::Config, format!("The server's `{server}` is a second mailbox under this name"))
+                    .hint("Give one of them another name with `rename`, or leave one out with `mailboxes`.");
+            self.failures.push(ItemFailure::new(&name, Item::Mailbox, &error));
+            return;
+        }
+        self.mailboxes.insert(name, listed);
+    }
+
+    /// What the server calls the mailbox, existing or still to be made.
+    pub fn wire(&self, name: &MailboxName) -> Result<WireName> {
+        match self.mailboxes.get(name) {
+            Some(listed) => Ok(listed.wire.clone()),
+            None => self.names.wire(&self.account.rename.server(name)),
+        }
+    }
+}

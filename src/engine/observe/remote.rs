@@ -1,0 +1,119 @@
+//! The remote side: STATUS tells which mailboxes moved on; only those are looked into, all in one flight.
+
+use std::collections::BTreeMap;
+
+use super::names::Directory;
+use crate::error::{Item, ItemFailure, Result};
+use crate::mail::{Base, BaseMailbox, MailboxName, Presence, RemoteCheckpoint, UidSet};
+use crate::reconcile::view::{Coverage, Direction, RemoteListing, RemoteMailbox, RemoteMessage, RemoteView};
+use crate::remote::imap::{Access, Ask, MailboxStatus, Seen, SeenCoverage, Session};
+
+/// What the account looked like.
+#[derive(Debug, Default)]
+pub struct RemoteSide {
+    /// Every selected mailbox the server lists.
+    pub view: RemoteView,
+    /// What to record once everything seen was processed.
+    pub checkpoints: BTreeMap<MailboxName, RemoteCheckpoint>,
+    /// EMAILID or X-GM-MSGID of messages without a link.
+    pub email_ids: BTreeMap<MailboxName, BTreeMap<crate::mail::Uid, Box<str>>>,
+    /// What could not be looked into.
+    pub failures: Vec<ItemFailure>,
+}
+
+/// The mailboxes whose STATUS differs from their checkpoint, or says too little to tell.
+pub fn moved_on(directory: &Directory<'_>, base: &Base) -> Vec<MailboxName> {
+    let moved = |(name, listed): (&MailboxName, &crate::remote::imap::Listed)| {
+        let as_agreed = base.get(name).and_then(|m| m.remote.as_ref()).zip(listed.status.as_ref());
+        let unchanged = as_agreed.is_some_and(|(checkpoint, status)| is_unchanged(checkpoint, status));
+        (!unchanged).then(|| name.clone())
+    };
+    directory.mailboxes.iter().filter_map(moved).collect()
+}
+
+/// Without a HIGHESTMODSEQ on both sides a flag may have changed unseen, so nothing short of a listing will do.
+fn is_unchanged(checkpoint: &RemoteCheckpoint, status: &MailboxStatus) -> bool {
+    checkpoint.highest_modseq.is_some()
+        && checkpoint.highest_modseq == status.highest_modseq
+        && checkpoint.uid_validity == status.uid_validity
+        && checkpoint.messages == status.messages
+        && checkpoint.uid_next.is_some()
+        && checkpoint.uid_next == status.uid_next
+}
+
+/// Looks into `moved` and gives the view of all mailboxes. `base` holds the links of those that moved.
+pub fn look(
+    session: &mut Session,
+    directory: &Directory<'_>,
+    moved: &[MailboxName],
+    base: &Base,
+    direction: Direction,
+) -> Result<RemoteSide> {
+    let mut side = RemoteSide::default();
+    side.view.trash.clone_from(&directory.trash);
+    side.failures.extend(directory.failures.iter().cloned());
+    for name in directory.mailboxes.keys() {
+        side.view.mailboxes.insert(name.clone(), RemoteMailbox::Unchanged);
+    }
+    let access = match direction {
+        Direction::Pull => Access::ReadOnly,
+        Direction::Both | Direction::Push => Access::ReadWrite,
+    };
+    let mut asks = Vec::with_capacity(moved.len());
+    for name in moved {
+        asks.push(ask(directory.wire(name)?, base.get(name), access));
+    }
+    for (name, seen) in moved.iter().zip(session.observe(&asks)?) {
+        match seen {
+            Ok(seen) => side.add(name, seen),
+            Err(error) => {
+                side.failures.push(ItemFailure::new(name, Item::Mailbox, &error));
+                side.view.mailboxes.insert(name.clone(), RemoteMailbox::Unknown);
+            }
+        }
+    }
+    Ok(side)
+}
+
+/// What to ask of a mailbox. A checkpoint without UIDNEXT only fixes UIDVALIDITY: nothing was processed under it.
+fn ask(wire: crate::remote::imap::WireName, base: Option<&BaseMailbox>, access: Access) -> Ask {
+    let since = base.and_then(|m| m.remote.clone()).filter(|c| c.uid_next.is_some());
+    Ask { wire, since, known: base.map(known_uids).unwrap_or_default(), access }
+}
+
+/// The UIDs that were on the server when last agreed.
+fn known_uids(mailbox: &BaseMailbox) -> UidSet {
+    let links = mailbox.links.iter().flatten();
+    links.filter(|(_, l)| l.presence != Presence::LocalOnly).map(|(uid, _)| *uid).collect()
+}
+
+impl RemoteSide {
+    fn add(&mut self, name: &MailboxName, seen: Seen) {
+        let Seen { checkpoint, messages, coverage } = seen;
+        let mut listing = RemoteListing {
+            uid_validity: checkpoint.uid_validity,
+            messages: BTreeMap::new(),
+            coverage: match coverage {
+                SeenCoverage::Everything => Coverage::Everything,
+                SeenCoverage::Changes { vanished } => Coverage::Changes { vanished },
+            },
+            permanent: checkpoint.permanent.clone(),
+        };
+        let email_ids = self.email_ids.entry(name.clone()).or_default();
+        for (uid, message) in messages {
+            if let Some(id) = message.email_id {
+                email_ids.insert(uid, id.into());
+            }
+            let seen = RemoteMessage {
+                flags: message.flags,
+                size: message.size,
+                internal_date: message.internal_date,
+                message_id: None,
+                content: None,
+            };
+            listing.messages.insert(uid, seen);
+        }
+        self.checkpoints.insert(name.clone(), checkpoint);
+        self.view.mailboxes.insert(name.clone(), RemoteMailbox::Observed(listing));
+    }
+}

@@ -1,0 +1,144 @@
+//! Messages new on both sides: which of them are the same one?
+//!
+//! Three sieves, each cheaper than the next: equal size (known already), equal Message-ID (one header line a candidate),
+//! equal content (the body, read into a digest and thrown away). Only the last decides. Mail that came from us anyway is
+//! recognised by its file name and size and is not asked about.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::names::Directory;
+use crate::error::Result;
+use crate::local::WireDigest;
+use crate::mail::{AccountId, Content, Intent, MailboxId, MailboxName, MessageIdHash, Uid, UidSet, UidValidity};
+use crate::reconcile::view::{LocalContent, LocalListing, LocalMailbox, LocalView, RemoteListing, RemoteMessage};
+use crate::remote::imap::{BodySink, FetchedMessage, Session};
+
+/// What a search for twins needs to know of one mailbox.
+pub struct Candidates<'a> {
+    /// The account, for origins.
+    pub account: AccountId,
+    /// The mailbox's number.
+    pub id: Option<MailboxId>,
+    /// UIDs that have a link, and so no need of a twin.
+    pub linked: &'a UidSet,
+    /// Uploads whose outcome is unknown.
+    pub intents: &'a [Intent],
+}
+
+/// Fills in Message-ID and content of the messages of `name` that may be a local file's twin.
+pub fn look(
+    session: &mut Session,
+    directory: &Directory<'_>,
+    name: &MailboxName,
+    local: &LocalView,
+    remote: &mut RemoteListing,
+    candidates: &Candidates<'_>,
+) -> Result<()> {
+    let Some(LocalMailbox::Listed(listing)) = local.mailboxes.get(name) else { return Ok(()) };
+    let files = unlinked(listing);
+    let suspects = suspects(&files, remote, candidates);
+    if suspects.is_empty() {
+        return Ok(());
+    }
+    let wire = directory.wire(name)?;
+    let ids = session.message_ids(&wire, &suspects)?;
+    for (uid, id) in &ids {
+        if let Some(message) = remote.messages.get_mut(uid) {
+            message.message_id = *id;
+        }
+    }
+    let equal = |uid: &Uid| remote.messages.get(uid).is_some_and(|m| has_twin(&files, m));
+    let twins: UidSet = suspects.iter().filter(equal).collect();
+    if twins.is_empty() {
+        return Ok(());
+    }
+    for (uid, content) in digests(session, &wire, remote.uid_validity, &twins)? {
+        if let Some(message) = remote.messages.get_mut(&uid) {
+            message.content = Some(content);
+        }
+    }
+    Ok(())
+}
+
+/// A file without a link, as far as a comparison needs it.
+struct Unlinked {
+    content: Content,
+    origin: Option<crate::mail::Origin>,
+}
+
+fn unlinked(listing: &LocalListing) -> Vec<Unlinked> {
+    let known = |content: &LocalContent| match content {
+        LocalContent::Known { content, origin, .. } => Some(Unlinked { content: *content, origin: *origin }),
+        LocalContent::Unread | LocalContent::Unreadable => None,
+    };
+    listing.files.values().filter_map(|file| known(&file.content)).collect()
+}
+
+/// Messages of a size that some file has, or that an unknown outcome or an unbelievable origin points to.
+fn suspects(files: &[Unlinked], remote: &RemoteListing, candidates: &Candidates<'_>) -> UidSet {
+    let sizes: BTreeSet<u64> = files.iter().map(|f| f.content.wire_size).collect();
+    let mut origins = BTreeMap::new();
+    for file in files {
+        let ours = file.origin.filter(|o| {
+            o.account == candidates.account && Some(o.mailbox) == candidates.id && o.uid_validity == remote.uid_validity
+        });
+        if let Some(origin) = ours {
+            origins.insert(origin.uid, file.content.wire_size);
+        }
+    }
+    let intended = |uid: Uid, size: Option<u64>| {
+        candidates.intents.iter().any(|i| i.uid_next.is_none_or(|n| uid >= n) && size == Some(i.content.wire_size))
+    };
+    let suspect = |uid: Uid, message: &RemoteMessage| match origins.get(&uid) {
+        Some(size) => message.size != Some(*size),
+        None => message.size.is_some_and(|s| sizes.contains(&s)) || intended(uid, message.size),
+    };
+    let new = remote.messages.iter().filter(|(uid, _)| !candidates.linked.contains(**uid));
+    new.filter(|(uid, message)| suspect(**uid, message)).map(|(uid, _)| *uid).collect()
+}
+
+/// Whether a file of the same Message-ID (or, like the message, without one) could be it.
+fn has_twin(files: &[Unlinked], message: &RemoteMessage) -> bool {
+    let same = |id: Option<MessageIdHash>| id == message.message_id;
+    files.iter().any(|f| same(f.content.message_id))
+}
+
+/// Reads bodies into digests.
+pub fn digests(
+    session: &mut Session,
+    wire: &crate::remote::imap::WireName,
+    uid_validity: UidValidity,
+    uids: &UidSet,
+) -> Result<BTreeMap<Uid, Content>> {
+    let mut sink = DigestSink::default();
+    session.fetch_bodies(wire, uid_validity, uids, &mut sink)?;
+    Ok(sink.contents)
+}
+
+#[derive(Default)]
+struct DigestSink {
+    current: WireDigest,
+    contents: BTreeMap<Uid, Content>,
+}
+
+impl BodySink for DigestSink {
+    fn start(&mut self, _octets: u64) -> Result<()> {
+        self.current = WireDigest::default();
+        Ok(())
+    }
+
+    fn data(&mut self, bytes: &[u8]) -> Result<()> {
+        self.current.push(bytes);
+        Ok(())
+    }
+
+    fn message(&mut self, message: FetchedMessage) -> Result<()> {
+        self.contents.insert(message.uid, std::mem::take(&mut self.current).finish());
+        Ok(())
+    }
+
+    fn missing(&mut self, uid: Uid, why: &str) -> Result<()> {
+        log::debug!("UID {uid} cannot be compared: {why}");
+        Ok(())
+    }
+}

@@ -1,0 +1,218 @@
+//! The connections of a run, and how work is spread over them.
+//!
+//! Workers own a session each and send what they got to the calling thread, which alone delivers, records and reports.
+//! The queue between them is bounded, so a slow disk slows the network and memory stays where it is.
+
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::Duration;
+
+use crate::error::{Error, Kind, Result};
+use crate::remote::imap::Session;
+use crate::remote::net::{Connector, Meter};
+use crate::remote::{ImapOptions, TlsMode, Trust};
+use crate::secret::Secret;
+use crate::stop::Stop;
+
+/// How many results may wait for the calling thread.
+const QUEUE: usize = 64;
+
+/// TLS connectors, one for each distinct way to trust a server: building one reads the system's certificates.
+#[derive(Debug, Default)]
+pub struct Connectors(Mutex<Vec<(Trust, Connector)>>);
+
+impl Connectors {
+    /// The connector for `trust`, built on first use.
+    pub fn get(&self, trust: &Trust) -> Result<Connector> {
+        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, connector)) = all.iter().find(|(t, _)| t == trust) {
+            return Ok(connector.clone());
+        }
+        let connector = Connector::new(trust)?;
+        all.push((trust.clone(), connector.clone()));
+        Ok(connector)
+    }
+}
+
+/// Reads the account's secret when it is first needed, once a run.
+pub struct Credentials<'a> {
+    read: &'a (dyn Fn() -> Result<Secret> + Sync),
+    secret: Mutex<Option<Arc<Secret>>>,
+}
+
+impl<'a> Credentials<'a> {
+    /// Takes the source.
+    pub fn new(read: &'a (dyn Fn() -> Result<Secret> + Sync)) -> Self {
+        Credentials { read, secret: Mutex::new(None) }
+    }
+
+    /// The secret.
+    pub fn get(&self) -> Result<Arc<Secret>> {
+        let mut secret = self.secret.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(secret) = &*secret {
+            return Ok(Arc::clone(secret));
+        }
+        let read = Arc::new((self.read)()?);
+        *secret = Some(Arc::clone(&read));
+        Ok(read)
+    }
+}
+
+/// The sessions of one account.
+pub struct Pool<'a> {
+    options: &'a ImapOptions,
+    connectors: &'a Connectors,
+    credentials: &'a Credentials<'a>,
+    meter: Meter,
+    stop: &'a Stop,
+    idle: Mutex<Vec<Session>>,
+    had_session: OnceLock<()>,
+}
+
+/// What the calling thread hears from the workers.
+pub enum Heard<M> {
+    /// A result.
+    Result(M),
+    /// Nothing came for a moment: time to flush what has gathered.
+    Pause,
+}
+
+/// Where workers put their results.
+pub struct Results<'a, M> {
+    sender: SyncSender<M>,
+    halted: &'a AtomicBool,
+}
+
+impl<M> Results<'_, M> {
+    /// Hands a result over; an error once nobody wants any more.
+    pub fn send(&self, message: M) -> Result<()> {
+        let over = || Error::new(Kind::Interrupted, "The run is ending");
+        if self.halted.load(Ordering::Relaxed) {
+            return Err(over());
+        }
+        self.sender.send(message).map_err(|_| over())
+    }
+}
+
+impl<'a> Pool<'a> {
+    /// Makes an empty pool.
+    pub fn new(
+        options: &'a ImapOptions,
+        connectors: &'a Connectors,
+        credentials: &'a Credentials<'a>,
+        meter: Meter,
+        stop: &'a Stop,
+    ) -> Self {
+        Pool {
+            options,
+            connectors,
+            credentials,
+            meter,
+            stop,
+            idle: Mutex::new(Vec::new()),
+            had_session: OnceLock::new(),
+        }
+    }
+
+    /// Whether a session ever stood.
+    pub fn had_session(&self) -> bool {
+        self.had_session.get().is_some()
+    }
+
+    /// An idle session, or a new one.
+    pub fn take(&self) -> Result<Session> {
+        let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        match idle {
+            Some(session) => Ok(session),
+            None => self.open(),
+        }
+    }
+
+    /// Puts a session back that stands well.
+    pub fn give(&self, session: Session) {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(session);
+    }
+
+    /// Says goodbye on every idle session.
+    pub fn close(&self) {
+        for session in self.idle.lock().unwrap_or_else(PoisonError::into_inner).drain(..) {
+            session.logout();
+        }
+    }
+
+    fn open(&self) -> Result<Session> {
+        let secret = self.credentials.get()?;
+        let connector = match self.options.server.tls {
+            TlsMode::None => None,
+            TlsMode::Implicit | TlsMode::StartTls => Some(self.connectors.get(&self.options.server.trust)?),
+        };
+        let session = Session::open(self.options, connector.as_ref(), &secret, &self.meter, self.stop)?;
+        // Only the first of several threads finds it unset, which is all that is asked of it.
+        let _ = self.had_session.set(());
+        Ok(session)
+    }
+
+    /// Works off `jobs` on at most `width` connections; `receive` runs on the calling thread.
+    ///
+    /// An error of a worker or of `receive` ends the work of all; what was received before stays received. Only the
+    /// first connection has to be had: a server that allows fewer than we would like is served with fewer.
+    pub fn run<J, M, W, R>(&self, jobs: Vec<J>, width: usize, work: W, mut receive: R) -> Result<()>
+    where
+        J: Send,
+        M: Send,
+        W: Fn(&mut Session, J, &Results<'_, M>) -> Result<()> + Sync,
+        R: FnMut(Heard<M>) -> Result<()>,
+    {
+        if jobs.is_empty() {
+            return Ok(());
+        }
+        let width = width.min(self.options.connections).min(jobs.len()).max(1);
+        let queue = Mutex::new(VecDeque::from(jobs));
+        let halted = AtomicBool::new(false);
+        let first_error: Mutex<Option<Error>> = Mutex::new(None);
+        let fail = |error: Error| {
+            first_error.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
+            halted.store(true, Ordering::Relaxed);
+        };
+        std::thread::scope(|scope| {
+            let (sender, receiver) = sync_channel(QUEUE);
+            for number in 0..width {
+                let results = Results { sender: sender.clone(), halted: &halted };
+                let (queue, work, fail) = (&queue, &work, &fail);
+                scope.spawn(move || {
+                    let mut session = match self.take() {
+                        Ok(session) => session,
+                        Err(error) if number == 0 => return fail(error),
+                        Err(error) => return log::info!("going on with fewer connections: {error}"),
+                    };
+                    loop {
+                        let job = queue.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
+                        let Some(job) = job.filter(|_| !results.halted.load(Ordering::Relaxed)) else {
+                            return self.give(session);
+                        };
+                        if let Err(error) = self.stop.check().and_then(|()| work(&mut session, job, &results)) {
+                            return fail(error);
+                        }
+                    }
+                });
+            }
+            drop(sender);
+            listen(receiver, &mut receive).unwrap_or_else(fail);
+        });
+        first_error.into_inner().unwrap_or_else(PoisonError::into_inner).map_or(Ok(()), Err)
+    }
+}
+
+/// Hears results until all workers are done; an error of `receive` ends the hearing, and with the receiver gone the
+/// workers' next result fails.
+fn listen<M>(receiver: Receiver<M>, receive: &mut impl FnMut(Heard<M>) -> Result<()>) -> Result<()> {
+    loop {
+        match receiver.recv_timeout(Duration::from_millis(300)) {
+            Ok(message) => receive(Heard::Result(message))?,
+            Err(RecvTimeoutError::Timeout) => receive(Heard::Pause)?,
+            Err(RecvTimeoutError::Disconnected) => return receive(Heard::Pause),
+        }
+    }
+}

@@ -1,0 +1,195 @@
+//! The decisions of one mailbox as a whole: on which sides it is, and what that means for what it holds.
+
+use std::collections::BTreeMap;
+
+use super::Input;
+use super::delta::{LocalSide, RemoteSide};
+use super::draft::Draft;
+use super::identity::Place;
+use super::messages::{self, Decided, MissingFiles, Scene};
+use super::plan::{Action, Side};
+use super::view::{Deletions, Direction, Keywords, LocalContent};
+use crate::mail::{BaseMailbox, Content, FileId, Flags, Link, MailboxName, Presence, Uid};
+
+/// Decides the mailbox `name`.
+pub(super) fn decide(input: &Input<'_>, name: &MailboxName) -> Vec<Action> {
+    let base = input.base.get(name);
+    let local = LocalSide::of(input.local, name, base);
+    let remote = match RemoteSide::of(input.remote, name, base) {
+        // A server that lists nothing any more has lost its mind or our rights.
+        RemoteSide::Absent if input.remote.mailboxes.is_empty() && input.base.values().any(is_known) => {
+            RemoteSide::Unknown
+        }
+        remote => remote,
+    };
+    let none = BTreeMap::new();
+    let Some(links) = links_of(base, &none) else { return Vec::new() };
+    let mailbox = Mailbox { input, name, known: base.is_some_and(is_known), base, links, local, remote };
+    match (local, remote) {
+        (LocalSide::Unknown, _) | (_, RemoteSide::Unknown) => Vec::new(),
+        (LocalSide::Absent, RemoteSide::Absent) => vec![Action::ForgetMailbox],
+        (_, RemoteSide::Observed(_)) if mailbox.started_anew() => {
+            if !mailbox.all_read() {
+                return Vec::new();
+            }
+            Mailbox { links: &none, ..mailbox }.decide()
+        }
+        (LocalSide::Unchanged | LocalSide::Listed(_) | LocalSide::Absent, _) => mailbox.decide(),
+    }
+}
+
+/// The links; `None` when they exist and were not read.
+fn links_of<'a>(base: Option<&'a BaseMailbox>, none: &'a BTreeMap<Uid, Link>) -> Option<&'a BTreeMap<Uid, Link>> {
+    match base {
+        Some(BaseMailbox { links: Some(links), .. }) => Some(links),
+        Some(BaseMailbox { links: None, link_count: 1.., .. }) => None,
+        Some(BaseMailbox { links: None, .. }) | None => Some(none),
+    }
+}
+
+/// Whether both sides ever agreed on anything in it.
+fn is_known(base: &BaseMailbox) -> bool {
+    let links = base.links.as_ref().map_or(base.link_count > 0, |links| !links.is_empty());
+    base.remote.is_some() || base.local.is_some() || links
+}
+
+#[derive(Clone, Copy)]
+struct Mailbox<'a> {
+    input: &'a Input<'a>,
+    name: &'a MailboxName,
+    known: bool,
+    base: Option<&'a BaseMailbox>,
+    links: &'a BTreeMap<Uid, Link>,
+    local: LocalSide<'a>,
+    remote: RemoteSide<'a>,
+}
+
+impl<'a> Mailbox<'a> {
+    fn decide(&self) -> Vec<Action> {
+        match (self.local, self.remote) {
+            (LocalSide::Absent, _) => self.missing_locally(),
+            (_, RemoteSide::Absent) => self.missing_remotely(),
+            _ => self.messages(MissingFiles::Deleted).draft.finish(),
+        }
+    }
+
+    fn direction(&self) -> Direction {
+        self.input.policy.direction
+    }
+
+    /// Whether a deletion on one side removes the other side's copy.
+    fn repeats_deletions(&self) -> bool {
+        matches!(self.input.policy.deletions, Deletions::Expunge | Deletions::Trash)
+    }
+
+    fn messages(&self, missing_files: MissingFiles) -> Decided<'a> {
+        let place = self.input.ids.get(self.name).zip(self.remote.uid_validity());
+        let account = self.input.account;
+        // Intents of another generation tell nothing: their UIDNEXT means nothing.
+        let intents = if self.started_anew() { None } else { self.input.intents.get(self.name) };
+        let mut decided = messages::decide(&Scene {
+            name: self.name,
+            place: place.map(|(id, uid_validity)| Place { account, mailbox: *id, uid_validity }),
+            links: self.links,
+            local: self.local,
+            remote: self.remote,
+            intents: intents.map_or(&[], Vec::as_slice),
+            policy: self.input.policy,
+            trash: self.input.remote.trash.as_ref(),
+            missing_files,
+        });
+        if self.started_anew() {
+            decided.draft.single.push(Action::ResetMailbox);
+        }
+        decided
+    }
+
+    fn started_anew(&self) -> bool {
+        let agreed = self.base.and_then(|b| b.remote.as_ref()).map(|c| c.uid_validity);
+        agreed.is_some_and(|agreed| self.remote.uid_validity().is_some_and(|now| now != agreed))
+    }
+
+    /// Whether every file was looked at, as matching without links needs it.
+    fn all_read(&self) -> bool {
+        match self.local {
+            LocalSide::Absent => true,
+            LocalSide::Listed(listing) => listing.files.values().all(|f| f.content != LocalContent::Unread),
+            LocalSide::Unchanged | LocalSide::Unknown => false,
+        }
+    }
+
+    fn missing_locally(&self) -> Vec<Action> {
+        let direction = self.direction();
+        let restored = self.known && (self.name.is_inbox() || direction == Direction::Pull);
+        if direction == Direction::Push && (restored || !self.known) {
+            return Vec::new();
+        }
+        let missing = if restored { MissingFiles::Restored } else { MissingFiles::Deleted };
+        let Decided { mut draft, messages, .. } = self.messages(missing);
+        if restored || !self.known || !draft.downloads.is_empty() {
+            draft.single.push(Action::CreateMailbox { side: Side::Local });
+        } else if self.repeats_deletions()
+            && messages == draft.removals(Side::Remote)
+            && self.input.remote.trash.as_ref() != Some(self.name)
+        {
+            draft.single.push(Action::RemoveMailbox { side: Side::Remote });
+        }
+        draft.finish()
+    }
+
+    fn missing_remotely(&self) -> Vec<Action> {
+        if self.name.is_inbox() {
+            return Vec::new();
+        }
+        match (self.known, self.direction()) {
+            (false, Direction::Pull) => return Vec::new(),
+            (false, Direction::Both | Direction::Push) | (true, Direction::Push) => return self.made_again(),
+            (true, Direction::Both | Direction::Pull) => {}
+        }
+        let Decided { mut draft, files, .. } = self.messages(MissingFiles::Deleted);
+        let removals = draft.removals(Side::Local);
+        if !draft.uploads.is_empty() {
+            if !self.repeats_deletions() || removals == 0 {
+                return self.made_again();
+            }
+            // The UIDs of these deletions would clash with those of the mailbox made anew.
+            draft.uploads.clear();
+        } else if self.repeats_deletions() && files == removals {
+            draft.single.push(Action::RemoveMailbox { side: Side::Local });
+        }
+        draft.finish()
+    }
+
+    /// Makes the mailbox on the server and fills it with every file there is.
+    fn made_again(&self) -> Vec<Action> {
+        let mut draft = Draft::default();
+        draft.single.push(Action::CreateMailbox { side: Side::Remote });
+        if self.known {
+            draft.single.push(Action::ResetMailbox);
+        }
+        let with_file = || self.links.values().filter(|l| l.presence != Presence::RemoteOnly);
+        let mut add = |file: &'a FileId, flags: &Flags, octets: u64| {
+            let flags = match self.input.policy.keywords {
+                Keywords::Synced => flags.clone(),
+                Keywords::Ignored => flags.without_keywords(),
+            };
+            draft.uploads.insert(file, (flags, octets));
+        };
+        match self.local {
+            LocalSide::Listed(listing) => {
+                let sizes: BTreeMap<&FileId, u64> = with_file().map(|l| (&l.file, l.size)).collect();
+                for (id, file) in &listing.files {
+                    let size = match file.content {
+                        LocalContent::Known { content: Content { wire_size, .. }, .. } => Some(wire_size),
+                        LocalContent::Unread => sizes.get(id).copied(),
+                        LocalContent::Unreadable => None,
+                    };
+                    size.into_iter().for_each(|octets| add(id, &file.flags, octets));
+                }
+            }
+            LocalSide::Unchanged => with_file().for_each(|l| add(&l.file, &l.flags, l.size)),
+            LocalSide::Absent | LocalSide::Unknown => {}
+        }
+        draft.finish()
+    }
+}

@@ -1,0 +1,143 @@
+//! The guard: what it takes out of a plan, and what it leaves.
+
+use std::collections::BTreeMap;
+
+use super::scene::*;
+use crate::mail::Presence;
+use crate::reconcile::guard::{Allowed, MaxDelete, Refusal, approve};
+use crate::reconcile::view::*;
+use crate::reconcile::{Plan, Side};
+
+const HALF: MaxDelete = MaxDelete::Percent(50);
+
+/// Mailboxes of so many messages, of which the first so many lost their file.
+fn losing(mailboxes: &[(&str, u8, u8)]) -> Scene {
+    let paths: Vec<&str> = mailboxes.iter().map(|(path, ..)| *path).collect();
+    let mut scene = Scene::with(&paths);
+    for (path, all, gone) in mailboxes {
+        for n in 1..=*all {
+            scene.link(path, link(n, Presence::Both, "")).message(path, n.into(), "");
+            if n > *gone {
+                scene.file(path, &format!("f{n}"), "");
+            }
+        }
+    }
+    scene
+}
+
+fn guard(scene: &Scene, max: MaxDelete, allowed: &[&str]) -> (Plan, Vec<Refusal>) {
+    let allowed = Allowed::Mailboxes(allowed.iter().map(|path| name(path)).collect());
+    let (plan, refusals) = approve(scene.plan(), &scene.base, &scene.local, &scene.remote, max, &allowed);
+    (plan.plan().clone(), refusals)
+}
+
+fn refused(side: Side, mailbox: Option<&str>, deletions: u64, of: u64) -> Refusal {
+    Refusal { side, mailbox: mailbox.map(name), deletions, of }
+}
+
+#[test]
+fn limits_of_one_mailbox() {
+    let table = [
+        (40, 19, HALF, true),
+        (39, 20, HALF, false),
+        (40, 20, HALF, true),
+        (40, 21, HALF, false),
+        (40, 21, MaxDelete::Percent(60), true),
+        (40, 3, MaxDelete::Count(3), true),
+        (40, 4, MaxDelete::Count(3), false),
+        (40, 40, MaxDelete::Unlimited, true),
+    ];
+    for (all, gone, max, passes) in table {
+        // Enough other mail that the account as a whole is no question.
+        let scene = losing(&[("A", all, gone), ("B", 200, 0)]);
+        let (plan, refusals) = guard(&scene, max, &[]);
+        if passes {
+            assert_eq!((plan, refusals), (scene.plan(), vec![]), "{all} {gone} {max:?}");
+        } else {
+            assert_eq!(lines(&plan), [""; 0], "{all} {gone} {max:?}");
+            assert_eq!(refusals, [refused(Remote, Some("A"), gone.into(), all.into())]);
+        }
+    }
+}
+
+#[test]
+fn the_rest_of_the_plan_stays() {
+    let mut scene = losing(&[("A", 40, 30), ("B", 200, 1)]);
+    scene.new_message("A", 99, 99, "").message("A", 40, "S");
+    let (plan, refusals) = guard(&scene, HALF, &[]);
+    assert_eq!(lines(&plan), ["A: download 99 (199)", "A: flags local 40 +\\Seen", "B: expunge server 1"]);
+    assert_eq!(refusals, [refused(Remote, Some("A"), 30, 40)]);
+    let (plan, refusals) = guard(&scene, HALF, &["A"]);
+    assert_eq!((plan, refusals), (scene.plan(), vec![]));
+}
+
+#[test]
+fn the_local_side_is_guarded_alike() {
+    let mut scene = losing(&[("A", 40, 0), ("B", 200, 0)]);
+    scene.remote.mailboxes.remove(&name("A"));
+    let (plan, refusals) = guard(&scene, HALF, &[]);
+    assert_eq!((plan, refusals), (Plan::default(), vec![refused(Local, Some("A"), 40, 40)]));
+}
+
+#[test]
+fn an_account_that_loses_everything_is_an_accident() {
+    let scene = losing(&[("A", 3, 3), ("B", 2, 2)]);
+    assert_eq!(guard(&scene, HALF, &[]), (Plan::default(), vec![refused(Remote, None, 5, 5)]));
+    assert_eq!(guard(&scene, MaxDelete::Count(9), &[]).1.len(), 1);
+    assert_eq!(guard(&scene, MaxDelete::Unlimited, &[]).1, []);
+    let (plan, refusals) = guard(&scene, HALF, &["B"]);
+    assert_eq!(lines(&plan), ["B: expunge server 1:2"]);
+    assert_eq!(refusals, [refused(Remote, None, 3, 5)]);
+    assert_eq!(guard(&scene, HALF, &["A", "B"]), (scene.plan(), vec![]));
+    // Four may go: that is how one empties a small mailbox. So may all but one.
+    assert_eq!(guard(&losing(&[("A", 4, 4)]), HALF, &[]).1, []);
+    assert_eq!(guard(&losing(&[("A", 6, 5)]), HALF, &[]).1, []);
+    // Unchanged mailboxes count, though their links were not read.
+    let mut beside = losing(&[("A", 5, 5), ("B", 0, 0)]);
+    let unchanged = beside.base.get_mut(&name("B")).unwrap();
+    (unchanged.links, unchanged.link_count) = (None, 1);
+    beside.local.mailboxes.insert(name("B"), LocalMailbox::Unchanged);
+    beside.remote.mailboxes.insert(name("B"), RemoteMailbox::Unchanged);
+    assert_eq!(guard(&beside, HALF, &[]).1, []);
+}
+
+#[test]
+fn per_cent_hold_for_the_account_as_well() {
+    let scene = losing(&[("A", 19, 19), ("B", 19, 2), ("C", 2, 2)]);
+    assert_eq!(guard(&scene, HALF, &[]), (Plan::default(), vec![refused(Remote, None, 23, 40)]));
+    assert_eq!(guard(&scene, MaxDelete::Count(19), &[]).1, []);
+}
+
+#[test]
+fn a_tree_without_any_mailbox_deletes_nothing() {
+    for deletions in [Deletions::Expunge, Deletions::Mark] {
+        let mut scene = losing(&[("A", 2, 2), ("B", 0, 0)]);
+        scene.local.mailboxes = BTreeMap::new();
+        scene.policy.deletions = deletions;
+        let (plan, refusals) = guard(&scene, HALF, &[]);
+        assert_eq!((plan, refusals), (Plan::default(), vec![refused(Remote, None, 2, 2)]));
+        assert_eq!(guard(&scene, MaxDelete::Unlimited, &[]).0, scene.plan());
+        let (all, none) = approve(scene.plan(), &scene.base, &scene.local, &scene.remote, HALF, &Allowed::All);
+        assert_eq!((all.plan(), none), (&scene.plan(), vec![]));
+    }
+}
+
+#[test]
+fn marks_are_no_deletions() {
+    let mut scene = losing(&[("A", 40, 40)]);
+    scene.policy.deletions = Deletions::Mark;
+    assert_eq!(guard(&scene, HALF, &[]), (scene.plan(), vec![]));
+}
+
+#[test]
+fn what_was_left_marked_goes_without_a_second_question() {
+    let mut scene = losing(&[("A", 40, 0), ("B", 1, 0)]);
+    for link in scene.base.get_mut(&name("A")).unwrap().links.as_mut().unwrap().values_mut().take(20) {
+        (link.presence, link.flags) = (Presence::RemoteOnly, flags("T"));
+    }
+    for n in 1..=20 {
+        scene.message("A", n, "T").local("A").files.remove(&file(&format!("f{n}")));
+    }
+    assert_eq!(lines(&scene.plan()), ["A: expunge server 1:20"]);
+    assert_eq!(guard(&scene, HALF, &[]).1, []);
+}

@@ -1,0 +1,7 @@
+//! The decision tables of [`super`], cell by cell. Plans are compared as short lines, one an action.
+
+mod guarding;
+mod links;
+mod mailboxes;
+mod scene;
+mod unlinked;

@@ -1,0 +1,239 @@
+//! The plan as a person reads it: mailbox by mailbox, one line for what is treated alike.
+//!
+//! | arrow | | sign | |
+//! | --- | --- | --- | --- |
+//! | `→` | changes the server | `+` | arrives |
+//! | `←` | changes the tree | `~` | gets other flags |
+//! | `=` | only recorded | `-` | goes |
+
+use std::collections::BTreeMap;
+
+use super::Again;
+use super::console::Tone;
+use super::count::{Tally, refuses};
+use super::words::{self, Detail};
+use crate::error::safe_line;
+use crate::mail::{FileId, FlagChange, UidSet};
+use crate::reconcile::guard::Refusal;
+use crate::reconcile::{Action, Disposal, Plan, Side};
+
+/// What is treated alike, in the order of the lines.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Treatment<'a> {
+    Create(Side),
+    Reset,
+    Same,
+    Renamed,
+    Agreed,
+    Arrive(Side),
+    Flags(Side, &'a FlagChange),
+    Go(Side, Disposal),
+    Stay(Side),
+    Forgotten,
+    Remove(Side),
+    ForgetMailbox,
+}
+
+/// The messages that get one treatment.
+#[derive(Default)]
+struct Group<'a> {
+    uids: UidSet,
+    files: Vec<&'a FileId>,
+    octets: u64,
+}
+
+/// The view of a dry run: every mailbox with something to do, then what it comes to.
+pub fn view(
+    account: &str,
+    plan: &Plan,
+    refusals: &[Refusal],
+    tally: &Tally,
+    again: &Again,
+    detail: Detail,
+    colour: bool,
+) -> Vec<String> {
+    let account_name = safe_line(account);
+    let mut lines = Vec::new();
+    for (mailbox, actions) in plan.mailboxes.iter().filter(|(_, actions)| !actions.is_empty()) {
+        let heading = Tone::Heading.paint(colour, &words::name(mailbox));
+        lines.push(format!("{account_name}: {heading}"));
+        let (refused, rest): (Vec<&Action>, _) = actions.iter().partition(|a| refuses(refusals, mailbox, a));
+        lines.extend(grouped(rest).iter().map(|(treatment, group)| format!("  {}", group.line(*treatment, detail))));
+        let refused = grouped(refused);
+        lines.extend(refused.iter().map(|(t, group)| format!("  {} (refused)", group.line(*t, detail))));
+    }
+    for refusal in refusals {
+        lines.extend(words::refused(account, refusal, again));
+    }
+    lines.push(format!("{account_name}: {}", sum(plan, tally)));
+    lines
+}
+
+fn sum(plan: &Plan, tally: &Tally) -> String {
+    let counts = words::counts(&tally.counts);
+    let failed = words::count(tally.counts.failed);
+    let would = match (plan.is_empty(), counts.is_empty(), tally.counts.failed) {
+        (true, _, 0) => return "in sync, nothing to do".to_owned(),
+        (true, _, _) => "nothing to do".to_owned(),
+        (false, true, _) => "a run would change no mail, only what is recorded".to_owned(),
+        (false, false, _) => format!("a run would bring {counts}"),
+    };
+    if tally.counts.failed == 0 { would } else { format!("{would}; {failed} failed") }
+}
+
+/// One action as a line, without its mailbox.
+pub fn action_line(action: &Action, detail: Detail) -> String {
+    let lines = grouped([action]).into_iter().map(|(t, group)| group.line(t, detail));
+    lines.collect::<Vec<_>>().join("; ")
+}
+
+fn grouped<'a>(actions: impl IntoIterator<Item = &'a Action>) -> BTreeMap<Treatment<'a>, Group<'a>> {
+    let mut groups: BTreeMap<Treatment<'_>, Group<'_>> = BTreeMap::new();
+    for action in actions {
+        let group = groups.entry(Treatment::of(action)).or_default();
+        match action {
+            Action::Upload { file, octets, .. } => {
+                group.files.push(file);
+                group.octets += octets;
+            }
+            Action::Link { uid, .. } | Action::Rename { uid, .. } => group.uids.insert(*uid),
+            Action::Download { uids, octets } => {
+                group.put(uids);
+                group.octets += octets;
+            }
+            Action::Agree { uids, .. }
+            | Action::SetFlags { uids, .. }
+            | Action::Delete { uids, .. }
+            | Action::Keep { uids, .. }
+            | Action::Forget { uids } => group.put(uids),
+            Action::CreateMailbox { .. }
+            | Action::ResetMailbox
+            | Action::RemoveMailbox { .. }
+            | Action::ForgetMailbox => {}
+        }
+    }
+    groups
+}
+
+impl<'a> Treatment<'a> {
+    fn of(action: &'a Action) -> Self {
+        match action {
+            Action::CreateMailbox { side } => Treatment::Create(*side),
+            Action::ResetMailbox => Treatment::Reset,
+            Action::Link { .. } => Treatment::Same,
+            Action::Rename { .. } => Treatment::Renamed,
+            Action::Agree { .. } => Treatment::Agreed,
+            Action::Download { .. } => Treatment::Arrive(Side::Local),
+            Action::Upload { .. } => Treatment::Arrive(Side::Remote),
+            Action::SetFlags { side, change, .. } => Treatment::Flags(*side, change),
+            Action::Delete { side, disposal, .. } => Treatment::Go(*side, *disposal),
+            Action::Keep { side, .. } => Treatment::Stay(*side),
+            Action::Forget { .. } => Treatment::Forgotten,
+            Action::RemoveMailbox { side } => Treatment::Remove(*side),
+            Action::ForgetMailbox => Treatment::ForgetMailbox,
+        }
+    }
+}
+
+impl Group<'_> {
+    fn put(&mut self, uids: &UidSet) {
+        uids.ranges().iter().for_each(|&(first, last)| self.uids.insert_range(first, last));
+    }
+
+    fn line(&self, treatment: Treatment<'_>, detail: Detail) -> String {
+        let arrow = |side: Side| match side {
+            Side::Local => "←",
+            Side::Remote => "→",
+        };
+        let many = || words::many(self.uids.len() + self.files.len() as u64, "message", "messages");
+        let head = match treatment {
+            Treatment::Create(side) => return format!("{} + mailbox", arrow(side)),
+            Treatment::Remove(side) => return format!("{} - mailbox", arrow(side)),
+            Treatment::Reset => return "= the server numbers its messages anew; they are matched again".to_owned(),
+            Treatment::ForgetMailbox => return "= mailbox gone from both sides".to_owned(),
+            Treatment::Arrive(side) => format!("{} + {} ({})", arrow(side), many(), words::size(self.octets)),
+            Treatment::Flags(side, change) => format!("{} ~ {} {change}", arrow(side), many()),
+            Treatment::Go(side, Disposal::Expunge) => format!("{} - {}", arrow(side), many()),
+            Treatment::Go(side, Disposal::Trash) => format!("{} - {} to Trash", arrow(side), many()),
+            Treatment::Go(side, Disposal::Mark) => format!("{} - {} marked \\Deleted", arrow(side), many()),
+            Treatment::Same => format!("= {} found the same on both sides", many()),
+            Treatment::Renamed => format!("= {} in a file of another name", many()),
+            Treatment::Agreed => format!("= {} with the same new flags on both sides", many()),
+            Treatment::Stay(Side::Local) => format!("= {} kept in the tree only", many()),
+            Treatment::Stay(Side::Remote) => format!("= {} kept on the server only", many()),
+            Treatment::Forgotten => format!("= {} gone from both sides", many()),
+        };
+        format!("{head}: {}", self.which(detail))
+    }
+
+    fn which(&self, detail: Detail) -> String {
+        if self.files.is_empty() {
+            return words::uids(&self.uids, detail);
+        }
+        let shown = match detail {
+            // A file's name is long.
+            Detail::Short => self.files.len().min(2),
+            Detail::Full => self.files.len(),
+        };
+        let names: Vec<String> = self.files.iter().take(shown).map(|f| safe_line(&f.to_string())).collect();
+        let more = (self.files.len() - shown) as u64;
+        let more = if more > 0 { format!(" and {} more", words::count(more)) } else { String::new() };
+        format!("{}{more}", names.join(", "))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::samples::{self, Hostile};
+    use crate::report::{Output, Run, Verbosity, human::Human};
+
+    fn dry(verbosity: Verbosity) -> String {
+        let output = Output { verbosity, run: Run::Dry, ..Output::default() };
+        samples::rendered(|console| Human::new(console, output), Run::Dry, "work", &Hostile::no()).0
+    }
+
+    #[test]
+    fn a_plan_is_shown_mailbox_by_mailbox() {
+        samples::assert_same(
+            dry(Verbosity::Normal),
+            snapbox::str![[r#"
+work: INBOX
+  = 1 message found the same on both sides: UID 20
+  = 1 message in a file of another name: UID 20
+  = 1 message with the same new flags on both sides: UID 21
+  ← + 3 messages (12.3 kB): UID 11:13
+  → + 3 messages (6.0 kB): 1700000001.a, 1700000002.b and 1 more
+  → ~ 7 messages +\Seen +Work -\Flagged: UID 1, 3, 5, 7, 9 and 2 more
+  ← - 1 message marked \Deleted: UID 2
+  = 1 message kept on the server only: UID 50
+  = 1 message gone from both sides: UID 51
+  → - 20 messages: UID 30:49 (refused)
+work: Neu-Über
+  → + mailbox
+work: Old
+  = the server numbers its messages anew; they are matched again
+  → - 1 message to Trash: UID 1
+  ← - mailbox
+  = mailbox gone from both sides
+work: Refused: INBOX: 20 of 30 messages would be deleted on the server
+  hint: If that is what you want: mailtide sync work --allow-deletions INBOX
+work: a run would bring 3 new (12.3 kB), 1 deleted, 1 mailbox removed here; 1 mailbox made, 3 sent (6.0 kB), 7 flags changed, 1 deleted on the server; 1 found the same on both sides
+
+"#]],
+        );
+    }
+
+    #[test]
+    fn asked_for_detail_the_plan_names_every_file_and_uid() {
+        let text = dry(Verbosity::Verbose);
+        assert!(text.contains("1700000001.a, 1700000002.b, 1700000003.c\n"), "{text}");
+        assert!(text.contains("UID 1, 3, 5, 7, 9, 11, 13\n"), "{text}");
+    }
+
+    #[test]
+    fn an_empty_plan_is_one_line() {
+        let lines = view("work", &Plan::default(), &[], &Tally::default(), &Again::default(), Detail::Short, false);
+        assert_eq!(lines, ["work: in sync, nothing to do"]);
+    }
+}

@@ -1,0 +1,115 @@
+//! The base, read: checkpoints of all mailboxes in one statement, links of one mailbox at a time.
+
+use std::collections::BTreeMap;
+
+use rusqlite::{OptionalExtension, Row};
+
+use super::{State, columns};
+use crate::error::Result;
+use crate::mail::{
+    Base, BaseMailbox, Link, LocalCheckpoint, MailboxId, MailboxName, PermanentFlags, Presence, RemoteCheckpoint, Uid,
+    UidSet, UidValidity,
+};
+
+const LINKS: &str = "SELECT uid, file, presence, flags, keywords, size, digest, message_id, internal_date, email_id
+    FROM link WHERE mailbox = ?1 ORDER BY uid";
+
+impl State {
+    /// The mailboxes whose names `select` takes, with their checkpoints and counts; `links` are left out.
+    pub fn base(&self, select: &dyn Fn(&MailboxName) -> bool) -> Result<Base> {
+        let read = || -> rusqlite::Result<_> {
+            let mut statement = self.connection.prepare_cached("SELECT * FROM mailbox")?;
+            let rows = statement.query_map([], |row| Ok((row.get("name")?, mailbox(row)?)))?;
+            rows.filter(|row| row.as_ref().map_or(true, |(name, _)| select(name))).collect()
+        };
+        read().map_err(|e| self.fault(e))
+    }
+
+    /// All links of a mailbox.
+    pub fn links(&self, mailbox: MailboxId) -> Result<BTreeMap<Uid, Link>> {
+        let read = || -> rusqlite::Result<_> {
+            let mut statement = self.connection.prepare_cached(LINKS)?;
+            let rows = statement.query_map([mailbox], |row| link(row).map(|link| (link.uid, link)))?;
+            rows.collect()
+        };
+        read().map_err(|e| self.fault(e))
+    }
+
+    /// The UIDs that the server should still have: those of links it has a copy for.
+    pub fn known_uids(&self, mailbox: MailboxId) -> Result<UidSet> {
+        let read = || -> rusqlite::Result<_> {
+            let mut statement = self
+                .connection
+                .prepare_cached("SELECT uid FROM link WHERE mailbox = ?1 AND presence <> ?2 ORDER BY uid")?;
+            let uids = statement.query_map((mailbox, Presence::LocalOnly), |row| row.get::<_, Uid>(0))?;
+            uids.collect()
+        };
+        read().map_err(|e| self.fault(e))
+    }
+
+    /// The id of a mailbox: the recorded one, else the one that its name gives ([`MailboxId::of_path`]), else the next
+    /// one that no other mailbox has or was promised in this run. Nothing is recorded.
+    pub fn id_for(&self, name: &MailboxName) -> Result<MailboxId> {
+        let mut promised = self.promised.borrow_mut();
+        let find = || -> rusqlite::Result<_> {
+            let of_name = "SELECT id FROM mailbox WHERE name = ?1";
+            if let Some(id) = self.connection.prepare_cached(of_name)?.query_row([name], |row| row.get(0)).optional()? {
+                return Ok(id);
+            }
+            let mut taken = self.connection.prepare_cached("SELECT 1 FROM mailbox WHERE id = ?1")?;
+            let mut id = MailboxId::of_path(name.path());
+            while taken.exists([id])? || promised.get(&id).is_some_and(|other| other != name) {
+                id = MailboxId(id.0.wrapping_add(1));
+            }
+            Ok(id)
+        };
+        let id = find().map_err(|e| self.fault(e))?;
+        promised.insert(id, name.clone());
+        Ok(id)
+    }
+}
+
+fn mailbox(row: &Row<'_>) -> rusqlite::Result<BaseMailbox> {
+    let remote = match row.get::<_, Option<UidValidity>>("uid_validity")? {
+        None => None,
+        Some(uid_validity) => Some(RemoteCheckpoint {
+            uid_validity,
+            uid_next: row.get("uid_next")?,
+            highest_modseq: row.get("highest_modseq")?,
+            messages: row.get("messages")?,
+            permanent: PermanentFlags {
+                named: columns::flags(
+                    row.get("permanent_flags")?,
+                    row.get::<_, Option<String>>("permanent_keywords")?.as_deref(),
+                ),
+                any_keyword: row.get("any_keyword")?,
+            },
+            object_id: row.get("object_id")?,
+        }),
+    };
+    let local = match row.get::<_, Option<i64>>("new_mtime")? {
+        None => None,
+        Some(new_mtime) => Some(LocalCheckpoint {
+            new_mtime,
+            cur_mtime: row.get("cur_mtime")?,
+            inode: row.get::<_, i64>("inode")?.cast_unsigned(),
+        }),
+    };
+    let link_count = row.get::<_, i64>("links")?.cast_unsigned();
+    Ok(BaseMailbox { id: row.get("id")?, remote, local, link_count, links: None })
+}
+
+/// Reads a row of [`LINKS`], by position: by name, a million rows would take twice as long.
+fn link(row: &Row<'_>) -> rusqlite::Result<Link> {
+    Ok(Link {
+        uid: row.get(0)?,
+        file: row.get(1)?,
+        presence: row.get(2)?,
+        flags: columns::flags(row.get(3)?, row.get_ref(4)?.as_str_or_null()?),
+        size: row.get::<_, i64>(5)?.cast_unsigned(),
+        digest: row.get(6)?,
+        message_id: row.get(7)?,
+        internal_date: row.get(8)?,
+        email_id: row.get(9)?,
+    })
+}

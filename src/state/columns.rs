@@ -1,0 +1,134 @@
+//! How the vocabulary stands in columns: every type reads only what it wrote, so a damaged value is an error.
+
+use std::ffi::OsString;
+use std::os::unix::ffi::OsStringExt;
+
+use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ToSql, ToSqlOutput, ValueRef};
+
+use crate::error::Item;
+use crate::mail::{
+    AccountId, Digest, FileId, Flags, Keyword, MailboxId, MailboxName, MessageIdHash, ModSeq, Presence, SystemFlags,
+    Uid, UidValidity, UnixSeconds,
+};
+
+/// Keeps a type as a number: how it becomes one, and how it is read again, if it can be.
+macro_rules! number {
+    ($type:ty, $write:expr, $read:expr) => {
+        impl ToSql for $type {
+            fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+                let write: fn($type) -> i64 = $write;
+                Ok(ToSqlOutput::from(write(*self)))
+            }
+        }
+
+        impl FromSql for $type {
+            fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
+                let read: fn(i64) -> Option<$type> = $read;
+                let number = value.as_i64()?;
+                read(number).ok_or(FromSqlError::OutOfRange(number))
+            }
+        }
+    };
+}
+
+fn small(number: i64) -> Option<u32> {
+    number.try_into().ok()
+}
+
+number!(Uid, |uid| uid.get().into(), |n| small(n).and_then(Uid::new));
+number!(UidValidity, |validity| validity.0.into(), |n| small(n).map(UidValidity));
+number!(MailboxId, |id| id.0.into(), |n| small(n).map(MailboxId));
+number!(AccountId, |id| id.0.into(), |n| small(n).map(AccountId));
+number!(UnixSeconds, |time| time.0, |n| Some(UnixSeconds(n)));
+// 64 bits without a sign: kept as the same 64 bits with one.
+number!(ModSeq, |modseq| modseq.0.cast_signed(), |n| Some(ModSeq(n.cast_unsigned())));
+number!(MessageIdHash, |hash| hash.0.cast_signed(), |n| Some(MessageIdHash(n.cast_unsigned())));
+number!(SystemFlags, |flags| flags.bits().into(), |n| u8::try_from(n).ok().map(SystemFlags::from_bits));
+number!(
+    Presence,
+    |presence| match presence {
+        Presence::Both => 0,
+        Presence::LocalOnly => 1,
+        Presence::RemoteOnly => 2,
+    },
+    |n| match n {
+        0 => Some(Presence::Both),
+        1 => Some(Presence::LocalOnly),
+        2 => Some(Presence::RemoteOnly),
+        _ => None,
+    }
+);
+
+impl ToSql for Digest {
+    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+        Ok(ToSqlOutput::Borrowed(ValueRef::Blob(&self.0)))
+    }
+}
+
+impl FromSql for Digest {
+    fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
+        let bytes = value.as_blob()?;
+        let wrong = FromSqlError::InvalidBlobSize { expected_size: 32, blob_size: bytes.len() };
+        Digest::from_bytes(bytes).ok_or(wrong)
+    }
+}
+
+impl ToSql for FileId {
+    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+        Ok(ToSqlOutput::Borrowed(ValueRef::Blob(self.as_bytes())))
+    }
+}
+
+impl FromSql for FileId {
+    fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
+        value.as_blob().map(|bytes| FileId::new(OsString::from_vec(bytes.to_vec())))
+    }
+}
+
+impl ToSql for MailboxName {
+    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+        Ok(ToSqlOutput::from(self.path()))
+    }
+}
+
+impl FromSql for MailboxName {
+    fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
+        let path = value.as_str()?;
+        MailboxName::parse(path).ok_or_else(|| FromSqlError::Other(format!("`{path:?}` is no mailbox name").into()))
+    }
+}
+
+/// The text that stands for [`Item::Mailbox`].
+const WHOLE_MAILBOX: &str = "mailbox";
+
+impl ToSql for Item {
+    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+        match self {
+            Item::Mailbox => Ok(ToSqlOutput::from(WHOLE_MAILBOX)),
+            Item::Message(uid) => uid.to_sql(),
+            Item::File(file) => file.to_sql(),
+        }
+    }
+}
+
+impl FromSql for Item {
+    fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
+        match value {
+            ValueRef::Integer(_) => Uid::column_result(value).map(Item::Message),
+            ValueRef::Blob(_) => FileId::column_result(value).map(Item::File),
+            ValueRef::Text(text) if text == WHOLE_MAILBOX.as_bytes() => Ok(Item::Mailbox),
+            _ => Err(FromSqlError::InvalidType),
+        }
+    }
+}
+
+/// The keywords of `flags` as one text with spaces between them, which no keyword holds; `None` for none.
+pub(super) fn keywords(flags: &Flags) -> Option<String> {
+    let names: Vec<&str> = flags.keywords.iter().map(Keyword::as_str).collect();
+    (!names.is_empty()).then(|| names.join(" "))
+}
+
+/// The flags from their two columns.
+pub(super) fn flags(system: SystemFlags, keywords: Option<&str>) -> Flags {
+    Flags { system, keywords: keywords.unwrap_or_default().split(' ').filter_map(Keyword::new).collect() }
+}

@@ -1,0 +1,155 @@
+//! What is not in sync yet and since when, and how the last run ended: for `status` and for the exit code.
+
+use std::collections::BTreeMap;
+
+use rusqlite::{Connection, OptionalExtension, TransactionBehavior, params};
+
+use super::{State, fault};
+use crate::error::{Item, ItemFailure, Result};
+use crate::mail::{MailboxName, UnixSeconds};
+
+/// A failure that no later run has cured.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unresolved {
+    /// What failed, as it was said last.
+    pub failure: ItemFailure,
+    /// When it failed for the first time.
+    pub first_seen: UnixSeconds,
+}
+
+/// How a run ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RunRecord {
+    /// When.
+    pub ended: UnixSeconds,
+    /// Its exit code.
+    pub exit: u8,
+}
+
+impl State {
+    /// All unresolved failures, by mailbox and item.
+    pub fn failures(&self) -> Result<Vec<Unresolved>> {
+        let all = read(&self.connection).map_err(|e| self.fault(e))?;
+        Ok(all.into_values().collect())
+    }
+
+    /// Takes the failures of a run that looked at the mailboxes `select` takes: what failed before keeps its first time,
+    /// what is new gets `now`, what is no longer among them is resolved. Other mailboxes' failures stay.
+    ///
+    /// Nothing is written when nothing changes.
+    pub fn replace_failures(
+        &mut self,
+        failures: &[ItemFailure],
+        select: &dyn Fn(&MailboxName) -> bool,
+        now: UnixSeconds,
+    ) -> Result<()> {
+        let path = &self.path;
+        replace(&mut self.connection, failures, select, now).map_err(|e| fault::sqlite(path, e))
+    }
+
+    /// How the last run ended; `None` before the first.
+    pub fn last_run(&self) -> Result<Option<RunRecord>> {
+        let sql = "SELECT last_run_ended, last_run_exit FROM account WHERE last_run_ended IS NOT NULL";
+        let record = |row: &rusqlite::Row<'_>| Ok(RunRecord { ended: row.get(0)?, exit: row.get(1)? });
+        self.connection.query_row(sql, [], record).optional().map_err(|e| self.fault(e))
+    }
+
+    /// Records how a run ended.
+    pub fn set_last_run(&mut self, record: RunRecord) -> Result<()> {
+        let sql = "UPDATE account SET last_run_ended = ?1, last_run_exit = ?2";
+        let written = self.connection.execute(sql, params![record.ended, record.exit]);
+        written.map(drop).map_err(|e| self.fault(e))
+    }
+}
+
+type Failures = BTreeMap<(MailboxName, Item), Unresolved>;
+
+fn read(connection: &Connection) -> rusqlite::Result<Failures> {
+    let mut statement = connection.prepare_cached("SELECT mailbox, item, what, hint, first_seen FROM failure")?;
+    let rows = statement.query_map([], |row| {
+        let failure = ItemFailure { mailbox: row.get(0)?, item: row.get(1)?, what: row.get(2)?, hint: row.get(3)? };
+        let key = (failure.mailbox.clone(), failure.item.clone());
+        Ok((key, Unresolved { failure, first_seen: row.get(4)? }))
+    })?;
+    rows.collect()
+}
+
+fn replace(
+    connection: &mut Connection,
+    failures: &[ItemFailure],
+    select: &dyn Fn(&MailboxName) -> bool,
+    now: UnixSeconds,
+) -> rusqlite::Result<()> {
+    let before = read(connection)?;
+    let mut after: Failures = before.clone();
+    after.retain(|(mailbox, _), _| !select(mailbox));
+    for failure in failures {
+        let key = (failure.mailbox.clone(), failure.item.clone());
+        let first_seen = before.get(&key).map_or(now, |old| old.first_seen);
+        after.insert(key, Unresolved { failure: failure.clone(), first_seen });
+    }
+    if after == before {
+        return Ok(());
+    }
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    for (key, _) in before.iter().filter(|(key, old)| after.get(key) != Some(old)) {
+        transaction
+            .prepare_cached("DELETE FROM failure WHERE mailbox = ?1 AND item = ?2")?
+            .execute(params![key.0, key.1])?;
+    }
+    for (key, new) in after.iter().filter(|(key, new)| before.get(key) != Some(new)) {
+        let Unresolved { failure, first_seen } = new;
+        transaction
+            .prepare_cached("INSERT INTO failure (mailbox, item, what, hint, first_seen) VALUES (?1, ?2, ?3, ?4, ?5)")?
+            .execute(params![key.0, key.1, failure.what, failure.hint, first_seen])?;
+    }
+    transaction.commit()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::mail::{AccountId, FileId, Uid};
+
+    fn failure(mailbox: &str, item: Item, what: &str) -> ItemFailure {
+        let mailbox = MailboxName::parse(mailbox).unwrap();
+        ItemFailure { mailbox, item, what: what.to_owned(), hint: Some("Do it.".to_owned()) }
+    }
+
+    #[test]
+    fn a_failure_keeps_its_first_time_until_it_is_resolved() {
+        let mut state = State::in_memory(AccountId(1)).unwrap();
+        let uid = Item::Message(Uid::new(7).unwrap());
+        let (a, b) = (failure("a", uid.clone(), "first"), failure("b", Item::Mailbox, "no"));
+        let c = failure("a", Item::File(FileId::new("mailbox")), "odd");
+        let everything = |_: &MailboxName| true;
+        state.replace_failures(&[a.clone(), b.clone()], &everything, UnixSeconds(10)).unwrap();
+
+        // A run of `a` only: its old failure is said otherwise, one is new; `b` was not looked at.
+        let again = failure("a", uid, "second");
+        let only_a = |name: &MailboxName| name.path() == "a";
+        state.replace_failures(&[again.clone(), c.clone(), again.clone()], &only_a, UnixSeconds(20)).unwrap();
+        let at = |failure: &ItemFailure, time| Unresolved { failure: failure.clone(), first_seen: UnixSeconds(time) };
+        assert_eq!(state.failures().unwrap(), [at(&again, 10), at(&c, 20), at(&b, 10)]);
+
+        let before = state.connection.total_changes();
+        state.replace_failures(&[c.clone(), again], &only_a, UnixSeconds(30)).unwrap();
+        assert_eq!(state.connection.total_changes(), before, "nothing new, nothing written");
+
+        state.replace_failures(&[], &only_a, UnixSeconds(40)).unwrap();
+        assert_eq!(state.failures().unwrap(), [at(&b, 10)]);
+        state.replace_failures(std::slice::from_ref(&c), &everything, UnixSeconds(50)).unwrap();
+        assert_eq!(state.failures().unwrap(), [at(&c, 50)]);
+    }
+
+    #[test]
+    fn the_last_run_is_kept() {
+        let mut state = State::in_memory(AccountId(1)).unwrap();
+        assert_eq!(state.last_run().unwrap(), None);
+        for exit in [130, 0] {
+            let record = RunRecord { ended: UnixSeconds(1_700_000_000), exit };
+            state.set_last_run(record).unwrap();
+            assert_eq!(state.last_run().unwrap(), Some(record));
+        }
+    }
+}

@@ -1,0 +1,48 @@
+//! What may have happened: APPENDs that were about to be sent and whose outcome is not recorded.
+
+use rusqlite::{Connection, params};
+
+use super::State;
+use crate::error::Result;
+use crate::mail::{Content, FileId, Intent, MailboxId};
+
+impl State {
+    /// The unsettled intents of a mailbox, by file.
+    pub fn intents(&self, mailbox: MailboxId) -> Result<Vec<Intent>> {
+        let read = || -> rusqlite::Result<_> {
+            let mut statement = self.connection.prepare_cached(
+                "SELECT file, digest, size, message_id, uid_next FROM intent WHERE mailbox = ?1 ORDER BY file",
+            )?;
+            let rows = statement.query_map([mailbox], |row| {
+                let content = Content {
+                    digest: row.get(1)?,
+                    wire_size: row.get::<_, i64>(2)?.cast_unsigned(),
+                    message_id: row.get(3)?,
+                };
+                Ok(Intent { mailbox, file: row.get(0)?, content, uid_next: row.get(4)? })
+            })?;
+            rows.collect()
+        };
+        read().map_err(|e| self.fault(e))
+    }
+}
+
+/// Writes an intent, or puts it in the place of the file's older one: who sends again has looked for the message before.
+pub(super) fn intend(connection: &Connection, intent: &Intent) -> rusqlite::Result<()> {
+    let Intent { mailbox, file, content, uid_next } = intent;
+    let mut statement = connection.prepare_cached(
+        "INSERT INTO intent (mailbox, file, digest, size, message_id, uid_next) VALUES (?1, ?2, ?3, ?4, ?5, ?6)
+         ON CONFLICT DO UPDATE SET digest = excluded.digest, size = excluded.size, message_id = excluded.message_id,
+            uid_next = excluded.uid_next",
+    )?;
+    let size = content.wire_size.cast_signed();
+    statement.execute(params![mailbox, file, content.digest, size, content.message_id, uid_next])?;
+    Ok(())
+}
+
+/// Drops an intent.
+pub(super) fn settle(connection: &Connection, mailbox: MailboxId, file: &FileId) -> rusqlite::Result<()> {
+    let mut statement = connection.prepare_cached("DELETE FROM intent WHERE mailbox = ?1 AND file = ?2")?;
+    statement.execute(params![mailbox, file])?;
+    Ok(())
+}

@@ -1,0 +1,187 @@
+//! The tables, and how an older file becomes a newer one.
+//!
+//! `PRAGMA application_id` says that a file is ours, `PRAGMA user_version` how many of [`STEPS`] it has gone through.
+//! A step that was released is never edited; a change of the tables is a new step at the end.
+
+use std::path::Path;
+
+use rusqlite::{Connection, TransactionBehavior};
+
+use crate::error::{Error, Kind, Result};
+use crate::mail::AccountId;
+
+/// `MTID`: what `file` and other programs tell us by.
+const APPLICATION: u32 = u32::from_be_bytes(*b"MTID");
+
+/// Step `n` leads from version `n` to version `n + 1`.
+const STEPS: &[&str] = &[r"
+CREATE TABLE account (
+    one INTEGER PRIMARY KEY CHECK (one = 1),
+    id INTEGER NOT NULL,
+    last_run_ended INTEGER,             -- seconds since 1970
+    last_run_exit INTEGER
+) STRICT;
+
+CREATE TABLE mailbox (
+    id INTEGER PRIMARY KEY,
+    name TEXT NOT NULL UNIQUE,
+    links INTEGER NOT NULL DEFAULT 0,   -- how many rows of `link`: counting a million takes too long
+    uid_validity INTEGER,               -- the remote checkpoint, NULL without one
+    uid_next INTEGER,
+    highest_modseq INTEGER,
+    messages INTEGER,
+    permanent_flags INTEGER,            -- bits, as in `link`
+    permanent_keywords TEXT,
+    any_keyword INTEGER,
+    object_id TEXT,
+    new_mtime INTEGER,                  -- the local checkpoint, NULL without one; nanoseconds since 1970
+    cur_mtime INTEGER,
+    inode INTEGER
+) STRICT;
+
+CREATE TABLE link (
+    mailbox INTEGER NOT NULL REFERENCES mailbox,
+    uid INTEGER NOT NULL,
+    file BLOB NOT NULL,                 -- the unique part of its name
+    presence INTEGER NOT NULL,          -- 0 both, 1 local only, 2 remote only
+    flags INTEGER NOT NULL,             -- one bit each of D F P R S T, D lowest
+    keywords TEXT,                      -- with spaces between them, NULL for none
+    size INTEGER NOT NULL,              -- octets on the wire
+    digest BLOB NOT NULL,
+    message_id INTEGER,
+    internal_date INTEGER NOT NULL,     -- seconds since 1970
+    email_id TEXT,
+    PRIMARY KEY (mailbox, uid)
+) STRICT, WITHOUT ROWID;
+
+CREATE INDEX link_digest ON link (digest);
+
+CREATE TABLE intent (
+    mailbox INTEGER NOT NULL REFERENCES mailbox,
+    file BLOB NOT NULL,
+    digest BLOB NOT NULL,
+    size INTEGER NOT NULL,
+    message_id INTEGER,
+    uid_next INTEGER,
+    PRIMARY KEY (mailbox, file)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE failure (
+    mailbox TEXT NOT NULL,
+    item ANY NOT NULL,                  -- a UID (integer), a file (blob) or 'mailbox'
+    what TEXT NOT NULL,
+    hint TEXT,
+    first_seen INTEGER NOT NULL,        -- seconds since 1970
+    PRIMARY KEY (mailbox, item)
+) STRICT, WITHOUT ROWID;
+"];
+
+/// The version that this program writes.
+const NEWEST: u32 = STEPS.len() as u32;
+
+/// Tells whose file it is: our version; `None` for an empty one (made, and the power went); an error for all others.
+pub(super) fn identify(connection: &Connection, path: &Path) -> Result<Option<u32>> {
+    let read = || {
+        let number = |name| connection.pragma_query_value(None, name, |row| row.get::<_, u32>(0));
+        let tables = connection.query_row("SELECT EXISTS (SELECT 1 FROM sqlite_schema)", [], |row| row.get(0))?;
+        Ok((number("application_id")?, number("user_version")?, tables))
+    };
+    match read().map_err(|e| super::fault::sqlite(path, e))? {
+        (0, 0, false) => Ok(None),
+        (APPLICATION, version, _) => known(version, path).map(Some),
+        _ => Err(Error::new(Kind::State, "The file is another program's SQLite database")
+            .at(path.display())
+            .hint("Move it away and run `sync` again: no mail is lost.")),
+    }
+}
+
+fn known(version: u32, path: &Path) -> Result<u32> {
+    if version <= NEWEST {
+        return Ok(version);
+    }
+    let what = format!("The state has schema {version}, and this Mailtide knows {NEWEST} at most");
+    Err(Error::new(Kind::State, what)
+        .at(path.display())
+        .hint("A newer Mailtide wrote it: use that one, or move the file away and run `sync` again: no mail is lost."))
+}
+
+/// An error when the file has to be migrated first, which only a run may do.
+pub(super) fn expect_newest(version: u32, path: &Path) -> Result<()> {
+    if version == NEWEST {
+        return Ok(());
+    }
+    Err(Error::new(Kind::State, "An older Mailtide wrote the state")
+        .at(path.display())
+        .hint("Run `mailtide sync` once: it brings the state up to date."))
+}
+
+/// Makes all tables in an empty file, in one transaction.
+pub(super) fn create(connection: &mut Connection, id: AccountId) -> rusqlite::Result<()> {
+    advance(connection, 0, STEPS, |transaction| {
+        transaction.pragma_update(None, "application_id", APPLICATION)?;
+        transaction.execute("INSERT INTO account (one, id) VALUES (1, ?1)", [id])?;
+        Ok(())
+    })
+}
+
+/// Brings a file of `version` to the newest one, in one transaction; nothing when it is there.
+pub(super) fn migrate(connection: &mut Connection, version: u32) -> rusqlite::Result<()> {
+    if version < NEWEST { advance(connection, version, STEPS, |_| Ok(())) } else { Ok(()) }
+}
+
+fn advance(
+    connection: &mut Connection,
+    version: u32,
+    steps: &[&str],
+    then: impl FnOnce(&Connection) -> rusqlite::Result<()>,
+) -> rusqlite::Result<()> {
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    steps.iter().skip(version as usize).try_for_each(|step| transaction.execute_batch(step))?;
+    transaction.pragma_update(None, "user_version", steps.len() as u32)?;
+    then(&transaction)?;
+    transaction.commit()
+}
+
+/// Reads whose state it is.
+pub(super) fn account(connection: &Connection) -> rusqlite::Result<AccountId> {
+    connection.query_row("SELECT id FROM account", [], |row| row.get(0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn version(connection: &Connection) -> u32 {
+        identify(connection, Path::new("x")).unwrap().unwrap()
+    }
+
+    #[test]
+    fn steps_are_taken_once_and_all_or_none() {
+        let mut connection = Connection::open_in_memory().unwrap();
+        assert_eq!(identify(&connection, Path::new("x")).unwrap(), None);
+        create(&mut connection, AccountId(5)).unwrap();
+        assert_eq!(version(&connection), NEWEST);
+        migrate(&mut connection, NEWEST).unwrap();
+
+        let mut steps = STEPS.to_vec();
+        steps.push("ALTER TABLE account ADD COLUMN extra INTEGER; UPDATE account SET extra = 7;");
+        steps.push("ALTER TABLE nothing ADD COLUMN extra INTEGER;");
+        advance(&mut connection, NEWEST, &steps, |_| Ok(())).unwrap_err();
+        assert_eq!(version(&connection), NEWEST);
+        assert!(connection.prepare("SELECT extra FROM account").is_err());
+
+        steps.pop();
+        advance(&mut connection, NEWEST, &steps, |_| Ok(())).unwrap();
+        assert_eq!(connection.query_row("SELECT extra FROM account", [], |row| row.get::<_, u8>(0)).unwrap(), 7);
+        assert_eq!(account(&connection).unwrap(), AccountId(5));
+
+        let error = identify(&connection, Path::new("x")).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            format!("x: The state has schema {}, and this Mailtide knows {NEWEST} at most", NEWEST + 1)
+        );
+        assert!(error.hint_text().unwrap().contains("no mail is lost"));
+        assert!(expect_newest(NEWEST, Path::new("x")).is_ok());
+        assert!(expect_newest(NEWEST - 1, Path::new("x")).unwrap_err().hint_text().unwrap().contains("mailtide sync"));
+    }
+}

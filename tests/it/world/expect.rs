@@ -1,0 +1,53 @@
+//! What a synchronisation has to end in, said without looking at how: from the state both sides agreed on and what
+//! each of them has become since.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::compare::{Fingerprint, FlagSet, Seen, Snapshot};
+
+/// The merge of two sides that were `base` once. Contents must be distinct within a mailbox.
+///
+/// A message is there when it is new on either side, or old and gone from neither; its flags are those that were set or
+/// cleared on either side; a mailbox is there by the same rule, and while it holds a message.
+pub fn merged(base: &Snapshot, local: &Snapshot, remote: &Snapshot) -> Snapshot {
+    let mut merged = Snapshot::default();
+    let names: BTreeSet<&String> = [base, local, remote].iter().flat_map(|s| s.0.keys()).collect();
+    for name in names {
+        let sides = [base, local, remote].map(|s| by_content(s, name));
+        let contents: BTreeSet<&Fingerprint> = sides.iter().flat_map(BTreeMap::keys).collect();
+        let mut messages = Vec::new();
+        for content in contents {
+            let [b, l, r] = [0, 1, 2].map(|i: usize| sides[i].get(content));
+            let (flags, seen) = match (b, l, r) {
+                (Some(b), Some(l), Some(r)) => (merged_flags(&b.flags, &l.flags, &r.flags), b),
+                (None, Some(l), Some(r)) => (l.flags.union(&r.flags).cloned().collect(), l),
+                (None, Some(x), None) | (None, None, Some(x)) => (x.flags.clone(), x),
+                _ => continue,
+            };
+            messages.push(Seen { flags, ..seen.clone() });
+        }
+        messages.sort();
+        let [b, l, r] = [base, local, remote].map(|s| s.0.contains_key(name));
+        let stays = if b { l && r } else { l || r };
+        if stays || !messages.is_empty() {
+            merged.0.insert(name.clone(), messages);
+        }
+    }
+    merged
+}
+
+fn by_content(side: &Snapshot, mailbox: &str) -> BTreeMap<Fingerprint, Seen> {
+    let list = side.0.get(mailbox).map(Vec::as_slice).unwrap_or_default();
+    let map: BTreeMap<_, _> = list.iter().map(|s| (s.content, s.clone())).collect();
+    assert_eq!(map.len(), list.len(), "{mailbox}: the same message twice");
+    map
+}
+
+fn merged_flags(base: &FlagSet, local: &FlagSet, remote: &FlagSet) -> FlagSet {
+    let all: BTreeSet<&String> = base.iter().chain(local).chain(remote).collect();
+    let set = |f: &&&String| {
+        let (l, r) = (local.contains(**f), remote.contains(**f));
+        if base.contains(**f) { l && r } else { l || r }
+    };
+    all.iter().filter(set).map(|f| (*f).clone()).collect()
+}
