@@ -23,15 +23,16 @@
 //!
 //! ```text
 //! main   → cli
-//! cli    → config, engine, check, report, secret, error, exit
-//! check  → config, local, remote, state, secret, mail, error
+//! cli    → config, engine, check, report, state, secret, mail, error, exit
+//! check  → config, local, remote, state, secret, mail, error, exit
 //! engine → reconcile, local, remote, state, report, config, secret, mail, error
 //! report → reconcile (the plan is printed), mail, error, exit
-//! config → the option types of local, remote and secret; mail, error
+//! config → the option types of reconcile, local, remote and secret; mail, error
 //! local, state    → mail, error          never each other
 //! remote          → mail, secret (the type), error
 //! reconcile       → mail
-//! secret, mail    → error                stop, error, exit: everyone
+//! secret          → error
+//! error           → mail (identifiers)   stop, error, exit: everyone
 //! ```
 //!
 //! | module | what lives there |

@@ -11,7 +11,7 @@ use crate::local::{Layout, LocalOptions};
 use crate::mail::MailboxName;
 use crate::reconcile::guard::MaxDelete;
 use crate::reconcile::view::{Deletions, Direction, Keywords};
-use crate::remote::imap::capability::Capability;
+use crate::remote::imap::Capability;
 use crate::remote::{ClientCertificate, ImapOptions, Pin, ServerOptions, TlsMode, Trust};
 use crate::secret::SecretSource;
 

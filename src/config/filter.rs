@@ -1,7 +1,7 @@
 //! Which mailboxes take part: patterns over names, the last one that matches decides.
 //!
 //! A pattern knows two signs, `*` (any characters, `/` too) and `?` (one character); brackets and braces mean
-//! themselves, because real mailboxes are called `[Gmail]/Spam`. `!` in front takes out. Names are those on the server.
+//! themselves, because real mailboxes are called `[Gmail]/Spam`. `!` in front takes out. Names are those in the tree, after renames.
 
 use crate::error::{Error, Kind, Result};
 use crate::mail::MailboxName;

@@ -32,11 +32,12 @@ pub use self::filter::MailboxFilter;
 pub use self::rename::Renames;
 pub use self::url::UrlOptions;
 use crate::error::{Error, Kind, Result};
-use crate::local::LocalOptions;
+// The option types of the layers, for those who choose options and may not use the layers.
+pub use crate::local::{Layout, LocalOptions};
 use crate::mail::MailboxName;
-use crate::reconcile::guard::MaxDelete;
-use crate::reconcile::view::{Deletions, Direction, Keywords};
-use crate::remote::ImapOptions;
+pub use crate::reconcile::guard::{Allowed, MaxDelete};
+pub use crate::reconcile::view::{Deletions, Direction, Keywords};
+pub use crate::remote::ImapOptions;
 use crate::secret::SecretSource;
 
 /// A working account in six lines, as it is shown to who has none.
@@ -71,7 +72,7 @@ pub struct Account {
     pub keywords: Keywords,
     /// When the guard refuses.
     pub max_delete: MaxDelete,
-    /// Which mailboxes take part, by their names on the server.
+    /// Which mailboxes take part, by their names in the tree.
     pub mailboxes: MailboxFilter,
     /// Mailboxes with another name in the tree.
     pub rename: Renames,
@@ -154,7 +155,6 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::local::Layout;
     use crate::remote::TlsMode;
 
     fn load(text: &str) -> Result<Config> {

@@ -51,12 +51,12 @@ impl Renames {
 
     /// The name in the tree of a mailbox on the server.
     pub fn local(&self, server: &MailboxName) -> MailboxName {
-        self.exchanges.iter().fold(server.clone(), |name, pair| exchanged(name, pair))
+        self.exchanges.iter().fold(server.clone(), exchanged)
     }
 
     /// The name on the server of a mailbox in the tree.
     pub fn server(&self, local: &MailboxName) -> MailboxName {
-        self.exchanges.iter().rev().fold(local.clone(), |name, pair| exchanged(name, pair))
+        self.exchanges.iter().rev().fold(local.clone(), exchanged)
     }
 }
 

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::error::{Error, Item, ItemFailure, Result};
 use crate::mail::{Base, BaseMailbox, Fact, Flags, Link, MailboxId, MailboxName, Uid};
-use crate::reconcile::{Action, Side};
+use crate::reconcile::Action;
 use crate::report::event::{Counts, Event, Report};
 use crate::state::State;
 
@@ -159,8 +159,7 @@ impl<'a> Ledger<'a> {
 
     /// Tells that an action ended, and counts what it did.
     pub fn done(&mut self, name: &MailboxName, action: &Action, done: u64, octets: u64) {
-        let counts = self.counts.entry(name.clone()).or_default();
-        count(counts, action, done, octets);
+        self.counts.entry(name.clone()).or_default().record(action, done, octets);
         self.report.event(self.account, Event::Done { mailbox: name, action, done, octets });
     }
 
@@ -172,34 +171,6 @@ impl<'a> Ledger<'a> {
     /// Hands a progress step on.
     pub fn event(&self, event: Event<'_>) {
         self.report.event(self.account, event);
-    }
-}
-
-fn count(counts: &mut Counts, action: &Action, done: u64, octets: u64) {
-    if let Action::Link { .. } = action {
-        counts.linked += done;
-    }
-    let Some(side) = action.changes() else { return };
-    let side = match side {
-        Side::Local => &mut counts.local,
-        Side::Remote => &mut counts.remote,
-    };
-    match action {
-        Action::CreateMailbox { .. } => side.mailboxes_created += done,
-        Action::RemoveMailbox { .. } => side.mailboxes_removed += done,
-        Action::Download { .. } | Action::Upload { .. } => {
-            side.new += done;
-            side.octets += octets;
-        }
-        Action::SetFlags { .. } => side.flags += done,
-        Action::Delete { .. } => side.deleted += done,
-        Action::ResetMailbox
-        | Action::Link { .. }
-        | Action::Rename { .. }
-        | Action::Agree { .. }
-        | Action::Keep { .. }
-        | Action::Forget { .. }
-        | Action::ForgetMailbox => {}
     }
 }
 

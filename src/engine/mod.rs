@@ -14,6 +14,7 @@ mod observe;
 mod overview;
 mod pool;
 mod retry;
+mod settle;
 mod tree;
 
 use std::path::PathBuf;
@@ -36,7 +37,7 @@ use crate::reconcile::view::{Expunge, Policy};
 use crate::reconcile::{Action, Disposal, Input, Plan, Side, reconcile};
 use crate::remote::imap::Capability;
 use crate::remote::net::Meter;
-use crate::report::event::{Counts, Event, Report, Summary};
+use crate::report::event::{Event, Report, Summary};
 use crate::secret::Secret;
 use crate::state::{Lock, RunRecord};
 use crate::stop::Stop;
@@ -99,10 +100,20 @@ fn run_locked(job: &Job<'_>, report: &dyn Report, stop: &Stop) -> Result<Outcome
     let credentials = Credentials::new(job.secret);
     let pool = Pool::new(&job.account.imap, job.connectors, &credentials, meter.clone(), stop);
     let mut next = 2;
+    let mut rounds = 0;
+    let mut sent_before = SentBefore::Unsettled;
     let mut total = Summary::default();
     loop {
-        let again = match attempt(job, &pool, report, stop, &mut total) {
-            Ok(Ended { exit, again: Again::No }) => {
+        let again = match attempt(job, &pool, sent_before, report, stop, &mut total) {
+            Ok(Ended { again: Again::SettledNow, .. }) => {
+                sent_before = SentBefore::Settled;
+                Duration::ZERO
+            }
+            Ok(Ended { again: Again::MoreToDo, .. }) if rounds < ROUNDS => {
+                rounds += 1;
+                Duration::ZERO
+            }
+            Ok(Ended { exit, .. }) => {
                 pool.close();
                 total.sent = meter.sent();
                 total.received = meter.received();
@@ -111,11 +122,11 @@ fn run_locked(job: &Job<'_>, report: &dyn Report, stop: &Stop) -> Result<Outcome
                 remember(job, exit)?;
                 return Ok(Outcome { exit, summary: total });
             }
-            Ok(Ended { again: Again::Once, .. }) => Duration::ZERO,
             Err(error) => match retry::pause(&error, next, pool.had_session()) {
                 Some(pause) => {
                     report.event(name, Event::Notice(&format!("{error}; trying again")));
                     next += 1;
+                    sent_before = SentBefore::Unsettled;
                     pause
                 }
                 None => return Err(error),
@@ -141,14 +152,33 @@ struct Ended {
     again: Again,
 }
 
-/// Whether the run itself made something new that belongs to it.
+/// Whether the account has to be looked at once more in the same run.
 enum Again {
     No,
-    /// Mail moved to Trash on the server has yet to arrive in the tree.
-    Once,
+    /// What was done is half of a job: mail moved to Trash has yet to arrive in the tree, a mailbox has to be made anew.
+    MoreToDo,
+    /// The server has digested what a broken run sent; now it can be seen what arrived.
+    SettledNow,
 }
 
-fn attempt(job: &Job<'_>, pool: &Pool<'_>, report: &dyn Report, stop: &Stop, total: &mut Summary) -> Result<Ended> {
+/// How often one run goes on with what it made itself.
+const ROUNDS: u32 = 3;
+
+/// Whether it is known what became of APPENDs of a broken run.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum SentBefore {
+    Unsettled,
+    Settled,
+}
+
+fn attempt(
+    job: &Job<'_>,
+    pool: &Pool<'_>,
+    sent_before: SentBefore,
+    report: &dyn Report,
+    stop: &Stop,
+    total: &mut Summary,
+) -> Result<Ended> {
     let account = job.account;
     let mut ground = Ground::enter(job)?;
     let sources =
@@ -162,6 +192,14 @@ fn attempt(job: &Job<'_>, pool: &Pool<'_>, report: &dyn Report, stop: &Stop, tot
     if job.mode == Mode::DryRun {
         return Ok(show(job, report, &seen, &approved, &refusals, total));
     }
+    let unsettled = settle::unsettled(approved.plan(), &seen);
+    if sent_before == SentBefore::Unsettled && !unsettled.is_empty() {
+        let wires = unsettled.into_iter().map(|name| seen.directory.wire(name)).collect::<Result<Vec<_>>>()?;
+        let mut session = pool.take()?;
+        settle::wait(&mut session, &wires, stop)?;
+        pool.give(session);
+        return Ok(Ended { exit: Exit::InSync, again: Again::SettledNow });
+    }
     let base = std::mem::take(&mut seen.base);
     let Ground { id, store: Some(store), state: Some(state) } = &mut ground else {
         return Err(Error::new(crate::error::Kind::State, "The account has no tree or no state"));
@@ -173,7 +211,7 @@ fn attempt(job: &Job<'_>, pool: &Pool<'_>, report: &dyn Report, stop: &Stop, tot
     refusals.iter().for_each(|refusal| report.event(&account.name, Event::Refused(refusal)));
     let world = World { account, id: *id, store, pool, stop, report, seen: &seen };
     let executed = execute::execute(&world, &mut ledger, &approved, &refusals);
-    add(&mut total.counts, ledger.counts().values());
+    ledger.counts().values().for_each(|counts| total.counts.add(counts));
     total.messages = ledger.messages();
     let failures = ledger.failures().to_vec();
     let selects = |name: &crate::mail::MailboxName| account.mailboxes.selects(name);
@@ -184,7 +222,8 @@ fn attempt(job: &Job<'_>, pool: &Pool<'_>, report: &dyn Report, stop: &Stop, tot
         (true, false) => Exit::SomeFailed,
         (true, true) => Exit::InSync,
     };
-    let again = if fills_trash(approved.plan()) && exit == Exit::InSync { Again::Once } else { Again::No };
+    let more = exit == Exit::InSync && leaves_work(approved.plan(), &seen);
+    let again = if more { Again::MoreToDo } else { Again::No };
     Ok(Ended { exit, again })
 }
 
@@ -246,23 +285,15 @@ fn show(
     Ended { exit, again: Again::No }
 }
 
-fn fills_trash(plan: &Plan) -> bool {
-    let trashes =
-        |action: &Action| matches!(action, Action::Delete { side: Side::Remote, disposal: Disposal::Trash, .. });
-    plan.actions().any(|(_, action)| trashes(action))
-}
-
-fn add<'a>(total: &mut Counts, counts: impl Iterator<Item = &'a Counts>) {
-    for c in counts {
-        for (to, from) in [(&mut total.local, &c.local), (&mut total.remote, &c.remote)] {
-            to.new += from.new;
-            to.flags += from.flags;
-            to.deleted += from.deleted;
-            to.mailboxes_created += from.mailboxes_created;
-            to.mailboxes_removed += from.mailboxes_removed;
-            to.octets += from.octets;
-        }
-        total.linked += c.linked;
-        total.failed += c.failed;
-    }
+/// Whether the plan was the first half of a job: what it moved to Trash on the server has yet to come to the tree, and
+/// where a mailbox went from the server its old mail had to go before the new can be sent.
+fn leaves_work(plan: &Plan, seen: &Observation<'_>) -> bool {
+    plan.mailboxes.iter().any(|(name, actions)| {
+        let trashes = |a: &Action| matches!(a, Action::Delete { side: Side::Remote, disposal: Disposal::Trash, .. });
+        let deletes = |a: &Action| matches!(a, Action::Delete { side: Side::Local, .. });
+        let halves = !seen.remote.mailboxes.contains_key(name)
+            && actions.iter().any(deletes)
+            && !actions.contains(&Action::RemoveMailbox { side: Side::Local });
+        halves || actions.iter().any(trashes)
+    })
 }

@@ -1,11 +1,12 @@
 //! Line ends, and what identifies a message by its bytes.
 //!
-//! The *wire form* is what the server stores. The *local form* is a function of it: LF line ends when every CR and LF of
-//! the wire form stands in a CRLF pair, the same octets otherwise. So a file without any CR means CRLF for each LF, and a
-//! file with one means itself. The one thing this loses: a wire form with bare LFs and no CR at all is sent as CRLF.
+//! The *wire form* is what the server stores. The *local form* is a function of it: LF line ends when every CR and LF
+//! of the wire form stands in a CRLF pair, the same octets otherwise. So a file without any CR means CRLF for each LF,
+//! and a file with one means itself. The one thing this loses: a wire form with bare LFs and no CR at all is sent as
+//! CRLF.
 //!
-//! Digest and Message-ID are of the local form *of the wire form*; a file of another program with CRLF line ends has the
-//! digest of the LF file that the same message would be if it were downloaded.
+//! Digest and Message-ID are of the local form *of the wire form*; a file of another program with CRLF line ends has
+//! the digest of the LF file that the same message would be if it were downloaded.
 
 use std::fs::File;
 use std::io::{self, Read};

@@ -1,8 +1,9 @@
 //! Messages that arrive: written into `tmp`, flushed, renamed into `new` or `cur`, directories flushed; in that order.
 //!
 //! The types hold the order: only a flush makes a [`Flushed`], only a `Flushed` can be renamed, and results leave
-//! [`Folder::deliver`] only after the directories are on disk. A crash before the rename leaves a file in `tmp`, which is
-//! nobody's message and is swept after 36 hours; a crash after it leaves a message whose name tells where it came from.
+//! [`Folder::deliver`] only after the directories are on disk. A crash before the rename leaves a file in `tmp`, which
+//! is nobody's message and is swept after 36 hours; a crash after it leaves a message whose name tells where it came
+//! from.
 
 use std::collections::BTreeSet;
 use std::ffi::OsString;
@@ -474,7 +475,8 @@ pub(super) mod tests {
             let received = incoming.finish().unwrap();
             let content = received.content;
             let (local, back) = model(&wire);
-            let delivery = Delivery { received, origin: origin(9), flags: flags(&["\\Seen"]), internal_date: UnixSeconds(-1) };
+            let (flags, internal_date) = (flags(&["\\Seen"]), UnixSeconds(-1));
+            let delivery = Delivery { received, origin: origin(9), flags, internal_date };
             let file = folder.deliver(vec![delivery]).remove(0).unwrap().file;
             prop_assert_eq!(&std::fs::read(path.join(&files(&path)[0])).unwrap(), &local);
             prop_assert_eq!(content.digest, Digest(*blake3::hash(&local).as_bytes()));

@@ -112,7 +112,8 @@ impl Dir {
         }
     }
 
-    /// Calls `each` with every name but `.` and `..`; one readdir, and a stat only where the file system keeps no types.
+    /// Calls `each` with every name but `.` and `..`; one readdir, and a stat only where the file system keeps no
+    /// types.
     pub(super) fn each_entry(&self, mut each: impl FnMut(&OsStr, FileType)) -> Result<()> {
         let wrong = |e: Errno| failed("read the directory", &self.path, e.into());
         for entry in rustix::fs::Dir::read_from(&self.file).map_err(wrong)? {

@@ -75,7 +75,7 @@ impl Folder {
         };
         let mut touched = BTreeSet::new();
         let ids: Vec<&FileId> = changes.iter().map(|(id, _)| id).collect();
-        let renamed = self.each(&ids, |n, place| {
+        let renamed = self.each("change the flags of the message", &ids, |n, place| {
             let mut letters = Letters::of(&place.name);
             let before = letters.clone();
             if let Some((_, change)) = changes.get(n) {
@@ -100,10 +100,11 @@ impl Folder {
         changes.iter().zip(renamed).map(settle).collect()
     }
 
-    /// Removes files for good; results come in the order of `ids`, once all is durable. One that is gone already is fine.
+    /// Removes files for good; results come in the order of `ids`, once all is durable. One that is gone already is
+    /// fine.
     pub fn remove(&self, ids: &[FileId]) -> Vec<Result<()>> {
         let mut touched = BTreeSet::new();
-        let removed = self.each(&ids.iter().collect::<Vec<_>>(), |_, place| {
+        let removed = self.each("remove the message", &ids.iter().collect::<Vec<_>>(), |_, place| {
             self.boxes.sub(place.sub).remove_file(&place.name)?;
             touched.insert(place.sub);
             Ok(())
@@ -126,7 +127,7 @@ impl Folder {
 
     /// Opens a message to be sent. Reads it through once, for its size; a file that is gone is an error.
     pub fn open_message(&self, id: &FileId) -> Result<Outgoing> {
-        let opened = self.each(&[id], |_, place| {
+        let opened = self.each("read the message", &[id], |_, place| {
             let mut file = self.boxes.sub(place.sub).open_file(&place.name)?;
             let modified = UnixSeconds(file.metadata()?.mtime());
             let (content, form) = Survey::of(&mut file)?;
@@ -178,12 +179,13 @@ impl Folder {
         self.index.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Does `act` to each file where it is now; outcomes come in the order of `ids`.
+    /// Does `act` (called `doing` in an error) to each file where it is now; outcomes come in the order of `ids`.
     ///
-    /// `act` fails with `NotFound` when the file is not at its place any more; then the directories are read again, and it
-    /// is tried at the new place.
+    /// `act` fails with `NotFound` when the file is not at its place any more; then the directories are read again, and
+    /// it is tried at the new place.
     fn each<T>(
         &self,
+        doing: &str,
         ids: &[&FileId],
         mut act: impl FnMut(usize, &mut Place) -> io::Result<T>,
     ) -> Vec<Result<Found<T>>> {
@@ -213,7 +215,7 @@ impl Folder {
                     Some(place) => match act(n, place) {
                         Ok(done) => Some(Ok(Found::Done(done))),
                         Err(e) if e.kind() == io::ErrorKind::NotFound => None,
-                        Err(e) => Some(Err(self.boxes.sub(place.sub).failed("handle the message", &place.name, e))),
+                        Err(e) => Some(Err(self.boxes.sub(place.sub).failed(doing, &place.name, e))),
                     },
                 };
             }

@@ -1,8 +1,8 @@
 //! `dovecot-keywords`: which keyword each of the letters `a` to `z` in file names stands for, a table a mailbox.
 //!
 //! Lines are `N name`, N from 0. Invariant: a letter that has a meaning never gets another, and a letter that stands in
-//! any file's name without a meaning is never given one, as that would set a keyword on those files. Lines that we cannot
-//! use (a name that is no IMAP keyword, numbers beyond 25) are kept as they are.
+//! any file's name without a meaning is never given one, as that would set a keyword on those files. Lines that we
+//! cannot use (a name that is no IMAP keyword, numbers beyond 25) are kept as they are.
 
 use std::collections::BTreeSet;
 use std::ffi::OsStr;

@@ -1,8 +1,8 @@
 //! Names of mailboxes ⇄ directories, through one reversible encoder.
 //!
 //! Invariant: whatever a server calls its mailboxes, their directories stand below the root, are no two the same, and
-//! never `cur`, `new`, `tmp` or a file of ours. What would break that is written as `%` and two upper-case hex digits an
-//! octet; all other text stays as it is, in UTF-8. A directory that the encoder would not have written has no name.
+//! never `cur`, `new`, `tmp` or a file of ours. What would break that is written as `%` and two upper-case hex digits
+//! an octet; all other text stays as it is, in UTF-8. A directory that the encoder would not have written has no name.
 
 use std::path::{Component, Path, PathBuf};
 
@@ -19,8 +19,11 @@ pub enum Layout {
     MaildirPlusPlus,
 }
 
-/// Names in a mailbox's directory that mean something else than a mailbox below it.
-const RESERVED_NESTED: [&str; 6] = ["cur", "new", "tmp", "dovecot-keywords", "dovecot-uidlist", "maildirfolder"];
+/// What a file system keeps in its own root, for root's eyes only; never a mailbox.
+pub(super) const LOST_AND_FOUND: &str = "lost+found";
+/// Names in a directory that mean something else than a mailbox below it.
+const RESERVED_NESTED: [&str; 7] =
+    ["cur", "new", "tmp", "dovecot-keywords", "dovecot-uidlist", "maildirfolder", LOST_AND_FOUND];
 /// Behind a dot in the root it is the marker file.
 const RESERVED_FLAT: [&str; 1] = ["mailtide"];
 /// What file systems allow for one name, in bytes.
@@ -149,6 +152,7 @@ mod tests {
             (vec!["cur", "new", "tmp", "current"], "%63ur/%6Eew/%74mp/current", ".cur.new.tmp.current"),
             (vec!["a", "dovecot-keywords"], "a/%64ovecot-keywords", ".a.dovecot-keywords"),
             (vec!["mailtide"], "mailtide", ".%6Dailtide"),
+            (vec!["lost+found"], "%6Cost+found", ".lost+found"),
             (vec!["a/b", "../../etc"], "a%2Fb/%2E.%2F..%2Fetc", ".a%2Fb.%2E%2E%2F%2E%2E%2Fetc"),
             (vec!["100%", "50%25", "%2f", "%zz"], "100%/50%2525/%2f/%zz", ".100%.50%2525.%2f.%zz"),
             (vec!["a\u{1b}[1m\u{85}"], "a%1B[1m%C2%85", ".a%1B[1m%C2%85"),
@@ -203,7 +207,9 @@ mod tests {
             for layout in LAYOUTS {
                 let Ok(path) = layout.directory(&name) else { continue };
                 prop_assert!(path.components().all(|c| matches!(c, Component::Normal(_))));
-                prop_assert_eq!(path.iter().count(), if layout == Layout::Nested { segments.len() } else { usize::from(!name.is_inbox()) });
+                let nested = layout == Layout::Nested;
+                let depth = if nested { segments.len() } else { usize::from(!name.is_inbox()) };
+                prop_assert_eq!(path.iter().count(), depth);
                 for part in path.iter() {
                     let part = part.to_str().unwrap();
                     prop_assert!(!part.chars().any(char::is_control) && part.len() <= NAME_MAX);

@@ -1,7 +1,7 @@
 //! Making and removing mailboxes.
 //!
-//! Removal is conservative: only empty directories go, and of files only our own bookkeeping, and that only where nothing
-//! of another program stands beside it. Whatever arrives meanwhile keeps its mailbox alive.
+//! Removal is conservative: only empty directories go, and of files only our own bookkeeping, and that only where
+//! nothing of another program stands beside it. Whatever arrives meanwhile keeps its mailbox alive.
 
 use std::ffi::OsStr;
 use std::io;
@@ -59,8 +59,8 @@ impl Store {
 
     /// Removes a mailbox that holds nothing, durably; one that is missing is fine.
     ///
-    /// What goes: empty `new`, `cur` and `tmp`, and, where nothing else is left beside them, our own bookkeeping and the
-    /// directory. Any file of another program stays where it is.
+    /// What goes: empty `new`, `cur` and `tmp`, and, where nothing else is left beside them, our own bookkeeping and
+    /// the directory. Any file of another program stays where it is.
     pub fn remove_mailbox(&self, name: &MailboxName) -> Result<Removed> {
         let Inner { root, layout, .. } = self.inner();
         if name.is_inbox() {

@@ -1,8 +1,8 @@
 //! The Maildir store: mailboxes as directories, messages as files, every effect durable before it is reported.
 //!
 //! Only this module touches the local tree. It observes ([`Store::mailboxes`], [`Store::scan`], [`Store::examine`]) and
-//! acts ([`Folder`]); what should be done is decided elsewhere. Two invariants hold everywhere: nothing below the root is
-//! reached through a symbolic link, and what could not be read is an error, never absence.
+//! acts ([`Folder`]); what should be done is decided elsewhere. Two invariants hold everywhere: nothing below the root
+//! is reached through a symbolic link, and what could not be read is an error, never absence.
 //!
 //! | file | what lives there |
 //! | --- | --- |

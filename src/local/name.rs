@@ -1,8 +1,8 @@
 //! Names of message files: `unique part`, then `:2,` and flag letters once a message has been in `cur`.
 //!
-//! The unique part of a file that we deliver is `{seconds}.{account}-{mailbox}-{uidvalidity}-{uid}.mailtide,S={octets of
-//! the file},W={octets on the wire}`. Reading is lenient, as every MUA writes its own: any bytes are a unique part, and
-//! what we do not know behind `:2,` stays there when we rename.
+//! The unique part of a file that we deliver is `{seconds}.{account}-{mailbox}-{uidvalidity}-{uid}.mailtide,S={octets
+//! of the file},W={octets on the wire}`. Reading is lenient, as every MUA writes its own: any bytes are a unique part,
+//! and what we do not know behind `:2,` stays there when we rename.
 
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};

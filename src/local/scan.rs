@@ -2,8 +2,8 @@
 //!
 //! Absence from a listing leads to deletions, so a listing must not miss what is there. `new` is read before `cur`,
 //! because messages go that way; and as a readdir may miss a file that is renamed meanwhile, a listing counts only when
-//! nothing moved: the directories' stamps are the same before and after and old enough to tell, or two readings in a row
-//! are equal. Where neither happens, everything that was seen in any reading is listed.
+//! nothing moved: the directories' stamps are the same before and after and old enough to tell, or two readings in a
+//! row are equal. Where neither happens, everything that was seen in any reading is listed.
 //!
 //! The checkpoint is taken before the first readdir. A stamp within two seconds of now may stay the same over a later
 //! change (file systems stamp with a tick of up to that), so it is not to be trusted: the checkpoint is all zeros.
@@ -138,8 +138,10 @@ impl Boxes {
             return Ok(Settled { places: by_id(last), checkpoint: checkpoint(before) });
         }
         let mut seen = BTreeMap::new();
+        last.sort_unstable();
         for _ in 1..PASSES {
-            let pass = self.pass()?;
+            let mut pass = self.pass()?;
+            pass.sort_unstable();
             if pass == last {
                 return Ok(Settled { places: by_id(pass), checkpoint: LocalCheckpoint::default() });
             }
@@ -158,7 +160,6 @@ impl Boxes {
                 }
             })?;
         }
-        places.sort_unstable();
         Ok(places)
     }
 
@@ -233,20 +234,28 @@ fn is_racy((new, cur): (Stamp, Stamp), now: i64) -> bool {
     [new, cur].into_iter().any(|s| s.mtime.max(s.ctime) > now.saturating_sub(TICK))
 }
 
-/// Gives every file its id; `places` are sorted.
+/// Gives every file its id.
 fn by_id(places: Vec<Place>) -> BTreeMap<FileId, Place> {
-    let mut files = BTreeMap::new();
-    for place in places {
-        let with_directory = || {
-            let mut whole = OsString::from(place.sub.name());
-            whole.push("/");
-            whole.push(&*place.name);
-            whole
-        };
-        let ids = [name::unique(&place.name).to_owned(), place.name.to_os_string(), with_directory()];
-        if let Some(id) = ids.into_iter().map(FileId::new).find(|id| !files.contains_key(id)) {
-            files.insert(id, place);
+    let mut named: Vec<_> = places.into_iter().map(|p| (FileId::new(name::unique(&p.name)), p)).collect();
+    named.sort_unstable();
+    let mut namesakes = Vec::new();
+    named.dedup_by(|later, first| {
+        let same = later.0 == first.0;
+        if same {
+            namesakes.push(Place { sub: later.1.sub, name: std::mem::take(&mut later.1.name) });
         }
+        same
+    });
+    // From sorted pairs, which is far cheaper than one by one.
+    let mut files: BTreeMap<FileId, Place> = named.into_iter().collect();
+    for place in namesakes {
+        // No name holds a `/`, so the last resort is nobody else's.
+        let mut with_directory = OsString::from(place.sub.name());
+        with_directory.push("/");
+        with_directory.push(&*place.name);
+        let whole = FileId::new(&*place.name);
+        let id = if files.contains_key(&whole) { FileId::new(with_directory) } else { whole };
+        files.insert(id, place);
     }
     files
 }
@@ -320,7 +329,7 @@ pub(super) mod tests {
             .iter()
             .for_each(|n| tree.put(n));
         let listing = tree.calm();
-        assert_eq!(ids(&listing), ["new/x", "new/x:2,S", "x", "x:2,S", "y", "y:2,S", "y:2,S:2,F"]);
+        assert_eq!(ids(&listing), ["cur/y:2,S", "new/x", "new/x:2,S", "x", "x:2,S", "y", "y:2,S"]);
         assert_eq!(listing.files[&FileId::new("x")].place.name.to_str(), Some("x:2,FS"));
     }
 
@@ -447,7 +456,10 @@ pub(super) mod tests {
                 match change {
                     Change::Put(n, true) => tree.put(&format!("new/{n}")),
                     Change::Put(n, false) => tree.put(&format!("cur/{n}:2,")),
-                    Change::Flag(n) => { let _ = std::fs::rename(tree.path(&format!("cur/{n}:2,")), tree.path(&format!("cur/{n}:2,S"))); }
+                    Change::Flag(n) => {
+                        let [from, to] = ["", "S"].map(|letter| tree.path(&format!("cur/{n}:2,{letter}")));
+                        let _ = std::fs::rename(from, to);
+                    }
                     Change::Remove(n) => { let _ = std::fs::remove_file(tree.path(&format!("cur/{n}:2,"))); }
                 }
                 let truth = tree.boxes.list(dir::now()).unwrap();

@@ -1,7 +1,7 @@
 //! The store: opening a tree, its marker, and the way to its mailboxes.
 //!
-//! The marker file in the root names the account, so that an empty mount point or somebody else's tree is never taken for
-//! a tree whose mail was deleted.
+//! The marker file in the root names the account, so that an empty mount point or somebody else's tree is never taken
+//! for a tree whose mail was deleted.
 
 use std::fs::DirBuilder;
 use std::io;
@@ -73,7 +73,7 @@ impl Store {
                 Expected::First => make_root(root)?,
                 Expected::Known(_) => {
                     return Err(Error::new(Kind::LocalTree, "The Maildir tree is missing; nothing was changed")
-                        .hint("Mount it or move it back. To fetch everything anew, make the account start over with another `maildir`.")
+                        .hint("Mount it or move it back; to fetch everything anew, give the account another `maildir`.")
                         .at(shown(root)));
                 }
             },
@@ -86,7 +86,9 @@ impl Store {
             (Expected::Known(_), Marker::Absent) => {
                 return Err(Error::new(
                     Kind::LocalTree,
-                    format!("The Maildir tree has no `{MARKER}` file, so it is not the one of the last run; nothing was changed"),
+                    format!(
+                        "The Maildir tree has no `{MARKER}` file: it is not that of the last run; nothing was changed"
+                    ),
                 )
                 .hint("Is the file system mounted? Look what is there with `ls -la`.")
                 .at(shown(root)));

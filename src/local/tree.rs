@@ -13,6 +13,7 @@ use rustix::fs::FileType;
 
 use super::Layout;
 use super::dir::{Dir, is_a_link, shown};
+use super::layout::LOST_AND_FOUND;
 use super::store::{Inner, Store};
 use crate::error::{Error, Kind, Result, safe_line};
 use crate::mail::MailboxName;
@@ -22,8 +23,8 @@ use crate::mail::MailboxName;
 pub enum Directory {
     /// It has `cur` and `new`.
     Usable,
-    /// It cannot be read, is reached by a symbolic link, lacks a part, or has a name that no mailbox has: nothing is known
-    /// of it, nor of what is below it.
+    /// It cannot be read, is reached by a symbolic link, lacks a part, or has a name that no mailbox has: nothing is
+    /// known of it, nor of what is below it.
     Unusable(Error),
 }
 
@@ -82,9 +83,11 @@ impl Walk {
             let below = relative.join(&name);
             if ["cur", "new", "tmp"].iter().any(|sub| name == *sub) {
                 kinds.insert(name, kind);
+            } else if name == LOST_AND_FOUND {
+                continue;
             } else if name.as_bytes().starts_with(b".") {
                 // Hidden directories are other programs', unless they look like a mailbox of the other layout.
-                if kind == FileType::Directory && self.is_maildir(dir, &name) {
+                if kind == FileType::Directory && is_maildir(dir, &name) {
                     self.add(below, Shape::Whole);
                 }
             } else if kind == FileType::Symlink {
@@ -125,7 +128,7 @@ impl Walk {
                     let shape = inside.and_then(|dir| shape(&dir, |sub| dir.kind_of(sub.as_ref())));
                     self.add(PathBuf::from(&name), shape.unwrap_or_else(Shape::Broken));
                 }
-                FileType::Directory if self.is_maildir(root, &name) => {
+                FileType::Directory if is_maildir(root, &name) => {
                     let why = wrong_layout(&root.path().join(&name), "nested");
                     self.nameless.push((self.layout.stand_in(Path::new(&name)), why));
                 }
@@ -133,10 +136,6 @@ impl Walk {
             }
         }
         Ok(())
-    }
-
-    fn is_maildir(&self, dir: &Dir, name: &OsStr) -> bool {
-        ["cur", "new"].iter().all(|sub| matches!(dir.stamp_of(&Path::new(name).join(sub)), Ok(Some(_))))
     }
 
     /// A symbolic link hides what might be a mailbox, unless it leads to a file.
@@ -158,12 +157,17 @@ impl Walk {
             (None, Directory::Usable) => {
                 let stand_in = self.layout.stand_in(&relative);
                 let why = Error::new(Kind::LocalTree, "The directory's name is none that Mailtide gives a mailbox")
-                    .hint("Rename it (UTF-8; `.`, `%` and control characters escaped; INBOX in capitals), or set the `layout` that it is in.")
+                    .hint("Rename it (UTF-8, no leading dot, INBOX in capitals), or set the `layout` that it is in.")
                     .at(shown(&relative));
                 self.nameless.push((stand_in, why));
             }
         }
     }
+}
+
+/// Whether the directory `name` has all that a mailbox needs.
+fn is_maildir(dir: &Dir, name: &OsStr) -> bool {
+    ["cur", "new"].iter().all(|sub| matches!(dir.stamp_of(&Path::new(name).join(sub)), Ok(Some(_))))
 }
 
 /// Whether `dir` is a mailbox; `kind` tells what `cur` and `new` are.
@@ -220,7 +224,7 @@ mod tests {
     fn nested_mailboxes_are_found_below_containers_and_below_each_other() {
         let (temp, store) = tree(Layout::Nested);
         let root = temp.path().join("Mail");
-        for path in ["INBOX", "INBOX/x", "A", "box/v1.0/Entwürfe", ".git/x", "A/%2Edot", "A/%63ur"] {
+        for path in ["lost+found", "INBOX", "INBOX/x", "A", "box/v1.0/Entwürfe", ".git/x", "A/%2Edot", "A/%63ur"] {
             maildir(root.join(path));
         }
         std::fs::create_dir_all(root.join("empty/deep")).unwrap();

@@ -54,6 +54,11 @@ impl<'a> LocalSide<'a> {
         }
     }
 
+    /// Whether every file was seen, linked or not.
+    pub(super) fn is_complete(self) -> bool {
+        matches!(self, LocalSide::Listed(_))
+    }
+
     pub(super) fn delta(self, link: &Link) -> Delta<'a> {
         match self {
             LocalSide::Listed(listing) => listing.files.get(&link.file).map_or(Delta::Gone, |f| Delta::Flags(&f.flags)),
@@ -78,6 +83,11 @@ impl<'a> RemoteSide<'a> {
             },
             (Some(RemoteMailbox::Unchanged | RemoteMailbox::Unknown), _) => RemoteSide::Unknown,
         }
+    }
+
+    /// Whether every message was seen, linked or not.
+    pub(super) fn is_complete(self) -> bool {
+        matches!(self, RemoteSide::Observed(RemoteListing { coverage: Coverage::Everything, .. }))
     }
 
     pub(super) fn delta(self, link: &Link) -> Delta<'a> {

@@ -6,13 +6,14 @@ use super::Input;
 use super::delta::{LocalSide, RemoteSide};
 use super::draft::Draft;
 use super::identity::Place;
-use super::messages::{self, Decided, MissingFiles, Scene};
+use super::messages::{self, Binned, Decided, MissingFiles, Scene};
 use super::plan::{Action, Side};
-use super::view::{Deletions, Direction, Keywords, LocalContent};
+use super::view::{Deletions, Direction, Keywords, LocalContent, LocalMailbox};
 use crate::mail::{BaseMailbox, Content, FileId, Flags, Link, MailboxName, Presence, Uid};
 
-/// Decides the mailbox `name`.
-pub(super) fn decide(input: &Input<'_>, name: &MailboxName) -> Vec<Action> {
+/// Decides the mailbox `name`. Messages that come to Trash by themselves are taken out of `binned` as deletions meet
+/// them.
+pub(super) fn decide(input: &Input<'_>, name: &MailboxName, binned: &mut Binned) -> Vec<Action> {
     let base = input.base.get(name);
     let local = LocalSide::of(input.local, name, base);
     let remote = match RemoteSide::of(input.remote, name, base) {
@@ -24,7 +25,7 @@ pub(super) fn decide(input: &Input<'_>, name: &MailboxName) -> Vec<Action> {
     };
     let none = BTreeMap::new();
     let Some(links) = links_of(base, &none) else { return Vec::new() };
-    let mailbox = Mailbox { input, name, known: base.is_some_and(is_known), base, links, local, remote };
+    let mut mailbox = Mailbox { input, binned, name, known: base.is_some_and(is_known), base, links, local, remote };
     match (local, remote) {
         (LocalSide::Unknown, _) | (_, RemoteSide::Unknown) => Vec::new(),
         (LocalSide::Absent, RemoteSide::Absent) => vec![Action::ForgetMailbox],
@@ -32,10 +33,31 @@ pub(super) fn decide(input: &Input<'_>, name: &MailboxName) -> Vec<Action> {
             if !mailbox.all_read() {
                 return Vec::new();
             }
-            Mailbox { links: &none, ..mailbox }.decide()
+            mailbox.links = &none;
+            mailbox.decide()
         }
         (LocalSide::Unchanged | LocalSide::Listed(_) | LocalSide::Absent, _) => mailbox.decide(),
     }
+}
+
+/// What comes to Trash, or is there, without a deletion on the server: a mail program deletes by moving files there.
+pub(super) fn binned(input: &Input<'_>, trash: &MailboxName, actions: &[Action]) -> Binned {
+    let mut binned = Binned::new();
+    let Some(LocalMailbox::Listed(listing)) = input.local.mailboxes.get(trash) else { return binned };
+    for action in actions {
+        if let Action::Upload { file, .. } = action
+            && let Some(LocalContent::Known { content, .. }) = listing.files.get(file).map(|f| &f.content)
+        {
+            *binned.entry(content.digest).or_default() += 1;
+        }
+    }
+    // Cut off after such an upload: it has its link by now.
+    let links = input.base.get(trash).and_then(|b| b.links.as_ref());
+    let stands = |l: &&Link| l.presence == Presence::Both && listing.files.contains_key(&l.file);
+    for link in links.into_iter().flat_map(BTreeMap::values).filter(stands) {
+        *binned.entry(link.digest).or_default() += 1;
+    }
+    binned
 }
 
 /// The links; `None` when they exist and were not read.
@@ -53,9 +75,9 @@ fn is_known(base: &BaseMailbox) -> bool {
     base.remote.is_some() || base.local.is_some() || links
 }
 
-#[derive(Clone, Copy)]
-struct Mailbox<'a> {
+struct Mailbox<'a, 'b> {
     input: &'a Input<'a>,
+    binned: &'b mut Binned,
     name: &'a MailboxName,
     known: bool,
     base: Option<&'a BaseMailbox>,
@@ -64,8 +86,8 @@ struct Mailbox<'a> {
     remote: RemoteSide<'a>,
 }
 
-impl<'a> Mailbox<'a> {
-    fn decide(&self) -> Vec<Action> {
+impl<'a> Mailbox<'a, '_> {
+    fn decide(&mut self) -> Vec<Action> {
         match (self.local, self.remote) {
             (LocalSide::Absent, _) => self.missing_locally(),
             (_, RemoteSide::Absent) => self.missing_remotely(),
@@ -82,12 +104,12 @@ impl<'a> Mailbox<'a> {
         matches!(self.input.policy.deletions, Deletions::Expunge | Deletions::Trash)
     }
 
-    fn messages(&self, missing_files: MissingFiles) -> Decided<'a> {
+    fn messages(&mut self, missing_files: MissingFiles) -> Decided<'a> {
         let place = self.input.ids.get(self.name).zip(self.remote.uid_validity());
         let account = self.input.account;
         // Intents of another generation tell nothing: their UIDNEXT means nothing.
         let intents = if self.started_anew() { None } else { self.input.intents.get(self.name) };
-        let mut decided = messages::decide(&Scene {
+        let scene = Scene {
             name: self.name,
             place: place.map(|(id, uid_validity)| Place { account, mailbox: *id, uid_validity }),
             links: self.links,
@@ -97,7 +119,8 @@ impl<'a> Mailbox<'a> {
             policy: self.input.policy,
             trash: self.input.remote.trash.as_ref(),
             missing_files,
-        });
+        };
+        let mut decided = messages::decide(&scene, self.binned);
         if self.started_anew() {
             decided.draft.single.push(Action::ResetMailbox);
         }
@@ -118,7 +141,7 @@ impl<'a> Mailbox<'a> {
         }
     }
 
-    fn missing_locally(&self) -> Vec<Action> {
+    fn missing_locally(&mut self) -> Vec<Action> {
         let direction = self.direction();
         let restored = self.known && (self.name.is_inbox() || direction == Direction::Pull);
         if direction == Direction::Push && (restored || !self.known) {
@@ -128,16 +151,15 @@ impl<'a> Mailbox<'a> {
         let Decided { mut draft, messages, .. } = self.messages(missing);
         if restored || !self.known || !draft.downloads.is_empty() {
             draft.single.push(Action::CreateMailbox { side: Side::Local });
-        } else if self.repeats_deletions()
-            && messages == draft.removals(Side::Remote)
-            && self.input.remote.trash.as_ref() != Some(self.name)
+        } else if self.input.remote.trash.as_ref() != Some(self.name)
+            && self.is_emptied(messages, draft.removals(Side::Remote), self.remote.is_complete())
         {
             draft.single.push(Action::RemoveMailbox { side: Side::Remote });
         }
         draft.finish()
     }
 
-    fn missing_remotely(&self) -> Vec<Action> {
+    fn missing_remotely(&mut self) -> Vec<Action> {
         if self.name.is_inbox() {
             return Vec::new();
         }
@@ -154,10 +176,17 @@ impl<'a> Mailbox<'a> {
             }
             // The UIDs of these deletions would clash with those of the mailbox made anew.
             draft.uploads.clear();
-        } else if self.repeats_deletions() && files == removals {
+        } else if self.is_emptied(files, removals, self.local.is_complete()) {
             draft.single.push(Action::RemoveMailbox { side: Side::Local });
         }
         draft.finish()
+    }
+
+    /// Whether nothing stays on the side that still has the mailbox. One way, mail may stand there that was never
+    /// linked: a view that cannot show it is believed once, with the deletions.
+    fn is_emptied(&self, there: u64, removals: u64, is_complete: bool) -> bool {
+        let believed = is_complete || removals > 0 || self.direction() == Direction::Both;
+        self.repeats_deletions() && there == removals && believed
     }
 
     /// Makes the mailbox on the server and fills it with every file there is.

@@ -11,7 +11,9 @@ use super::identity::{Candidate, Match, Place, Search};
 use super::merge::{Room, common, merge};
 use super::plan::{Action, Disposal, Side};
 use super::view::{Deletions, Direction, Expunge, Keywords, LocalContent, Policy, RemoteMessage};
-use crate::mail::{FileId, Flags, Intent, Link, MailboxName, PermanentFlags, Presence, SystemFlag, Uid};
+use crate::mail::{
+    Content, Digest, FileId, Flags, Intent, Link, MailboxName, PermanentFlags, Presence, SystemFlag, Uid,
+};
 
 /// One mailbox before it is decided.
 #[derive(Debug, Clone, Copy)]
@@ -47,9 +49,12 @@ pub(super) struct Decided<'a> {
     pub(super) messages: u64,
 }
 
+/// How often each content comes to Trash, or is there, without a deletion on the server.
+pub(super) type Binned = BTreeMap<Digest, u64>;
+
 /// Decides all messages of a mailbox.
-pub(super) fn decide<'a>(scene: &Scene<'a>) -> Decided<'a> {
-    let mut work = Work::new(scene);
+pub(super) fn decide<'a>(scene: &Scene<'a>, binned: &mut Binned) -> Decided<'a> {
+    let mut work = Work::new(scene, binned);
     work.links();
     let rest = work.unlinked();
     work.gone();
@@ -71,6 +76,7 @@ struct Pair<'a> {
 
 struct Work<'a, 's> {
     scene: &'s Scene<'a>,
+    binned: &'s mut Binned,
     draft: Draft<'a>,
     counts: (u64, u64),
     permanent: PermanentFlags,
@@ -91,10 +97,11 @@ struct Work<'a, 's> {
 }
 
 impl<'a, 's> Work<'a, 's> {
-    fn new(scene: &'s Scene<'a>) -> Self {
+    fn new(scene: &'s Scene<'a>, binned: &'s mut Binned) -> Self {
         let linked = scene.links.values().filter(|l| l.presence != Presence::RemoteOnly).map(|l| &l.file);
         let mut work = Work {
             scene,
+            binned,
             draft: Draft::default(),
             counts: (0, 0),
             permanent: scene.remote.permanent(),
@@ -197,7 +204,7 @@ impl<'a, 's> Work<'a, 's> {
     }
 
     fn again(&mut self, link: &'a Link, flags: &'a Flags) {
-        let content = crate::mail::Content { digest: link.digest, wire_size: link.size, message_id: link.message_id };
+        let content = Content { digest: link.digest, wire_size: link.size, message_id: link.message_id };
         let (file, was, is) = (&link.file, Some(link.uid), Match::Nothing);
         self.candidates.push(Candidate { file, flags, content, origin: None, was, is });
     }
@@ -217,7 +224,13 @@ impl<'a, 's> Work<'a, 's> {
             (Deletions::Trash, Some(trash)) if self.scene.name == trash || self.scene.name.is_below(trash) => {
                 Disposal::Expunge
             }
-            (Deletions::Trash, Some(_)) => Disposal::Trash,
+            (Deletions::Trash, Some(_)) => match self.binned.get_mut(&link.digest) {
+                Some(left @ 1..) => {
+                    *left -= 1;
+                    Disposal::Expunge
+                }
+                Some(0) | None => Disposal::Trash,
+            },
             (Deletions::Trash, None) | (Deletions::Mark, _) => Disposal::Mark,
             (Deletions::Never, _) => return self.draft.keep(Side::Remote, link.uid),
         };

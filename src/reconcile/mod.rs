@@ -18,8 +18,9 @@
 //! * A deletion wins over a flag change. `T`/`\Deleted` is a flag like the others.
 //! * A flag that the other side cannot keep (PERMANENTFLAGS; 26 keywords a directory) is neither planned nor agreed.
 //!   Downloads take keyword letters first, then flag changes, each by rising UID.
-//! * *Expunge* repeats the deletion. *Trash* moves to the Trash mailbox, expunges in it and below it, and marks where
-//!   none is known; in the tree it repeats the deletion. *Mark* sets `\Deleted` and keeps the other copy; one that is
+//! * *Expunge* repeats the deletion. *Trash* moves to the Trash mailbox, expunges in it and below it, and where the
+//!   file itself was moved to the local Trash (its content goes up there), and marks where no Trash is known; in the
+//!   tree it repeats the deletion. *Mark* sets `\Deleted` and keeps the other copy; one that is
 //!   marked already, or cannot be marked, is kept as it is. *Never* keeps it. A kept message's link says on which side.
 //!
 //! # A link on one side
@@ -84,7 +85,7 @@
 //! A mailbox's checkpoints may be recorded only when both sides were looked at (or as agreed) and it is on both sides
 //! at the end, every file without a link could be read, and nothing of its plan failed or was refused.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::mail::{AccountId, Base, Intent, MailboxName};
 
@@ -126,12 +127,18 @@ pub struct Input<'a> {
 #[must_use]
 pub fn reconcile(input: &Input<'_>) -> Plan {
     let names = input.base.keys().chain(input.local.mailboxes.keys()).chain(input.remote.mailboxes.keys());
-    let mut mailboxes = BTreeMap::new();
-    for name in names {
-        if !mailboxes.contains_key(name) {
-            mailboxes.insert(name.clone(), mailboxes::decide(input, name));
-        }
+    let names: BTreeSet<&MailboxName> = names.collect();
+    let mut plan = Plan::default();
+    let mut binned = BTreeMap::new();
+    let trash = input.remote.trash.as_ref().filter(|trash| names.contains(trash));
+    if let Some(trash) = trash {
+        let actions = mailboxes::decide(input, trash, &mut binned);
+        binned = mailboxes::binned(input, trash, &actions);
+        plan.mailboxes.insert(trash.clone(), actions);
     }
-    mailboxes.retain(|_, actions| !actions.is_empty());
-    Plan { mailboxes }
+    for name in names.into_iter().filter(|name| Some(*name) != trash) {
+        plan.mailboxes.insert(name.clone(), mailboxes::decide(input, name, &mut binned));
+    }
+    plan.mailboxes.retain(|_, actions| !actions.is_empty());
+    plan
 }

@@ -147,7 +147,9 @@ pub fn aborted(account: Option<&str>, error: &Error) -> Vec<String> {
 }
 
 fn with_hint(line: String, hint: Option<&str>) -> Vec<String> {
-    let hint = hint.map(|h| format!("  hint: {}", safe_text(h, MESSAGE)));
+    // A hint may show an example of several lines.
+    let hint = hint.into_iter().flat_map(str::lines).enumerate();
+    let hint = hint.map(|(n, h)| format!("  {} {}", if n == 0 { "hint:" } else { "     " }, safe_text(h, MESSAGE)));
     std::iter::once(line).chain(hint).collect()
 }
 

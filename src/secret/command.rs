@@ -47,17 +47,20 @@ pub(super) fn first_line(line: &str, timeout: Duration, what_for: &str, stop: &S
         let said = if text.is_empty() { String::new() } else { format!(": `{text}`") };
         Error::new(Kind::Config, format!("The password command for {what_for} {how}{said}"))
     };
+    let by_hand = format!("Run `{}` by hand", safe_line(line));
     let Some(Finished { status, output, words }) = outcome? else {
-        return Err(failed(&format!("did not end within {timeout:?} and was stopped"), &[])
-            .hint("Run it by hand to see what it waits for; `timeout = \"5m\"` beside `command` gives it longer."));
+        return Err(failed(&format!("did not end within {timeout:?} and was stopped"), &[]).hint(format!(
+            "{by_hand} to see what it waits for; `timeout = \"5m\"` beside `command` gives it longer."
+        )));
     };
     if !status.success() {
-        return Err(failed(&format!("failed ({status})"), &words).hint("Run it by hand to see why."));
+        return Err(failed(&format!("failed ({status})"), &words).hint(format!("{by_hand} to see why.")));
     }
     let first = output.split(|b| *b == b'\n').next().unwrap_or_default();
     let first = first.strip_suffix(b"\r").unwrap_or(first);
     if first.is_empty() {
-        return Err(failed("printed nothing", &words).hint("It has to print the password as its first line."));
+        return Err(failed("printed nothing", &words)
+            .hint(format!("{by_hand}: it has to print the password as its first line.")));
     }
     if first.len() >= LIMIT {
         return Err(failed("printed a line of 64 KiB or more", &words));
@@ -102,15 +105,19 @@ fn take_ready<A: Read + AsFd, B: Read + AsFd>(
 ) -> rustix::io::Result<bool> {
     let (out_ready, err_ready) = {
         let mut fds = Vec::with_capacity(2);
-        let out_open = stdout.stream.as_ref().map(|s| fds.push(PollFd::new(s, PollFlags::IN))).is_some();
-        stderr.stream.as_ref().map(|s| fds.push(PollFd::new(s, PollFlags::IN)));
+        if let Some(s) = &stdout.stream {
+            fds.push(PollFd::new(s, PollFlags::IN));
+        }
+        if let Some(s) = &stderr.stream {
+            fds.push(PollFd::new(s, PollFlags::IN));
+        }
         let time = Timespec { tv_sec: 0, tv_nsec: wait.subsec_nanos().into() };
         match poll(&mut fds, Some(&time)) {
             Ok(_) | Err(rustix::io::Errno::INTR) => {}
             Err(e) => return Err(e),
         }
         let mut ready = fds.iter().map(|fd| !fd.revents().is_empty());
-        (out_open && ready.next().unwrap_or(false), ready.next().unwrap_or(false))
+        (stdout.stream.is_some() && ready.next().unwrap_or(false), ready.next().unwrap_or(false))
     };
     let out = out_ready && stdout.read();
     let err = err_ready && stderr.read();

@@ -2,7 +2,22 @@
 //!
 //! | file | what it shows |
 //! | --- | --- |
-//! | `world/` | real servers, a scripted one, a proxy, other clients on both sides: no test of its own claims |
+//! | `world/` | real servers, a scripted one, a proxy, other clients on both sides: nothing of mailtide's own |
+//! | `sim/` | a simulated world, random edits and crashes: the planner keeps its promises |
+//! | `harness` | the world itself tells the truth |
+//! | `rounds` | random edits on both sides, against each real server: equal, and then nothing left to do |
+//! | `kill` | `kill -9` at ten moments of a first sync and of a push; Ctrl-C |
+//! | `memory` | 10,000 messages and one of 100 MB in 32 MB of memory |
+//! | `guard` | emptied, unmounted, lost, closed trees and emptied servers delete nothing |
+//! | `bad_config` | what is wrong on this machine alone: config, secrets, arguments; its message, its exit code |
+//! | `bad_input` | each kind of bad input, with its message and exit code |
+//! | `connection` | TLS, STARTTLS, client certificates, compression, slow, cut and stalled lines |
+//! | `bytes` | bytes, dates, copies, keywords |
+//! | `folders` | mailboxes made, removed, filtered, renamed; odd names; prefixes |
+//! | `policies` | expunge, trash, mark, never; push; limits |
+//! | `reports` | the dry run is the real run; NDJSON; silence; status, mailboxes, check, help |
+//! | `man` | the manual pages are in step |
+//! | `architecture` | the tree is what `src/lib.rs` draws |
 #![expect(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -12,5 +27,19 @@
     reason = "a test fails by panicking, and says what it skips"
 )]
 
-mod world;
+mod architecture;
+mod bad_config;
+mod bad_input;
+mod bytes;
+mod connection;
+mod folders;
+mod guard;
 mod harness;
+mod kill;
+mod man;
+mod memory;
+mod policies;
+mod reports;
+mod rounds;
+mod sim;
+mod world;

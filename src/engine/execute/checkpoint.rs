@@ -18,11 +18,6 @@ pub fn record(world: &World<'_>, ledger: &mut Ledger<'_>, plan: &Plan) -> Result
             continue;
         }
         let direction = world.account.direction;
-        // A mailbox made anew in this run has nothing observed on one side; the next run looks at it.
-        let observed = crate::engine::observe::listed_on_both(world.seen, name);
-        if !observed {
-            continue;
-        }
         if let Some(check) = world.seen.local_checks.get(name)
             && !(direction == Direction::Pull && ignored_locally(world, ledger, name))
             && ledger.mailbox(name).and_then(|m| m.local) != Some(*check)

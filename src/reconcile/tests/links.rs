@@ -21,6 +21,9 @@ fn both(agreed: &str, local: Option<&str>, remote: Option<&str>) -> Scene {
     one(Presence::Both, agreed, local, remote)
 }
 
+/// Policy, direction, flags of the side that stays, the Trash mailbox, plan.
+type Row = (Deletions, Direction, &'static str, Option<&'static str>, &'static [&'static str]);
+
 const DIRECTIONS: [Direction; 3] = [Direction::Both, Direction::Pull, Direction::Push];
 
 #[test]
@@ -105,7 +108,7 @@ fn ignored_keywords_are_not_compared() {
 
 #[test]
 fn a_file_gone_is_a_deletion_on_the_server() {
-    let table: &[(Deletions, Direction, &str, Option<&str>, &[&str])] = &[
+    let table: &[Row] = &[
         (Deletions::Expunge, Direction::Both, "F", None, &["A: expunge server 1"]),
         (Deletions::Expunge, Direction::Push, "", None, &["A: expunge server 1"]),
         (Deletions::Expunge, Direction::Pull, "", None, &["A: download 1 (101)"]),

@@ -62,6 +62,20 @@ pub enum SpecialUse {
 }
 
 impl SpecialUse {
+    /// The attribute's name without `\`, lower case.
+    pub fn word(self) -> &'static str {
+        match self {
+            SpecialUse::All => "all",
+            SpecialUse::Archive => "archive",
+            SpecialUse::Drafts => "drafts",
+            SpecialUse::Flagged => "flagged",
+            SpecialUse::Important => "important",
+            SpecialUse::Junk => "junk",
+            SpecialUse::Sent => "sent",
+            SpecialUse::Trash => "trash",
+        }
+    }
+
     fn of(attribute: &[u8]) -> Option<SpecialUse> {
         Some(match attribute.to_ascii_lowercase().as_slice() {
             b"\\all" => SpecialUse::All,

@@ -28,7 +28,11 @@ pub(super) fn dial(server: &ServerOptions, stop: &Stop) -> Result<TcpStream> {
     race(&addresses, server, stop)
 }
 
-fn resolve(host: &str, port: u16, timeout: Duration, stop: &Stop) -> Result<Vec<SocketAddr>> {
+/// The addresses of `host`, in the system's order; at least one.
+///
+/// # Errors
+/// Kind `Unreachable`: the name is unknown, or no answer came within `timeout`.
+pub fn resolve(host: &str, port: u16, timeout: Duration, stop: &Stop) -> Result<Vec<SocketAddr>> {
     if let Ok(address) = host.parse::<IpAddr>() {
         return Ok(vec![SocketAddr::new(address, port)]);
     }

@@ -16,6 +16,7 @@ pub mod tls;
 pub mod transport;
 pub mod trust;
 
+pub use dial::resolve;
 pub use meter::Meter;
 pub use out_buffer::OutBuffer;
 pub use tls::Connector;

@@ -94,13 +94,7 @@ fn key() -> PKey<Private> {
 }
 
 /// `days` are (not before, not after) from now; an issuer of `None` signs itself; no `name` makes an authority.
-fn build(
-    common: &str,
-    key: &PKey<Private>,
-    issuer: Option<&Authority>,
-    days: (i64, i64),
-    name: Option<&str>,
-) -> X509 {
+fn build(common: &str, key: &PKey<Private>, issuer: Option<&Authority>, days: (i64, i64), name: Option<&str>) -> X509 {
     let now = std::time::UNIX_EPOCH.elapsed().unwrap().as_secs() as i64;
     let mut subject = X509NameBuilder::new().unwrap();
     subject.append_entry_by_text("CN", common).unwrap();

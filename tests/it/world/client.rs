@@ -15,13 +15,7 @@ pub struct Client {
     session: Session<TcpStream>,
     prefix: String,
     delimiter: String,
-}
-
-/// A mailbox as LIST shows it.
-#[derive(Debug, Clone)]
-pub struct Listed {
-    pub wire: String,
-    pub selectable: bool,
+    selected: bool,
 }
 
 impl Client {
@@ -30,7 +24,7 @@ impl Client {
         let mut client = imap::Client::new(stream);
         client.read_greeting().unwrap();
         let session = client.login(USER, PASSWORD).map_err(|(e, _)| e).unwrap();
-        let mut client = Client { session, prefix: prefix.to_owned(), delimiter: "/".to_owned() };
+        let mut client = Client { session, prefix: prefix.to_owned(), delimiter: "/".to_owned(), selected: false };
         let listed = client.session.list(Some(""), Some("INBOX")).unwrap();
         if let Some(delimiter) = listed.iter().next().and_then(|n| n.delimiter()) {
             client.delimiter = delimiter.to_owned();
@@ -39,25 +33,23 @@ impl Client {
         client
     }
 
-    /// Every name, also those that are containers only.
-    pub fn list(&mut self) -> BTreeMap<String, Listed> {
+    /// The mailboxes that can hold mail; names that are containers only are left out.
+    pub fn mailboxes(&mut self) -> Vec<String> {
         let listed = self.session.list(Some(""), Some("*")).unwrap();
-        let mut found = BTreeMap::new();
+        let mut found = Vec::new();
         for name in listed.iter() {
-            let wire = name.name().to_owned();
-            let inner = wire.strip_prefix(self.prefix.as_str()).unwrap_or(&wire);
-            let path = inner.split(self.delimiter.as_str()).map(names::from_utf7).collect::<Vec<_>>().join("/");
             // The crate does not export the attributes' type.
             let attributes = format!("{:?}", name.attributes()).to_ascii_lowercase();
-            let selectable = !["noselect", "nonexistent"].iter().any(|a| attributes.contains(a));
-            found.insert(path, Listed { wire, selectable });
+            if ["noselect", "nonexistent"].iter().any(|a| attributes.contains(a)) {
+                continue;
+            }
+            // Nor does it undo the quoting of `\"` and `\\`.
+            let wire = name.name().replace("\\\"", "\"").replace("\\\\", "\\");
+            let inner = wire.strip_prefix(self.prefix.as_str()).unwrap_or(&wire);
+            found.push(inner.split(self.delimiter.as_str()).map(names::from_utf7).collect::<Vec<_>>().join("/"));
         }
+        found.sort();
         found
-    }
-
-    /// The mailboxes that can hold mail.
-    pub fn mailboxes(&mut self) -> Vec<String> {
-        self.list().into_iter().filter(|(_, l)| l.selectable).map(|(name, _)| name).collect()
     }
 
     fn wire(&self, mailbox: &str) -> String {
@@ -72,20 +64,38 @@ impl Client {
         self.session.create(self.wire(mailbox)).unwrap();
     }
 
+    /// Creates a mailbox if the server takes its name.
+    pub fn try_create(&mut self, mailbox: &str) -> bool {
+        self.session.create(self.wire(mailbox)).is_ok()
+    }
+
     pub fn delete_mailbox(&mut self, mailbox: &str) {
         // Cyrus and Dovecot refuse to delete what is selected.
+        self.selected = true;
         self.session.examine("INBOX").unwrap();
         self.session.delete(self.wire(mailbox)).unwrap();
     }
 
     pub fn append(&mut self, mailbox: &str, bytes: &[u8], flags: &[&str]) {
         let wire = self.wire(mailbox);
+        // The crate takes news of a selected mailbox for a refusal.
+        if std::mem::take(&mut self.selected) {
+            self.run("UNSELECT");
+        }
+        // The crate quotes this name without escaping it.
+        let wire = wire.replace('\\', "\\\\").replace('"', "\\\"");
         let flags = flags.iter().map(|f| Flag::from((*f).to_owned()));
         self.session.append(&wire, bytes).flags(flags).finish().unwrap();
     }
 
+    fn select(&mut self, mailbox: &str) {
+        self.selected = true;
+        self.session.select(self.wire(mailbox)).unwrap();
+    }
+
     /// Every message's UID and flags.
     pub fn uids(&mut self, mailbox: &str) -> BTreeMap<u32, FlagSet> {
+        self.selected = true;
         if self.session.examine(self.wire(mailbox)).unwrap().exists == 0 {
             return BTreeMap::new();
         }
@@ -95,7 +105,7 @@ impl Client {
 
     /// `change` as in `+FLAGS (\Seen)`.
     pub fn store(&mut self, mailbox: &str, uids: &str, change: &str) {
-        self.session.select(self.wire(mailbox)).unwrap();
+        self.select(mailbox);
         let said = self.session.uid_store(uids, change.replacen("FLAGS", "FLAGS.SILENT", 1)).unwrap();
         drop(said);
     }
@@ -103,19 +113,19 @@ impl Client {
     /// Removes these messages for good. UIDPLUS works on every test server, shown or not.
     pub fn remove(&mut self, mailbox: &str, uids: &str) {
         self.store(mailbox, uids, "+FLAGS (\\Deleted)");
-        self.session.run_command_and_check_ok(format!("UID EXPUNGE {uids}")).unwrap();
+        self.run(&format!("UID EXPUNGE {uids}"));
     }
 
     pub fn move_to(&mut self, mailbox: &str, uids: &str, to: &str) {
-        self.session.select(self.wire(mailbox)).unwrap();
+        self.select(mailbox);
         let to = self.wire(to);
-        self.session.run_command_and_check_ok(format!("UID MOVE {uids} \"{to}\"")).unwrap();
+        self.run(&format!("UID MOVE {uids} \"{to}\""));
     }
 
     pub fn copy_to(&mut self, mailbox: &str, uids: &str, to: &str) {
-        self.session.select(self.wire(mailbox)).unwrap();
+        self.select(mailbox);
         let to = self.wire(to);
-        self.session.uid_copy(uids, to).unwrap();
+        self.run(&format!("UID COPY {uids} \"{to}\""));
     }
 
     /// Every message of a mailbox with its UID.

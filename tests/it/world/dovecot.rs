@@ -78,8 +78,7 @@ impl Dovecot {
         scratch.directory("state");
         let ca = certs::write_authority(scratch.path());
         certs::write_server(scratch.path(), options.certificate);
-        let mut server =
-            Dovecot { daemon: None, options, ports: [0; 2], ca, home, raw, scratch, _seat: seat };
+        let mut server = Dovecot { daemon: None, options, ports: [0; 2], ca, home, raw, scratch, _seat: seat };
         server.launch();
         server
     }
@@ -119,19 +118,14 @@ impl Dovecot {
         self.home.join(USER).join("mail").join(mailbox)
     }
 
+    /// The certificate it shows.
+    pub fn certificate(&self) -> PathBuf {
+        self.scratch.path().join("server.pem")
+    }
+
     /// Its own log, for messages of failed tests.
     pub fn log(&self) -> String {
         fs::read_to_string(self.scratch.path().join("dovecot.log")).unwrap_or_default()
-    }
-
-    /// Runs `doveadm` for the user's mail, as the server's user.
-    pub fn doveadm(&self, args: &[&str]) -> String {
-        let mut command = Command::new(find_program("doveadm").unwrap());
-        command.arg("-c").arg(self.scratch.path().join("dovecot.conf")).args(args);
-        scratch::drop_privileges(&mut command);
-        let output = command.output().unwrap();
-        assert!(output.status.success(), "doveadm {args:?}: {}", String::from_utf8_lossy(&output.stderr));
-        String::from_utf8(output.stdout).unwrap()
     }
 
     fn configuration(&self) -> String {
@@ -170,6 +164,17 @@ impl Dovecot {
         }
         text.push_str(extra);
         text
+    }
+}
+
+impl Drop for Dovecot {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            let log = self.log();
+            let from = log.lines().count().saturating_sub(15);
+            let last: Vec<&str> = log.lines().skip(from).collect();
+            eprintln!("--- the end of Dovecot's log\n{}", last.join("\n"));
+        }
     }
 }
 

@@ -81,7 +81,9 @@ impl Generator {
             }
             Kind::Mime => self.mime(&mut bytes),
             Kind::EightBit => {
-                bytes.extend_from_slice(b"X-Name: J\xfcrgen / J\xc3\xbcrgen\r\n\r\nGr\xfc\xdfe, gr\xc3\xbc\xc3\x9fe \xe2\x82\xac\r\n");
+                bytes.extend_from_slice(
+                    b"X-Name: J\xfcrgen / J\xc3\xbcrgen\r\n\r\nGr\xfc\xdfe, gr\xc3\xbc\xc3\x9fe \xe2\x82\xac\r\n",
+                );
             }
             Kind::OddBytes => {
                 bytes.extend_from_slice(b"\r\n");

@@ -92,9 +92,7 @@ impl Tree {
         match self.layout {
             Layout::Nested => self.root.join(mailbox),
             Layout::MaildirPlusPlus if mailbox == "INBOX" => self.root.clone(),
-            Layout::MaildirPlusPlus => {
-                self.root.join(format!(".{}", mailbox.replace('.', "%2E").replace('/', ".")))
-            }
+            Layout::MaildirPlusPlus => self.root.join(format!(".{}", mailbox.replace('.', "%2E").replace('/', "."))),
         }
     }
 

@@ -89,7 +89,8 @@ pub fn from_directory(name: &str) -> String {
 
 #[test]
 fn names_translate_both_ways() {
-    for (name, wire) in [("Entwürfe", "Entw&APw-rfe"), ("a & b", "a &- b"), ("台北", "&U,BTFw-"), ("😀x", "&2D3eAA-x")] {
+    for (name, wire) in [("Entwürfe", "Entw&APw-rfe"), ("a & b", "a &- b"), ("台北", "&U,BTFw-"), ("😀x", "&2D3eAA-x")]
+    {
         assert_eq!(to_utf7(name), wire);
         assert_eq!(from_utf7(wire), name);
     }

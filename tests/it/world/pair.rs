@@ -33,13 +33,7 @@ pub struct Setting {
 
 impl Default for Setting {
     fn default() -> Self {
-        Setting {
-            layout: Layout::Nested,
-            run_as: As::Me,
-            account: String::new(),
-            imap: String::new(),
-            through: None,
-        }
+        Setting { layout: Layout::Nested, run_as: As::Me, account: String::new(), imap: String::new(), through: None }
     }
 }
 

@@ -174,7 +174,8 @@ impl Running {
             std::thread::sleep(Duration::from_millis(1));
         };
         let took = self.started.elapsed();
-        let [stdout, stderr] = [0, 1].map(|i: usize| String::from_utf8_lossy(&fs::read(&self.outputs[i]).unwrap()).into_owned());
+        let [stdout, stderr] =
+            [0, 1].map(|i: usize| String::from_utf8_lossy(&fs::read(&self.outputs[i]).unwrap()).into_owned());
         Outcome { status, stdout, stderr, peak_kib: self.peak_kib, took }
     }
 

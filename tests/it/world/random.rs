@@ -6,25 +6,45 @@ use super::client::Client;
 use super::mail::{Generator, with_lf};
 use super::maildir::{Message, Tree};
 
+/// What an editor leaves out.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Habits {
+    /// Without UIDPLUS a message that another client marked keeps ours from being expunged: a test of its own.
+    never_marks_deleted: bool,
+    /// What the server's mailbox names cannot hold.
+    not_in_names: Option<char>,
+}
+
+impl Habits {
+    pub const WITHOUT_DELETED: Habits = Habits { never_marks_deleted: true, not_in_names: None };
+    /// For a server with `.` as its delimiter.
+    pub const WITHOUT_DOTS: Habits = Habits { never_marks_deleted: false, not_in_names: Some('.') };
+    /// Cyrus takes no `%` in names.
+    pub const WITHOUT_PERCENT: Habits = Habits { never_marks_deleted: false, not_in_names: Some('%') };
+}
+
 /// Makes edits; the same seed makes the same ones from the same state.
 pub struct Editor {
     rng: Rng,
     mail: Generator,
-    round: u32,
+    habits: Habits,
 }
 
 const KEYWORDS: [&str; 4] = ["$Label1", "Work", "later", "$MDNSent"];
 const FLAGS: [&str; 6] = ["\\Seen", "\\Flagged", "\\Answered", "\\Draft", "\\Deleted", "$Forwarded"];
 const LETTERS: [char; 6] = ['S', 'F', 'R', 'D', 'T', 'P'];
 /// Names that either side may get a mailbox by.
-const NAMES: [&str; 8] =
-    ["Archive", "Lists", "Entwürfe", "a & b", "with space", "dot.ted", "日本語", "100% sure"];
+const NAMES: [&str; 8] = ["Archive", "Lists", "Entwürfe", "a & b", "with space", "dot.ted", "日本語", "100% sure"];
 /// The guard lets fewer than 20 deletions pass; rounds stay below it, tests of the guard do not.
 const MOST_IN_A_REMOVED_MAILBOX: usize = 8;
 
 impl Editor {
     pub fn new(seed: u64) -> Editor {
-        Editor { rng: Rng::with_seed(seed), mail: Generator::new(seed), round: 0 }
+        Editor::with_habits(seed, Habits::default())
+    }
+
+    pub fn with_habits(seed: u64, habits: Habits) -> Editor {
+        Editor { rng: Rng::with_seed(seed), mail: Generator::new(seed), habits }
     }
 
     /// Some messages and mailboxes on each side, for a start.
@@ -48,7 +68,6 @@ impl Editor {
 
     /// One round: edits on the tree, then edits on the server, neither knowing of the other's.
     pub fn round(&mut self, tree: &Tree, client: &mut Client, edits: usize) {
-        self.round += 1;
         for _ in 0..edits {
             self.edit_tree(tree);
         }
@@ -85,7 +104,10 @@ impl Editor {
 
     fn change_letters(&mut self, tree: &Tree, mailbox: &str, message: &mut Message) {
         for _ in 0..self.rng.usize(1..3) {
-            message.toggle(LETTERS[self.rng.usize(..LETTERS.len())]);
+            let letter = LETTERS[self.rng.usize(..LETTERS.len())];
+            if letter != 'T' || !self.habits.never_marks_deleted {
+                message.toggle(letter);
+            }
         }
         if self.rng.u8(..3) == 0 {
             let keyword = KEYWORDS[self.rng.usize(..KEYWORDS.len())];
@@ -135,6 +157,7 @@ impl Editor {
     fn append(&mut self, client: &mut Client, mailbox: &str) {
         let bytes = self.mail.any();
         let mut flags: Vec<&str> = FLAGS.into_iter().filter(|_| self.rng.u8(..4) == 0).collect();
+        flags.retain(|f| *f != "\\Deleted" || !self.habits.never_marks_deleted);
         flags.extend(KEYWORDS.into_iter().filter(|_| self.rng.u8(..6) == 0));
         client.append(mailbox, &bytes, &flags);
     }
@@ -149,6 +172,9 @@ impl Editor {
             (5..11, Some((uid, flags))) => {
                 let all: Vec<&str> = FLAGS.into_iter().chain(KEYWORDS).collect();
                 let flag = self.pick(&all).copied().unwrap_or_default();
+                if flag == "\\Deleted" && self.habits.never_marks_deleted {
+                    return;
+                }
                 let is_set = flags.iter().any(|f| f.eq_ignore_ascii_case(flag));
                 let sign = if is_set { '-' } else { '+' };
                 client.store(&mailbox, &uid.to_string(), &format!("{sign}FLAGS ({flag})"));
@@ -186,6 +212,9 @@ impl Editor {
     /// A name that is free, below a mailbox that exists or at the top.
     fn new_name(&mut self, mailboxes: &[String]) -> Option<String> {
         let name = NAMES[self.rng.usize(..NAMES.len())];
+        if self.habits.not_in_names.is_some_and(|c| name.contains(c)) {
+            return None;
+        }
         let parent = self.pick(mailboxes).filter(|p| *p != "INBOX" && *p != "Trash" && p.len() < 40).cloned();
         let full = match parent {
             Some(parent) if self.rng.bool() => format!("{parent}/{name}"),

@@ -23,8 +23,20 @@ pub struct WireLog {
 
 /// Commands that change mail, flags or mailboxes. CLOSE expunges.
 const CHANGING: [&str; 14] = [
-    "STORE", "APPEND", "EXPUNGE", "CREATE", "DELETE", "RENAME", "SUBSCRIBE", "UNSUBSCRIBE", "COPY", "MOVE", "CLOSE",
-    "SETACL", "SETMETADATA", "REPLACE",
+    "STORE",
+    "APPEND",
+    "EXPUNGE",
+    "CREATE",
+    "DELETE",
+    "RENAME",
+    "SUBSCRIBE",
+    "UNSUBSCRIBE",
+    "COPY",
+    "MOVE",
+    "CLOSE",
+    "SETACL",
+    "SETMETADATA",
+    "REPLACE",
 ];
 
 impl WireLog {
@@ -92,10 +104,9 @@ impl WireLog {
 /// `Some(true)` where the client begins to speak, `Some(false)` where the server does.
 fn telemetry_mark(line: &str) -> (Option<bool>, &str) {
     for (sign, from_client) in [('<', true), ('>', false)] {
-        if let Some((time, rest)) = line.strip_prefix(sign).and_then(|l| l.split_once(sign)) {
-            if !time.is_empty() && time.bytes().all(|b| b.is_ascii_digit()) {
-                return (Some(from_client), rest);
-            }
+        let Some((time, rest)) = line.strip_prefix(sign).and_then(|l| l.split_once(sign)) else { continue };
+        if !time.is_empty() && time.bytes().all(|b| b.is_ascii_digit()) {
+            return (Some(from_client), rest);
         }
     }
     (None, line)

@@ -1,0 +1,138 @@
+//! The local tree: there, ours, writable, laid out as configured.
+
+use std::fs::Metadata;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+
+use rustix::fs::{Access, access};
+
+use super::kept::Known;
+use super::{Finding, Grade};
+use crate::exit::Exit;
+use crate::local::{Directory, Expected, Layout, LocalOptions, Marker, Store};
+
+const SUBJECT: &str = "tree";
+
+/// Looks at the tree; one that does not exist yet is not made.
+pub(super) fn check(options: &LocalOptions, known: Known, put: &mut dyn FnMut(Finding)) {
+    let root = options.root.display();
+    let expected = match known {
+        Known::Account(id) => Expected::Known(id),
+        Known::Nothing | Known::Unreadable if options.root.symlink_metadata().is_err() => {
+            put(Finding::ok(SUBJECT, format!("{root} does not exist yet; the first run makes it")));
+            return;
+        }
+        Known::Nothing | Known::Unreadable => Expected::First,
+    };
+    let opened = match Store::open(options, expected) {
+        Ok(opened) => opened,
+        Err(error) => {
+            put(Finding::error(SUBJECT, &error));
+            return;
+        }
+    };
+    let whose = match (opened.marker, known) {
+        (Marker::Absent, _) => "no marker yet".to_owned(),
+        (Marker::Present(id), Known::Account(_)) => format!("the marker names this account, {id}"),
+        (Marker::Present(id), _) => format!("the marker names account {id}, whose state is not there"),
+    };
+    put(Finding::ok(SUBJECT, format!("{root}: {whose}")));
+    if let Err(errno) = access(&options.root, Access::WRITE_OK | Access::EXEC_OK) {
+        put(Finding::warn(
+            SUBJECT,
+            format!("{root} cannot be written to: {}", std::io::Error::from(errno)),
+            format!("Make it writable: `chmod u+rwx '{root}'`, or mount its file system for writing."),
+        ));
+    }
+    mailboxes(&opened.store, put);
+    if let Some(other) = other_layout(options) {
+        put(Finding::warn(
+            SUBJECT,
+            format!("{root} looks like the layout \"{other}\""),
+            format!("If it is, set `layout = \"{other}\"`."),
+        ));
+    }
+    if let Some(apart) = apart(&inbox(options, options.layout)) {
+        put(Finding::warn(
+            SUBJECT,
+            format!("{apart} of INBOX is on another file system"),
+            "A message is moved from `tmp` to `new` and `cur` in one step: put the three on one file system.",
+        ));
+    }
+}
+
+fn mailboxes(store: &Store, put: &mut dyn FnMut(Finding)) {
+    let directories = match store.mailboxes() {
+        Ok(directories) => directories,
+        Err(error) => {
+            put(Finding::error(SUBJECT, &error));
+            return;
+        }
+    };
+    let usable = directories.values().filter(|directory| matches!(directory, Directory::Usable)).count();
+    put(Finding::ok(SUBJECT, format!("{usable} mailboxes")));
+    for directory in directories.into_values() {
+        if let Directory::Unusable(why) = directory {
+            // A run leaves such a mailbox alone and goes on.
+            put(Finding { grade: Grade::Fail(Exit::SomeFailed), ..Finding::error(SUBJECT, &why) });
+        }
+    }
+}
+
+fn inbox(options: &LocalOptions, layout: Layout) -> std::path::PathBuf {
+    match layout {
+        Layout::Nested => options.root.join("INBOX"),
+        Layout::MaildirPlusPlus => options.root.clone(),
+    }
+}
+
+/// The other layout, if INBOX is where that has it.
+fn other_layout(options: &LocalOptions) -> Option<&'static str> {
+    let (other, name) = match options.layout {
+        Layout::Nested => (Layout::MaildirPlusPlus, "maildir++"),
+        Layout::MaildirPlusPlus => (Layout::Nested, "nested"),
+    };
+    let is_mailbox = |path: &Path| path.join("cur").is_dir() && path.join("new").is_dir();
+    let only_there = is_mailbox(&inbox(options, other)) && !is_mailbox(&inbox(options, options.layout));
+    only_there.then_some(name)
+}
+
+/// Which of a mailbox's directories is not on the file system of its `tmp`.
+fn apart(mailbox: &Path) -> Option<&'static str> {
+    let device = |name: &str| mailbox.join(name).metadata().as_ref().map(Metadata::dev).ok();
+    let tmp = device("tmp")?;
+    ["new", "cur"].into_iter().find(|name| device(name).is_some_and(|device| device != tmp))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::mail::AccountId;
+
+    fn findings(root: &Path, layout: Layout, known: Known) -> Vec<Finding> {
+        let mut all = Vec::new();
+        check(&LocalOptions { root: root.to_owned(), layout }, known, &mut |finding| all.push(finding));
+        all
+    }
+
+    #[test]
+    fn a_tree_that_is_not_there_yet_is_not_made() {
+        let dir = tempfile::tempdir().unwrap();
+        let root = dir.path().join("mail");
+        let all = findings(&root, Layout::Nested, Known::Nothing);
+        assert!(all.iter().all(|f| f.grade == Grade::Ok) && all[0].what.contains("does not exist yet"));
+        let all = findings(&root, Layout::Nested, Known::Account(AccountId(7)));
+        assert!(matches!(all[0].grade, Grade::Fail(crate::exit::Exit::Config)), "{all:?}");
+        assert!(!root.exists());
+    }
+
+    #[test]
+    fn the_other_layout_is_recognised() {
+        let dir = tempfile::tempdir().unwrap();
+        for name in ["cur", "new", "tmp"] {
+            std::fs::create_dir(dir.path().join(name)).unwrap();
+        }
+        let warned = |layout| findings(dir.path(), layout, Known::Nothing).iter().any(|f| f.grade == Grade::Warn);
+        assert!(warned(Layout::Nested) && !warned(Layout::MaildirPlusPlus));
+    }
+}

@@ -1,0 +1,165 @@
+//! Which accounts a command is about: names from the configuration (all when none is given), or one URL.
+
+use std::path::PathBuf;
+
+use clap::ValueEnum;
+
+use super::Global;
+use crate::config::nearest::nearest;
+use crate::config::{Account, Config, Layout, UrlOptions};
+use crate::error::{Error, Kind, Result};
+use crate::report::Again;
+use crate::secret::Secret;
+use crate::stop::Stop;
+
+/// The arguments that choose accounts and mailboxes.
+#[derive(Debug, clap::Args)]
+pub(super) struct Target {
+    /// Take these accounts of the configuration, or the account at a URL; without any, all accounts
+    ///
+    /// An account without a configuration is a URL: `imaps://USER@HOST[:PORT]` (TLS), or `imap://` with STARTTLS
+    /// required.
+    /// USER may hold an `@`. A password in the URL is refused; it comes from $MAILTIDE_PASSWORD, else from
+    /// `--password-command`, else it is asked for on the terminal.
+    #[arg(value_name = "ACCOUNT|URL")]
+    accounts: Vec<String>,
+
+    /// Keep the mail in DIR; only with a URL
+    #[arg(long, value_name = "DIR", help_heading = "With a URL")]
+    maildir: Option<PathBuf>,
+
+    /// Lay out the tree's directories this way; only with a URL [default: nested]
+    #[arg(long, value_name = "LAYOUT", value_enum, help_heading = "With a URL")]
+    layout: Option<LayoutName>,
+
+    /// Believe the authorities in FILE (PEM) too; only with a URL
+    #[arg(long, value_name = "FILE", help_heading = "With a URL")]
+    ca_file: Option<PathBuf>,
+
+    /// Take the password from the first line that COMMAND prints; only with a URL
+    #[arg(long, value_name = "COMMAND", help_heading = "With a URL")]
+    password_command: Option<String>,
+
+    /// Look only at mailboxes that match GLOB; `!GLOB` leaves out, the last match decides
+    ///
+    /// `*` stands for any characters, `/` too, `?` for one. Names are those in the tree, as `mailtide mailboxes` shows
+    /// them. What the configuration leaves out stays out.
+    #[arg(short, long, value_name = "GLOB")]
+    mailbox: Vec<String>,
+
+    /// Use at most N connections at once
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(1..=32))]
+    connections: Option<u8>,
+}
+
+/// A layout as it is typed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum LayoutName {
+    /// DIR/INBOX, DIR/Lists/rust
+    Nested,
+    /// DIR itself is INBOX; DIR/.Lists.rust
+    #[value(name = "maildir++")]
+    MaildirPlusPlus,
+}
+
+impl LayoutName {
+    fn meant(self) -> Layout {
+        match self {
+            LayoutName::Nested => Layout::Nested,
+            LayoutName::MaildirPlusPlus => Layout::MaildirPlusPlus,
+        }
+    }
+}
+
+/// What the arguments come to.
+pub(super) struct Chosen {
+    /// The accounts, narrowed to the mailboxes asked for; each once.
+    pub(super) accounts: Vec<Account>,
+    /// How the command is typed again.
+    pub(super) again: Again,
+    /// The configuration they come from; `None` for a URL.
+    pub(super) config: Option<PathBuf>,
+}
+
+impl Target {
+    /// Finds the accounts.
+    ///
+    /// # Errors
+    /// Kind `Usage` for an unknown account and arguments that do not fit together; whatever the configuration gives.
+    pub(super) fn choose(&self, global: &Global) -> Result<Chosen> {
+        let url = self.accounts.iter().find(|name| name.contains("://"));
+        let mut chosen = match url {
+            Some(url) => self.at_url(url)?,
+            None => self.configured(global)?,
+        };
+        for account in &mut chosen.accounts {
+            account.mailboxes = account.mailboxes.narrowed(&self.mailbox)?;
+            if let Some(n) = self.connections {
+                account.imap.connections = n.into();
+            }
+        }
+        Ok(chosen)
+    }
+
+    fn at_url(&self, url: &str) -> Result<Chosen> {
+        // Before anything that may show the URL: it could hold a password.
+        let [_] = self.accounts.as_slice() else {
+            return Err(Error::new(Kind::Usage, "A URL stands alone: no other account beside it"));
+        };
+        let options = |maildir: PathBuf| UrlOptions {
+            maildir,
+            layout: self.layout.map_or(Layout::Nested, LayoutName::meant),
+            ca_file: self.ca_file.clone(),
+            password_command: self.password_command.clone(),
+        };
+        let account = Account::from_url(url, options(self.maildir.clone().unwrap_or_default()))?;
+        let Some(maildir) = self.maildir.clone() else {
+            return Err(Error::new(Kind::Usage, "An account at a URL needs a tree for its mail")
+                .hint(format!("Add `--maildir DIR`: `mailtide sync {url} --maildir ~/Mail`.")));
+        };
+        Ok(Chosen { accounts: vec![account], again: Again::Url { url: url.to_owned(), maildir }, config: None })
+    }
+
+    fn configured(&self, global: &Global) -> Result<Chosen> {
+        let lonely = [
+            ("--maildir", self.maildir.is_some()),
+            ("--layout", self.layout.is_some()),
+            ("--ca-file", self.ca_file.is_some()),
+            ("--password-command", self.password_command.is_some()),
+        ];
+        if let Some((option, _)) = lonely.iter().find(|(_, given)| *given) {
+            return Err(Error::new(Kind::Usage, format!("`{option}` goes with a URL"))
+                .hint("Accounts of the configuration have this setting there."));
+        }
+        let config = Config::load(global.config.as_deref())?;
+        let again = Again::Account { config: global.config.clone() };
+        let path = Some(config.path.clone());
+        if self.accounts.is_empty() {
+            return Ok(Chosen { accounts: config.accounts, again, config: path });
+        }
+        let unknown = self.accounts.iter().find(|name| !config.accounts.iter().any(|a| a.name == **name));
+        if let Some(name) = unknown {
+            return Err(unknown_account(name, &config));
+        }
+        let accounts = config.accounts.into_iter().filter(|a| self.accounts.contains(&a.name)).collect();
+        Ok(Chosen { accounts, again, config: path })
+    }
+}
+
+fn unknown_account(name: &str, config: &Config) -> Error {
+    let names: Vec<&str> = config.accounts.iter().map(|a| a.name.as_str()).collect();
+    let error = Error::new(Kind::Usage, format!("There is no account `{}`", crate::error::safe_line(name)))
+        .at(config.path.display());
+    match nearest(name, names.iter().copied()) {
+        Some(near) => error.hint(format!("Did you mean `{near}`?")),
+        None => error.hint(format!("The accounts are {}.", names.join(", "))),
+    }
+}
+
+/// Reads the password of an account; whoever calls it keeps what it gives, so that nobody is asked twice.
+pub(super) fn password<'a>(account: &'a Account, stop: &'a Stop) -> impl Fn() -> Result<Secret> + Sync + 'a {
+    move || {
+        let user = crate::error::safe_line(&account.imap.user);
+        account.secret.read(&format!("{user} at {}", account.imap.server.bare_host()), stop)
+    }
+}

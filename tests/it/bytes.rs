@@ -1,0 +1,194 @@
+//! Bytes and dates: what the server stores is what the file holds, N messages in are N out, and no header is added.
+
+use std::fs::{self, File};
+use std::time::{Duration, SystemTime};
+
+use crate::world::dovecot::{Dovecot, Options};
+use crate::world::mail::{Generator, Kind, with_lf};
+use crate::world::pair::{Pair, Setting};
+use crate::world::scripted::Scripted;
+use crate::world::server::Server;
+
+/// The files of a directory, by content, without names.
+fn contents(dir: std::path::PathBuf) -> Vec<Vec<u8>> {
+    let entries = ["new", "cur"].map(|p| fs::read_dir(dir.join(p)).unwrap());
+    let mut all: Vec<_> = entries.into_iter().flatten().map(|e| fs::read(e.unwrap().path()).unwrap()).collect();
+    all.sort();
+    all
+}
+
+#[test]
+fn every_kind_goes_down_and_up_unchanged() {
+    let dovecot = Dovecot::start();
+    let mut client = dovecot.client();
+    client.create("Up");
+    let (mut down, mut up) = (Vec::new(), Vec::new());
+    let mut generator = Generator::new(1);
+    for kind in Kind::ALL {
+        let bytes = generator.of(kind);
+        client.append("INBOX", &bytes, &[]);
+        down.push(with_lf(&bytes));
+        up.push(with_lf(&generator.of(kind)));
+    }
+    let pair = Pair::new(&dovecot);
+    pair.tree.create_mailbox("Up");
+    for (n, bytes) in up.iter().enumerate() {
+        pair.tree.deliver("Up", &format!("17.{n}"), bytes, Some("S"));
+    }
+    pair.sync();
+    down.sort();
+    up.sort();
+    assert_eq!(contents(pair.tree.dir("INBOX")), down, "files hold what was appended");
+    assert_eq!(contents(dovecot.maildir("INBOX")), down);
+    assert_eq!(contents(dovecot.maildir("Up")), up, "the server holds what the files hold");
+    pair.assert_settled("every kind");
+}
+
+#[test]
+fn files_with_crlf_or_bare_cr_go_up_and_stay_as_they_are() {
+    let dovecot = Dovecot::start();
+    let pair = Pair::new(&dovecot);
+    pair.tree.create_mailbox("INBOX");
+    let bodies: [&[u8]; 4] = [
+        b"Subject: crlf\r\n\r\nall lines\r\nend so\r\n",
+        b"Subject: bare cr\n\nin\rside\n",
+        b"Subject: mixed\r\n\nboth\r\nkinds\n",
+        b"Subject: cr at the end\n\nx\r",
+    ];
+    for (n, body) in bodies.into_iter().enumerate() {
+        pair.tree.deliver("INBOX", &format!("17.{n}"), body, Some("S"));
+    }
+    pair.sync();
+    let kept: Vec<_> = pair.tree.messages("INBOX").iter().map(|m| m.bytes()).collect();
+    for body in bodies {
+        assert!(kept.iter().any(|k| k == body), "a file was changed: {:?}", String::from_utf8_lossy(body));
+    }
+    assert_eq!(dovecot.client().snapshot().messages(), 4);
+    pair.assert_settled("odd line ends");
+}
+
+#[test]
+fn a_bare_cr_or_lf_on_the_wire_is_kept_verbatim() {
+    let body = "Subject: bare\r\n\r\ncr \r here\nlf there\r\nend\r\n";
+    let size = body.len();
+    let script = move |command: &str| {
+        let done = |lines: Vec<String>| Some((lines, "OK done".to_owned()));
+        if command.starts_with("LIST") {
+            done(vec!["* LIST () \"/\" INBOX".into()])
+        } else if command.starts_with("STATUS") {
+            done(vec!["* STATUS INBOX (MESSAGES 1 UIDNEXT 2 UIDVALIDITY 7)".into()])
+        } else if command.starts_with("SELECT") || command.starts_with("EXAMINE") {
+            let lines = ["* 1 EXISTS", "* 0 RECENT", "* FLAGS (\\Seen)", "* OK [UIDVALIDITY 7]", "* OK [UIDNEXT 2]"];
+            done(lines.map(String::from).into())
+        } else if command.starts_with("UID FETCH") && command.contains("BODY") {
+            done(vec![format!("* 1 FETCH (UID 1 BODY[] {{{size}}}\r\n{body})")])
+        } else if command.starts_with("UID FETCH") {
+            let date = "01-Jan-2026 12:00:00 +0000";
+            done(vec![format!("* 1 FETCH (UID 1 FLAGS () INTERNALDATE \"{date}\" RFC822.SIZE {size})")])
+        } else {
+            None
+        }
+    };
+    let dovecot = Dovecot::start();
+    let server = Scripted::answering("IMAP4rev1", script);
+    let pair = Pair::with(&dovecot, Setting { through: Some(server.port()), ..Setting::default() });
+    pair.sync();
+    assert_eq!(contents(pair.tree.dir("INBOX")), [body.as_bytes()], "{:?}", server.heard());
+}
+
+#[test]
+fn dates_and_new_or_cur_follow_the_message() {
+    let dovecot = Dovecot::start();
+    let long_ago = SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_000_000);
+    let mut client = dovecot.client();
+    client.append("INBOX", b"Subject: unseen\r\n\r\n", &[]);
+    client.append("INBOX", b"Subject: seen\r\n\r\n", &["\\Seen"]);
+    drop(client);
+    for part in ["new", "cur"] {
+        for entry in fs::read_dir(dovecot.maildir("INBOX").join(part)).unwrap() {
+            File::options().write(true).open(entry.unwrap().path()).unwrap().set_modified(long_ago).unwrap();
+        }
+    }
+    // Dovecot believes its index, unless it never saw the message.
+    for entry in fs::read_dir(dovecot.maildir("INBOX")).unwrap().flatten() {
+        if entry.file_name().to_string_lossy().starts_with("dovecot.index") {
+            fs::remove_file(entry.path()).unwrap();
+        }
+    }
+    let pair = Pair::new(&dovecot);
+    pair.tree.create_mailbox("INBOX");
+    let mine = pair.tree.deliver("INBOX", "17.mine", b"Subject: mine\n\n", Some("S"));
+    let lately = long_ago + Duration::from_secs(500_000_000);
+    File::options().write(true).open(&mine.path).unwrap().set_modified(lately).unwrap();
+    pair.sync();
+    for message in pair.tree.messages("INBOX") {
+        let text = String::from_utf8(message.bytes()).unwrap();
+        let modified = fs::metadata(&message.path).unwrap().modified().unwrap();
+        let in_new = message.path.parent().unwrap().ends_with("new");
+        let expected = if text.contains("mine") { lately } else { long_ago };
+        assert_eq!((modified, in_new), (expected, text.contains("unseen")), "{text}");
+    }
+    let sent = fs::read_dir(dovecot.maildir("INBOX/cur")).unwrap().map(|e| e.unwrap().path());
+    let sent = sent.into_iter().find(|p| fs::read(p).unwrap().starts_with(b"Subject: mine")).unwrap();
+    assert_eq!(fs::metadata(sent).unwrap().modified().unwrap(), lately, "INTERNALDATE is the file's mtime");
+}
+
+#[test]
+fn copies_are_counted_not_merged() {
+    let dovecot = Dovecot::start();
+    let mut client = dovecot.client();
+    let same = b"Subject: same\r\nMessage-ID: <same@example.org>\r\n\r\nx\r\n";
+    for _ in 0..3 {
+        client.append("INBOX", same, &["\\Seen"]);
+    }
+    let pair = Pair::new(&dovecot);
+    pair.sync();
+    assert_eq!(pair.assert_equal("three down").messages(), 3);
+    for n in 0..2 {
+        pair.tree.deliver("INBOX", &format!("17.{n}"), &with_lf(same), Some("S"));
+    }
+    pair.sync();
+    assert_eq!(pair.assert_equal("two more up").messages(), 5);
+    pair.tree.messages("INBOX").remove(0).delete();
+    pair.sync();
+    assert_eq!(pair.assert_equal("one less").messages(), 4);
+    let mut generator = Generator::new(2);
+    for _ in 0..5 {
+        client.append("INBOX", &generator.of(Kind::SharedMessageId), &[]);
+        client.append("INBOX", &generator.of(Kind::NoMessageId), &[]);
+    }
+    pair.sync();
+    assert_eq!(pair.assert_equal("shared and missing Message-IDs").messages(), 14);
+    pair.assert_settled("copies");
+}
+
+#[test]
+fn more_keywords_than_letters() {
+    let dovecot = Dovecot::start();
+    let mut client = dovecot.client();
+    for n in 0..30 {
+        client.append("INBOX", format!("Subject: {n}\r\n\r\n").as_bytes(), &["\\Flagged", &format!("kw{n}")]);
+    }
+    let pair = Pair::new(&dovecot);
+    pair.sync();
+    let local = pair.tree.snapshot();
+    let with_keyword = local.0["INBOX"].iter().filter(|m| m.flags.len() == 2).count();
+    assert_eq!((local.messages(), with_keyword), (30, 26));
+    pair.assert_settled("26 letters");
+    // What has no letter is not taken for removed.
+    assert!(client.snapshot().0["INBOX"].iter().all(|m| m.flags.len() == 2));
+}
+
+#[test]
+fn a_server_with_crlf_in_its_files_is_no_different() {
+    let dovecot = Dovecot::with(Options { extra: "mail_save_crlf = yes\n", ..Options::default() });
+    let mut client = dovecot.client();
+    let mut generator = Generator::new(3);
+    let mut expected: Vec<_> = Kind::ALL.map(|kind| generator.of(kind)).into();
+    expected.iter().for_each(|bytes| client.append("INBOX", bytes, &[]));
+    expected.iter_mut().for_each(|bytes| *bytes = with_lf(bytes));
+    expected.sort();
+    let pair = Pair::new(&dovecot);
+    pair.sync();
+    assert_eq!(contents(pair.tree.dir("INBOX")), expected);
+}

@@ -1,0 +1,13 @@
+//! A simulated world: a tree, a server, a state and an executor over them, all in memory and all cut short at will.
+//!
+//! The executor does what the real one has to do (facts after effects, one item at a time, checkpoints only where
+//! nothing is open), so these properties hold the planner to its promise: nothing lost, nothing doubled, nothing
+//! deleted comes back, and a second plan with nothing in it.
+
+mod edit;
+mod execute;
+mod observe;
+mod properties;
+mod state;
+mod symmetry;
+mod world;

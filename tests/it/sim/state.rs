@@ -1,0 +1,77 @@
+//! The state as the real one keeps it: facts in, base out.
+
+use std::collections::BTreeMap;
+
+use mailtide::mail::{Base, BaseMailbox, Fact, Intent, MailboxId, MailboxName};
+
+#[derive(Debug, Clone, Default)]
+pub struct State {
+    /// All links are in it.
+    pub base: Base,
+    pub intents: BTreeMap<MailboxName, Vec<Intent>>,
+}
+
+impl State {
+    /// Applies one fact.
+    pub fn record(&mut self, fact: Fact) {
+        match fact {
+            Fact::MailboxKnown { id, name } => {
+                let new = BaseMailbox { id, remote: None, local: None, link_count: 0, links: Some(BTreeMap::new()) };
+                self.base.entry(name).or_insert(new);
+            }
+            Fact::MailboxForgotten(id) => {
+                let name = self.name(id);
+                self.base.remove(&name);
+                self.intents.remove(&name);
+            }
+            Fact::MailboxReset(id) => {
+                let name = self.name(id);
+                self.intents.remove(&name);
+                let mailbox = self.mailbox(id);
+                (mailbox.remote, mailbox.local) = (None, None);
+                mailbox.links = Some(BTreeMap::new());
+            }
+            Fact::Linked(id, link) => _ = self.links(id).insert(link.uid, link),
+            Fact::Renamed(id, uid, file) => {
+                self.links(id).get_mut(&uid).into_iter().for_each(|link| link.file = file.clone());
+            }
+            Fact::FlagsAgreed(id, uid, flags) => {
+                self.links(id).get_mut(&uid).into_iter().for_each(|link| link.flags = flags.clone());
+            }
+            Fact::PresenceChanged(id, uid, presence, flags) => {
+                if let Some(link) = self.links(id).get_mut(&uid) {
+                    (link.presence, link.flags) = (presence, flags.clone());
+                }
+            }
+            Fact::Unlinked(id, uids) => self.links(id).retain(|uid, _| !uids.contains(*uid)),
+            Fact::RemoteChecked(id, checkpoint) => self.mailbox(id).remote = Some(checkpoint),
+            Fact::LocalChecked(id, checkpoint) => self.mailbox(id).local = Some(checkpoint),
+            Fact::Intended(intent) => {
+                let name = self.name(intent.mailbox);
+                let open = self.intents.entry(name).or_default();
+                open.retain(|i| i.file != intent.file);
+                open.push(intent);
+            }
+            Fact::Settled(id, file) => {
+                let name = self.name(id);
+                self.intents.get_mut(&name).into_iter().for_each(|open| open.retain(|i| i.file != file));
+            }
+        }
+        self.intents.retain(|_, open| !open.is_empty());
+        for mailbox in self.base.values_mut() {
+            mailbox.link_count = mailbox.links.as_ref().map_or(0, |links| links.len() as u64);
+        }
+    }
+
+    fn name(&self, id: MailboxId) -> MailboxName {
+        self.base.iter().find(|(_, m)| m.id == id).expect("the mailbox is known").0.clone()
+    }
+
+    fn mailbox(&mut self, id: MailboxId) -> &mut BaseMailbox {
+        self.base.values_mut().find(|m| m.id == id).expect("the mailbox is known")
+    }
+
+    fn links(&mut self, id: MailboxId) -> &mut BTreeMap<mailtide::mail::Uid, mailtide::mail::Link> {
+        self.mailbox(id).links.as_mut().expect("links are kept")
+    }
+}
