@@ -12,6 +12,7 @@
 //! | `bad_config` | what is wrong on this machine alone: config, secrets, arguments; its message, its exit code |
 //! | `bad_input` | each kind of bad input, with its message and exit code |
 //! | `connection` | TLS, STARTTLS, client certificates, compression, slow, cut and stalled lines |
+//! | `imap_engine` | the IMAP engine alone: every tier sees the same, every operation works, round trips are counted |
 //! | `bytes` | bytes, dates, copies, keywords |
 //! | `folders` | mailboxes made, removed, filtered, renamed; odd names; prefixes |
 //! | `policies` | expunge, trash, mark, never; push; limits |
@@ -35,6 +36,7 @@ mod connection;
 mod folders;
 mod guard;
 mod harness;
+mod imap_engine;
 mod kill;
 mod man;
 mod memory;

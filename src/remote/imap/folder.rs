@@ -1,5 +1,6 @@
 //! Making and removing mailboxes.
 
+use super::capability::Capability;
 use super::command::Command;
 use super::name::WireName;
 use super::quirk;
@@ -54,15 +55,15 @@ impl Session {
         }
     }
 
-    /// Closes `mailbox` when it is the open one, without expunging: some servers cannot delete an open mailbox.
+    /// Leaves `mailbox` when it is the open one: Dovecot ends a connection whose open mailbox is deleted. Never by CLOSE,
+    /// which would expunge.
     fn leave(&mut self, mailbox: &WireName) -> Result<()> {
         if self.selected.as_ref().is_none_or(|s| s.wire != *mailbox) {
             return Ok(());
         }
         self.selected = None;
-        if self.capabilities.has(super::Capability::Unselect) {
-            self.one(Command::new("UNSELECT"))?;
-        }
+        let unselect = self.capabilities.has(Capability::Unselect);
+        self.one(Command::new(if unselect { "UNSELECT" } else { "EXAMINE \"INBOX\"" }))?;
         Ok(())
     }
 }
@@ -124,5 +125,24 @@ mod tests {
         }
         let (mut session, _) = play("IMAP4rev1", &[("STATUS", "TAG NO Mailbox doesn't exist: a\n")]);
         assert_eq!(session.delete(&mailbox()).unwrap(), Deleted::Gone);
+    }
+
+    #[test]
+    fn an_open_mailbox_is_left_before_it_is_deleted() {
+        for (capabilities, leave) in [("IMAP4rev1 UNSELECT", "UNSELECT"), ("IMAP4rev1", "EXAMINE \"INBOX\"")] {
+            let (mut session, _) = play(
+                capabilities,
+                &[
+                    ("EXAMINE \"a\"", "* OK [UIDVALIDITY 7] x\nTAG OK\n"),
+                    ("UID FETCH 1 ", "TAG OK\n"),
+                    (leave, "TAG OK\n"),
+                    ("STATUS", "* STATUS \"a\" (MESSAGES 0)\nTAG OK\n"),
+                    ("DELETE", "TAG OK\n"),
+                    ("UNSUBSCRIBE", "TAG OK\n"),
+                ],
+            );
+            session.message_ids(&mailbox(), &crate::mail::UidSet::parse("1").unwrap()).unwrap();
+            assert_eq!(session.delete(&mailbox()).unwrap(), Deleted::Gone);
+        }
     }
 }
