@@ -108,14 +108,21 @@ pub fn approve(
         };
         let tally = Tally::of(&plan, base, side, other_is_empty);
         if tally.looks_like_an_accident(max) {
-            let mut refused = 0;
-            let mut found = false;
+            let mut refused = Vec::new();
             for (name, actions) in plan.mailboxes.iter_mut().filter(|(name, _)| !named.contains(name)) {
-                refused += tally.mailboxes.get(name).map_or(0, |m| m.0);
-                found |= take_out(actions, side, other_is_empty);
+                if take_out(actions, side, other_is_empty) {
+                    refused.push((name, tally.mailboxes.get(name).copied().unwrap_or_default()));
+                }
             }
-            if found {
-                refusals.push(Refusal { side, mailbox: None, deletions: refused, of: tally.of });
+            match refused.as_slice() {
+                [] => {}
+                [(name, (deletions, of))] if !other_is_empty => {
+                    refusals.push(Refusal { side, mailbox: Some((*name).clone()), deletions: *deletions, of: *of });
+                }
+                several => {
+                    let deletions = several.iter().map(|(_, (deletions, _))| deletions).sum();
+                    refusals.push(Refusal { side, mailbox: None, deletions, of: tally.of });
+                }
             }
             continue;
         }

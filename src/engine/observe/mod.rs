@@ -38,6 +38,8 @@ pub struct Sources<'s, 'a> {
     pub state: Option<&'s State>,
     /// The connections.
     pub pool: &'s Pool<'s>,
+    /// Told once a session stands.
+    pub connected: &'s (dyn Fn(&Session) + Sync),
     /// When to stop.
     pub stop: &'s Stop,
 }
@@ -134,6 +136,7 @@ fn both_at_once<'a>(sources: &Sources<'_, 'a>, base: &Base) -> Result<((Session,
     std::thread::scope(|scope| {
         let remote = scope.spawn(|| {
             let mut session = sources.pool.take()?;
+            (sources.connected)(&session);
             let listing = session.list()?;
             Ok((session, Directory::new(account, listing)))
         });

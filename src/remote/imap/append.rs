@@ -19,7 +19,7 @@ use crate::mail::{Flags, Uid, UidValidity, UnixSeconds};
 use crate::remote::net::{Exchange, Until};
 
 /// Uploads that may be unanswered.
-const IN_FLIGHT: usize = 32;
+const IN_FLIGHT: usize = 128;
 /// Octets of the largest literal that LITERAL- lets go unasked (RFC 7888 §5).
 const LITERAL_MINUS_MOST: u64 = 4096;
 /// Octets read from a body at once.
@@ -43,12 +43,12 @@ impl fmt::Debug for Append {
     }
 }
 
-/// What is told of each message: its number, and where it went when the server says so.
-type Done<'a> = dyn FnMut(usize, Result<Option<(UidValidity, Uid)>>) + 'a;
+/// What became of an upload: the UID it got, when the server says so (UIDPLUS).
+pub type Uploaded = Result<Option<(UidValidity, Uid)>>;
 
 /// Takes the replies to uploads.
 struct Replies<'a> {
-    done: &'a mut Done<'a>,
+    done: &'a mut dyn FnMut(usize, Uploaded),
     /// The message of each command that has not ended.
     messages: BTreeMap<usize, usize>,
     /// The command whose literal the server waits for.
@@ -91,7 +91,7 @@ impl Session {
         &mut self,
         mailbox: &WireName,
         messages: &mut dyn Iterator<Item = Append>,
-        done: &mut dyn FnMut(usize, Result<Option<(UidValidity, Uid)>>),
+        done: &mut dyn FnMut(usize, Uploaded),
     ) -> Result<()> {
         let limit = self.capabilities.append_limit();
         let unasked = if self.capabilities.has(Capability::LiteralPlus) {
@@ -179,4 +179,103 @@ fn too_big(size: u64, limit: u64) -> Error {
         format!("The message has {size} octets, and the server takes {limit} at most; it was not sent"),
     )
     .hint("It stays where it is; move it out of the mailbox to be told no more.")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::scripted::{Log, play};
+    use super::*;
+
+    fn message(body: &'static str) -> Append {
+        let mut flags = Flags::none();
+        flags.insert_imap("\\Seen");
+        flags.insert_imap("Work");
+        Append { size: body.len() as u64, flags, date: UnixSeconds(837_596_665), body: Box::new(body.as_bytes()) }
+    }
+
+    fn append(capabilities: &str, script: &[(&str, &str)], messages: Vec<Append>) -> (Result<()>, Vec<String>, Log) {
+        let (mut session, log) = play(capabilities, script);
+        let mut told = Vec::new();
+        let mailbox = WireName::new(b"a").unwrap();
+        let mut done = |number: usize, outcome: Uploaded| {
+            told.push(match outcome {
+                Ok(Some((validity, uid))) => format!("{number} {validity} {uid}"),
+                Ok(None) => format!("{number} somewhere"),
+                Err(error) => format!("{number} {error}"),
+            });
+        };
+        let result = session.append(&mailbox, &mut messages.into_iter(), &mut done);
+        assert_eq!(session.is_broken(), result.is_err());
+        (result, told, log)
+    }
+
+    #[test]
+    fn literal_plus_goes_in_one_flight() {
+        let (result, told, log) = append(
+            "IMAP4rev1 LITERAL+ UIDPLUS",
+            &[
+                ("APPEND \"a\" (\\Seen Work) \"17-Jul-1996 09:44:25 +0000\" {3+}", ""),
+                ("one", "TAG OK [APPENDUID 7 41] done\n"),
+                ("APPEND", ""),
+                ("two2", "TAG NO [OVERQUOTA] full\n"),
+                ("APPEND", ""),
+                ("three", "TAG OK [APPENDUID 7 1:5] done\n"),
+            ],
+            vec![message("one"), message("two2"), message("three")],
+        );
+        result.unwrap();
+        assert_eq!(told[0], "0 7 41");
+        assert!(told[1].starts_with("1 The message cannot be uploaded: the account is full"));
+        // More than one UID for one message is no answer (CVE-2021-3578).
+        assert_eq!(told[2], "2 somewhere");
+        assert_eq!(log.lock().unwrap().lines().count(), 6);
+    }
+
+    #[test]
+    fn without_it_each_waits_and_a_refusal_comes_before_the_body() {
+        let (result, told, log) = append(
+            "IMAP4rev1",
+            &[
+                ("APPEND \"a\" (\\Seen Work) \"17-Jul-1996 09:44:25 +0000\" {3}", "+ go\n"),
+                ("one", "TAG OK done\n"),
+                ("APPEND", "TAG NO [TRYCREATE] no mailbox\n"),
+                ("APPEND", "* 3 EXISTS\n+\n"),
+                ("three", "TAG OK done\n"),
+            ],
+            vec![message("one"), message("two"), message("three")],
+        );
+        result.unwrap();
+        assert_eq!((told[0].as_str(), told[2].as_str()), ("0 somewhere", "2 somewhere"));
+        assert!(told[1].contains("not there any more"));
+        assert!(!log.lock().unwrap().contains("two"));
+    }
+
+    #[test]
+    fn literal_minus_is_for_small_ones_and_the_limit_is_known_before() {
+        let large: &'static str = Box::leak("x".repeat(4097).into_boxed_str());
+        let (result, told, _) = append(
+            "IMAP4rev1 LITERAL- APPENDLIMIT=5000",
+            &[
+                ("APPEND \"a\" (\\Seen Work) \"17-Jul-1996 09:44:25 +0000\" {3+}", ""),
+                ("one", "TAG OK\n"),
+                ("APPEND \"a\" (\\Seen Work) \"17-Jul-1996 09:44:25 +0000\" {4097}", "+\n"),
+                ("xxx", "TAG OK\n"),
+            ],
+            vec![message("one"), message(large), Append { size: 5001, ..message(large) }],
+        );
+        result.unwrap();
+        assert_eq!(told.len(), 3);
+        assert!(told.iter().any(|t| t.starts_with("2 ") && t.contains("5001") && t.contains("5000")), "{told:?}");
+    }
+
+    #[test]
+    fn a_body_that_is_too_short_ends_the_connection() {
+        let (result, told, _) = append(
+            "IMAP4rev1 LITERAL+",
+            &[("APPEND", ""), ("one", "TAG OK\n"), ("APPEND", ""), ("tw", "")],
+            vec![message("one"), Append { size: 4, ..message("two") }, message("three")],
+        );
+        assert!(result.unwrap_err().to_string().contains("Message 2 of the upload cannot be read"));
+        assert!(told.is_empty() || told == ["0 somewhere"]);
+    }
 }

@@ -11,6 +11,7 @@ use super::fetch::{self, Body, Fetched};
 use super::frame::{Line, Went, keep_small};
 use super::name::WireName;
 use super::observe::Access;
+use super::quirk;
 use super::reply::{Status, Untagged};
 use super::select::{Opening, Selected, changed_meanwhile};
 use super::session::Session;
@@ -26,6 +27,10 @@ const CHUNK_OCTETS: usize = 1000;
 const HEADER_CHUNK: u64 = 1000;
 /// Chunks on the wire.
 const IN_FLIGHT: usize = 3;
+
+/// Refusals for now in a row after which no more is asked for. One alone may be about one message: Yahoo says `NO
+/// [UNAVAILABLE] FETCH Server error while fetching messages` for a damaged one (emailjs/emailjs-imap-client#60).
+const LATER_MOST: usize = 10;
 
 /// Takes bodies as they come off the wire. An error ends the fetch, and the connection with it.
 pub trait BodySink {
@@ -72,6 +77,8 @@ struct Fetching<'a> {
     opening: Opening,
     selected: Option<Selected>,
     failure: Option<Error>,
+    /// How many chunks in a row were refused for now.
+    later: usize,
 }
 
 impl Fetching<'_> {
@@ -114,8 +121,10 @@ impl Fetching<'_> {
             return Ok(());
         }
         let refusal = (!status.is_ok()).then(|| status.refusal("The server does not give the message"));
+        let later = refusal.as_ref().is_some_and(|refusal| refusal.kind() == Kind::TryLater);
+        self.later = if later { self.later + 1 } else { 0 };
         match refusal {
-            Some(refusal) if refusal.kind() == Kind::TryLater => {
+            Some(refusal) if self.later > LATER_MOST || quirk::is_throttled(&status.words) => {
                 self.failure = Some(refusal);
                 self.chunks.clear();
                 Ok(())
@@ -282,9 +291,182 @@ impl Session {
             opening: Opening::default(),
             selected: self.selected.take(),
             failure: None,
+            later: 0,
         };
         self.wire.fly(&mut job)?;
         self.selected = job.selected;
         job.failure.map_or(Ok(()), Err)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::scripted::play;
+    use super::*;
+
+    /// What a sink is told, in words.
+    #[derive(Default)]
+    struct Told {
+        words: Vec<String>,
+        body: Vec<u8>,
+        fails: bool,
+    }
+
+    impl BodySink for Told {
+        fn start(&mut self, octets: u64) -> Result<()> {
+            self.body.clear();
+            self.words.push(format!("start {octets}"));
+            Ok(())
+        }
+
+        fn data(&mut self, bytes: &[u8]) -> Result<()> {
+            self.body.extend_from_slice(bytes);
+            if self.fails { Err(Error::new(Kind::LocalTree, "The disk is full")) } else { Ok(()) }
+        }
+
+        fn message(&mut self, meta: FetchedMessage) -> Result<()> {
+            self.words.push(format!("{} {} {:?}", meta.uid, meta.octets, String::from_utf8_lossy(&self.body)));
+            Ok(())
+        }
+
+        fn missing(&mut self, uid: Uid, why: &str) -> Result<()> {
+            self.words.push(format!("missing {uid}: {why}"));
+            Ok(())
+        }
+    }
+
+    const OPENED: &str = "* OK [UIDVALIDITY 7] x\nTAG OK\n";
+
+    fn fetch(uids: &str, script: &[(&str, &str)]) -> (Result<()>, Vec<String>) {
+        let (mut session, _) = play("IMAP4rev1", script);
+        let mut told = Told::default();
+        let mailbox = WireName::new(b"a").unwrap();
+        let result = session.fetch_bodies(&mailbox, UidValidity(7), &UidSet::parse(uids).unwrap(), &mut told);
+        assert!(!session.is_broken());
+        (result, told.words)
+    }
+
+    #[test]
+    fn bodies_come_in_every_form_and_order() {
+        let (result, told) = fetch(
+            "1:6",
+            &[
+                ("EXAMINE \"a\"", OPENED),
+                (
+                    "UID FETCH 1:6 (UID BODY.PEEK[])",
+                    "* 3 FETCH (BODY[] {3}\nabc UID 3)\n* 1 FETCH (UID 1 FLAGS (\\Seen) BODY[] {0}\n)\n\
+                     * 2 FETCH (UID 2 BODY[] \"q\\\"\")\n* 4 FETCH (UID 4 BODY[] NIL)\n* 9 FETCH (UID 9 BODY[] {3}\nxyz)\n\
+                     * 5 FETCH (UID 5 FLAGS (\\Seen))\n* 3 FETCH (UID 3 BODY[] {3}\nagain)\nTAG OK\n",
+                ),
+            ],
+        );
+        result.unwrap();
+        let gone = "The server did not give the message: it is gone, or damaged there";
+        assert_eq!(
+            told,
+            [
+                "start 3",
+                "3 3 \"abc\"",
+                "start 0",
+                "1 0 \"\"",
+                "start 2",
+                "2 2 \"q\\\"\"",
+                &format!("missing 4: {gone}"),
+                &format!("missing 5: {gone}"),
+                &format!("missing 6: {gone}"),
+            ]
+        );
+    }
+
+    #[test]
+    fn a_bad_message_is_named_and_the_rest_comes() {
+        let (result, told) = fetch(
+            "1:3",
+            &[
+                ("EXAMINE", OPENED),
+                ("UID FETCH 1:3", "* 1 FETCH (UID 1 BODY[] {1}\na)\nTAG NO [SERVERBUG] cannot read\n"),
+                ("UID FETCH 2 ", "TAG NO cannot read 2\n"),
+                ("UID FETCH 3 ", "* 3 FETCH (UID 3 BODY[] {1}\nc)\nTAG OK\n"),
+            ],
+        );
+        result.unwrap();
+        assert_eq!(told[..2], ["start 1", "1 1 \"a\""]);
+        assert!(told[2].starts_with("missing 2") && told[2].contains("cannot read 2"));
+        assert_eq!(told[3..], ["start 1", "3 1 \"c\""]);
+    }
+
+    #[test]
+    fn bodies_of_another_mailbox_are_not_taken() {
+        let anew = "* OK [UIDVALIDITY 8] x\nTAG OK\n";
+        let body = "* 1 FETCH (UID 1 BODY[] {1}\na)\nTAG OK\n";
+        let (result, told) = fetch("1", &[("EXAMINE", anew), ("UID FETCH 1 ", body)]);
+        assert!(result.unwrap_err().to_string().contains("replaced"));
+        assert!(told.is_empty());
+        let (result, told) = fetch("1", &[("EXAMINE", "TAG NO gone\n"), ("UID FETCH 1 ", body)]);
+        assert!(result.is_err() && told.is_empty());
+    }
+
+    #[test]
+    fn a_server_that_wants_a_pause_gets_it() {
+        let (result, told) = fetch(
+            "1:2",
+            &[("EXAMINE", OPENED), ("UID FETCH 1:2", "TAG NO Request is throttled. Suggested Backoff Time: 1 s\n")],
+        );
+        assert_eq!(result.unwrap_err().kind(), Kind::TryLater);
+        assert!(told.is_empty());
+
+        let unavailable = "TAG NO [UNAVAILABLE] FETCH Server error while fetching messages\n";
+        let one = |rest: &'static str| {
+            [("EXAMINE", OPENED), ("UID FETCH 1:2", unavailable), ("UID FETCH 1 ", unavailable), ("UID FETCH 2 ", rest)]
+        };
+        let (result, told) = fetch("1:2", &one("* 1 FETCH (UID 2 BODY[] \"b\")\nTAG OK\n"));
+        result.unwrap();
+        assert!(told[0].starts_with("missing 1") && told[2] == "2 1 \"b\"");
+
+        let script: Vec<(&str, &str)> =
+            [("EXAMINE", OPENED)].into_iter().chain((0..30).map(|_| ("UID FETCH", unavailable))).collect();
+        let (result, told) = fetch("1:128", &script);
+        assert_eq!(result.unwrap_err().kind(), Kind::TryLater);
+        assert_eq!(told.len(), LATER_MOST - 1);
+    }
+
+    #[test]
+    fn at_most_three_chunks_are_on_the_wire_and_a_failing_sink_ends_it() {
+        let reply = "TAG OK\n";
+        let script: Vec<(&str, &str)> =
+            [("EXAMINE", OPENED)].into_iter().chain((0..8).map(|_| ("UID FETCH", reply))).collect();
+        let (result, told) = fetch("1:1000", &script);
+        result.unwrap();
+        assert_eq!(told.len(), 1000);
+
+        let (mut session, log) = play(
+            "IMAP4rev1",
+            &[("EXAMINE", OPENED), ("UID FETCH", "* 1 FETCH (UID 1 BODY[] {3}\nabc)\n"), ("UID", ""), ("UID", "")],
+        );
+        let mut told = Told { fails: true, ..Told::default() };
+        let mailbox = WireName::new(b"a").unwrap();
+        let all = UidSet::parse("1:1000").unwrap();
+        let error = session.fetch_bodies(&mailbox, UidValidity(7), &all, &mut told).unwrap_err();
+        assert_eq!((error.kind(), session.is_broken()), (Kind::LocalTree, true));
+        assert_eq!(log.lock().unwrap().lines().count(), 1 + IN_FLIGHT, "EXAMINE, and three chunks");
+    }
+
+    #[test]
+    fn message_ids_come_without_bodies() {
+        let (mut session, _) = play(
+            "IMAP4rev1",
+            &[
+                ("EXAMINE", OPENED),
+                (
+                    "UID FETCH 1:4 (UID BODY.PEEK[HEADER.FIELDS (MESSAGE-ID)])",
+                    "* 1 FETCH (UID 1 BODY[HEADER.FIELDS (MESSAGE-ID)] {21}\nMessage-ID: <a@b>\n\n)\n\
+                     * 2 FETCH (BODY[HEADER.FIELDS (\"MESSAGE-ID\")] \"\" UID 2)\n\
+                     * 3 FETCH (BODY[HEADER.FIELDS (MESSAGE-ID)] NIL UID 3)\nTAG OK\n",
+                ),
+            ],
+        );
+        let ids = session.message_ids(&WireName::new(b"a").unwrap(), &UidSet::parse("1:4").unwrap()).unwrap();
+        let uid = |n| Uid::new(n).unwrap();
+        assert_eq!(ids, BTreeMap::from([(uid(1), MessageIdHash::of_value(b"<a@b>")), (uid(2), None), (uid(3), None)]));
     }
 }

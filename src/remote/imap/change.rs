@@ -134,3 +134,125 @@ fn gone(refused: Vec<Option<Status>>) -> Result<Expunged> {
         None => Ok(Expunged::Gone),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::scripted::{Scripted, play, tagged};
+    use super::*;
+
+    const OPENED: &str = "* 3 EXISTS\n* OK [UIDVALIDITY 7] x\nTAG OK [READ-WRITE]\n";
+
+    fn mailbox() -> WireName {
+        WireName::new(b"a").unwrap()
+    }
+
+    fn flags(names: &[&str]) -> Flags {
+        let mut flags = Flags::none();
+        names.iter().for_each(|name| flags.insert_imap(name));
+        flags
+    }
+
+    fn set(text: &str) -> UidSet {
+        UidSet::parse(text).unwrap()
+    }
+
+    #[test]
+    fn a_change_is_one_or_two_commands_and_fails_alone() {
+        let (mut session, _) = play(
+            "IMAP4rev1",
+            &[
+                ("SELECT \"a\"", OPENED),
+                ("UID STORE 1:3,9 +FLAGS.SILENT (\\Seen Work)", "TAG OK\n"),
+                ("UID STORE 1:3,9 -FLAGS.SILENT (\\Flagged)", "* 1 FETCH (FLAGS (\\Seen))\nTAG OK\n"),
+                ("UID STORE 4 +FLAGS.SILENT (New)", "TAG NO [LIMIT] too many keywords\n"),
+            ],
+        );
+        let changes = [
+            (set("1:3,9"), FlagChange { add: flags(&["\\Seen", "Work"]), remove: flags(&["\\Flagged"]) }),
+            (set("4"), FlagChange { add: flags(&["New"]), remove: Flags::none() }),
+            (set("5"), FlagChange::default()),
+        ];
+        let results = session.store(&mailbox(), UidValidity(7), &changes).unwrap();
+        assert!(results[0].is_ok() && results[2].is_ok());
+        assert!(results[1].as_ref().unwrap_err().to_string().contains("too many keywords"));
+    }
+
+    #[test]
+    fn nothing_is_changed_in_a_mailbox_that_is_not_the_one_meant() {
+        for reply in ["* OK [UIDVALIDITY 8] x\nTAG OK\n", "TAG NO gone\n", "TAG OK\n"] {
+            let (mut session, log) = play("IMAP4rev1 UIDPLUS MOVE", &[("SELECT \"a\"", reply)]);
+            assert!(session.expunge(&mailbox(), UidValidity(7), &set("1")).is_err());
+            assert_eq!(log.lock().unwrap().lines().count(), 1);
+        }
+    }
+
+    #[test]
+    fn without_uidplus_marks_of_others_forbid_the_expunge() {
+        let script = |found: &'static str| {
+            vec![
+                ("SELECT", OPENED),
+                ("UID STORE 1:2 +FLAGS.SILENT (\\Deleted)", "TAG OK\n"),
+                ("UID SEARCH DELETED", found),
+            ]
+        };
+        let (mut session, log) = play("IMAP4rev1", &script("* SEARCH 1 2 5 6\nTAG OK\n"));
+        let outcome = session.expunge(&mailbox(), UidValidity(7), &set("1:2")).unwrap();
+        assert_eq!(outcome, Expunged::LeftMarked { foreign: 2 });
+        assert!(!log.lock().unwrap().contains("EXPUNGE"));
+
+        let mut clean = script("* SEARCH 2 1\nTAG OK\n");
+        clean.push(("EXPUNGE", "* 1 EXPUNGE\n* 1 EXPUNGE\nTAG OK\n"));
+        let (mut session, _) = play("IMAP4rev1", &clean);
+        assert_eq!(session.expunge(&mailbox(), UidValidity(7), &set("1:2")).unwrap(), Expunged::Gone);
+
+        // A search that says nothing allows nothing.
+        let (mut session, log) = play("IMAP4rev1", &script("TAG OK\n"));
+        assert!(session.expunge(&mailbox(), UidValidity(7), &set("1:2")).is_err());
+        assert!(!log.lock().unwrap().contains(" EXPUNGE"));
+    }
+
+    #[test]
+    fn with_uidplus_it_is_one_flight_by_uid() {
+        let script = [
+            ("SELECT", OPENED),
+            ("UID STORE 1:2 +FLAGS.SILENT (\\Deleted)", "TAG OK\n"),
+            ("UID EXPUNGE 1:2", "* VANISHED 1:2\nTAG OK\n"),
+        ];
+        let (mut session, _) = play("IMAP4rev1 UIDPLUS", &script);
+        assert_eq!(session.expunge(&mailbox(), UidValidity(7), &set("1:2")).unwrap(), Expunged::Gone);
+        assert_eq!(session.expunge(&mailbox(), UidValidity(7), &UidSet::new()).unwrap(), Expunged::Gone);
+    }
+
+    #[test]
+    fn what_could_not_be_copied_stays() {
+        let (mut session, log) =
+            play("IMAP4rev1 UIDPLUS", &[("SELECT", OPENED), ("UID COPY 1:2 \"b\"", "TAG NO [TRYCREATE] no b\n")]);
+        let to = WireName::new(b"b").unwrap();
+        let error = session.move_messages(&mailbox(), UidValidity(7), &set("1:2"), &to).unwrap_err();
+        assert!(error.to_string().contains("cannot be moved"));
+        assert!(!log.lock().unwrap().contains("STORE"));
+
+        let (mut session, _) = play(
+            "IMAP4rev1 UIDPLUS MOVE",
+            &[("SELECT", OPENED), ("UID MOVE 1:2 \"b\"", "* OK [COPYUID 9 1:2 4:5] x\n* VANISHED 1:2\nTAG OK\n")],
+        );
+        assert_eq!(session.move_messages(&mailbox(), UidValidity(7), &set("1:2"), &to).unwrap(), Expunged::Gone);
+    }
+
+    #[test]
+    fn commands_are_bounded_in_length() {
+        let (mut session, log) = Scripted::session("IMAP4rev1 UIDPLUS", |line| {
+            let opening = if line.contains("SELECT") { "* OK [UIDVALIDITY 7] x\n" } else { "" };
+            opening.to_owned() + &tagged(line, "TAG OK\n")
+        });
+        let uids: UidSet = (1..40_000).filter_map(|n| crate::mail::Uid::new(n * 3)).collect();
+        let long = "k".repeat(200);
+        let change = FlagChange { add: flags(&[&long, "b"]), remove: flags(&["c"]) };
+        assert!(session.store(&mailbox(), UidValidity(7), &[(uids.clone(), change)]).unwrap()[0].is_ok());
+        session.expunge(&mailbox(), UidValidity(7), &uids).unwrap();
+        session.move_messages(&mailbox(), UidValidity(7), &uids, &WireName::new(long.as_bytes()).unwrap()).unwrap();
+        let log = log.lock().unwrap();
+        assert!(log.lines().all(|line| line.len() < 8192));
+        assert!(log.lines().count() > 100);
+    }
+}

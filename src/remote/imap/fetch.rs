@@ -128,9 +128,11 @@ fn starts_with(name: &[u8], start: &[u8]) -> bool {
 pub fn opens_body(line: &Line) -> Option<Option<Uid>> {
     let mut tokens = Tokens::new(line);
     let star = tokens.atom()? == b"*" && tokens.number().is_some();
-    let fetch = star && tokens.atom()?.eq_ignore_ascii_case(b"FETCH") && tokens.skip(b'(');
+    if !(star && tokens.atom()?.eq_ignore_ascii_case(b"FETCH") && tokens.skip(b'(')) {
+        return None;
+    }
     let mut uid = None;
-    while fetch {
+    loop {
         let name = tokens.atom()?;
         if name.eq_ignore_ascii_case(b"UID") {
             uid = Some(token::uid(tokens.atom()?)?);
@@ -140,7 +142,6 @@ pub fn opens_body(line: &Line) -> Option<Option<Uid>> {
             return None;
         }
     }
-    None
 }
 
 #[cfg(test)]

@@ -74,3 +74,55 @@ fn exists(status: &Status) -> bool {
 fn is_gone(status: &Status) -> bool {
     status.code == Some(Code::NonExistent) || (status.code.is_none() && quirk::says_gone(&status.words))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::scripted::play;
+    use super::*;
+
+    fn mailbox() -> WireName {
+        WireName::new(b"a").unwrap()
+    }
+
+    #[test]
+    fn what_exists_is_fine_and_what_is_refused_leaves_no_subscription() {
+        for reply in ["TAG OK\n", "TAG NO [ALREADYEXISTS] x\n", "TAG NO Mailbox already exists\n"] {
+            let (mut session, _) = play("IMAP4rev1", &[("CREATE \"a\"", reply), ("SUBSCRIBE \"a\"", "TAG OK\n")]);
+            session.create(&mailbox()).unwrap();
+        }
+        let (mut session, _) = play(
+            "IMAP4rev1",
+            &[
+                ("CREATE", "TAG NO [NOPERM] Permission denied\n"),
+                ("SUBSCRIBE", "TAG OK\n"),
+                ("UNSUBSCRIBE \"a\"", "TAG OK\n"),
+            ],
+        );
+        assert!(session.create(&mailbox()).unwrap_err().to_string().contains("may not do this"));
+    }
+
+    #[test]
+    fn only_an_empty_mailbox_is_deleted() {
+        let (mut session, log) =
+            play("IMAP4rev1", &[("STATUS \"a\"", "* STATUS a (MESSAGES 2 UIDVALIDITY 1)\nTAG OK\n")]);
+        assert_eq!(session.delete(&mailbox()).unwrap(), Deleted::StillHolds(2));
+        assert!(!log.lock().unwrap().contains("DELETE"));
+        // An answer that does not tell is no permission.
+        let (mut session, log) = play("IMAP4rev1", &[("STATUS \"a\"", "* STATUS a ()\nTAG OK\n")]);
+        assert!(session.delete(&mailbox()).is_err());
+        assert!(!log.lock().unwrap().contains("DELETE"));
+        for reply in ["TAG OK\n", "TAG NO [NONEXISTENT] x\n"] {
+            let (mut session, _) = play(
+                "IMAP4rev1",
+                &[
+                    ("STATUS", "* STATUS \"a\" (MESSAGES 0)\nTAG OK\n"),
+                    ("DELETE \"a\"", reply),
+                    ("UNSUBSCRIBE", "TAG OK\n"),
+                ],
+            );
+            assert_eq!(session.delete(&mailbox()).unwrap(), Deleted::Gone);
+        }
+        let (mut session, _) = play("IMAP4rev1", &[("STATUS", "TAG NO Mailbox doesn't exist: a\n")]);
+        assert_eq!(session.delete(&mailbox()).unwrap(), Deleted::Gone);
+    }
+}

@@ -1,18 +1,18 @@
-//! Which mailboxes there are and how they stand: NAMESPACE, LIST and STATUS, in one flight where the server can.
+//! Which mailboxes there are: NAMESPACE and LIST, and in the same flight how they stand where the server can.
 
-use std::borrow::Cow;
 use std::collections::{BTreeMap, VecDeque};
 
-use super::capability::{Capabilities, Capability};
+use super::capability::Capability;
 use super::command::Command;
 use super::gate::Word;
 use super::name::{Names, WireName};
-use super::reply::{self, Status, Untagged};
+use super::reply::{Status, Untagged};
 use super::session::Session;
+use super::status::{MailboxStatus, Numbers, folded, items, name};
 use super::token::{Tokens, Value};
 use super::wire::Job;
-use crate::error::{Error, Kind, Result};
-use crate::mail::{MailboxName, ModSeq, Uid, UidValidity};
+use crate::error::Result;
+use crate::mail::MailboxName;
 
 /// What the server lists of the user's own mailboxes; other users' and shared ones are left out.
 #[derive(Debug, Clone, Default)]
@@ -59,19 +59,6 @@ pub enum SpecialUse {
     Sent,
     /// Deleted messages.
     Trash,
-}
-
-/// How a mailbox stands (RFC 3501 §7.2.4).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct MailboxStatus {
-    /// How many messages it holds.
-    pub messages: u32,
-    /// The UID the next message gets at least; `None` when the server did not say.
-    pub uid_next: Option<Uid>,
-    /// The generation of its UIDs.
-    pub uid_validity: UidValidity,
-    /// Its highest modification sequence; `None` without CONDSTORE and under NOMODSEQ.
-    pub highest_modseq: Option<ModSeq>,
 }
 
 impl SpecialUse {
@@ -124,72 +111,6 @@ impl Entry {
         let (selectable, special_use) = (!attributes().any(hidden), attributes().find_map(SpecialUse::of));
         Some(Entry { raw, delimiter, selectable, special_use })
     }
-}
-
-/// A mailbox's name. One that is neither quoted nor a literal goes on to ` (` or to the end, blanks included.
-fn name<'a>(tokens: &mut Tokens<'a>) -> Option<Cow<'a, [u8]>> {
-    if let Some(string) = tokens.string() {
-        return match string {
-            Value::Text(text) => Some(text),
-            _ => None,
-        };
-    }
-    Some(Cow::Borrowed(tokens.until(b" (").trim_ascii_end())).filter(|name| !name.is_empty())
-}
-
-/// One STATUS reply's items.
-#[derive(Debug, Default, Clone, PartialEq, Eq)]
-struct Numbers {
-    messages: Option<u32>,
-    uid_next: Option<Uid>,
-    uid_validity: Option<UidValidity>,
-    highest_modseq: Option<ModSeq>,
-    object_id: Option<String>,
-}
-
-impl Numbers {
-    fn read(mut tokens: Tokens<'_>) -> Option<(Cow<'_, [u8]>, Numbers)> {
-        let name = name(&mut tokens)?;
-        let mut numbers = Numbers::default();
-        tokens.skip(b'(');
-        while !tokens.skip(b')') {
-            let (Some(item), Some(value)) = (tokens.atom(), tokens.value()) else { break };
-            let small = value.number().and_then(|n| u32::try_from(n).ok());
-            match item.to_ascii_uppercase().as_slice() {
-                b"MESSAGES" => numbers.messages = small,
-                b"UIDNEXT" => numbers.uid_next = small.and_then(Uid::new),
-                b"UIDVALIDITY" => numbers.uid_validity = small.map(UidValidity),
-                b"HIGHESTMODSEQ" => numbers.highest_modseq = value.octets().and_then(reply::modseq),
-                b"MAILBOXID" => {
-                    let id = value.items().first().unwrap_or(&value).text();
-                    numbers.object_id = id.map(Cow::into_owned);
-                }
-                _ => (),
-            }
-        }
-        Some((name, numbers))
-    }
-
-    fn status(&self) -> Option<MailboxStatus> {
-        Some(MailboxStatus {
-            messages: self.messages?,
-            uid_next: self.uid_next,
-            uid_validity: self.uid_validity?,
-            highest_modseq: self.highest_modseq,
-        })
-    }
-}
-
-/// Names that servers compare: INBOX has no case.
-fn folded(raw: &[u8]) -> Vec<u8> {
-    if raw.eq_ignore_ascii_case(b"INBOX") { b"INBOX".to_vec() } else { raw.to_vec() }
-}
-
-/// The items of STATUS that the server knows and that say something.
-fn items(capabilities: &Capabilities) -> String {
-    let modseq = if capabilities.has(Capability::CondStore) { " HIGHESTMODSEQ" } else { "" };
-    let id = if capabilities.has(Capability::ObjectId) { " MAILBOXID" } else { "" };
-    format!("(MESSAGES UIDNEXT UIDVALIDITY{modseq}{id})")
 }
 
 /// Prefixes and delimiters (RFC 2342).
@@ -267,41 +188,6 @@ impl Job for Lister {
     }
 }
 
-/// STATUS of several mailboxes.
-struct Asking {
-    commands: VecDeque<Command>,
-    names: Vec<WireName>,
-    answers: Vec<std::result::Result<Numbers, Option<Status>>>,
-}
-
-impl Job for Asking {
-    fn next(&mut self) -> Option<Command> {
-        self.commands.pop_front()
-    }
-
-    fn untagged(&mut self, current: usize, data: Untagged<'_>) -> Result<()> {
-        if let Untagged::MailboxStatus(tokens) = data
-            && let Some((name, numbers)) = Numbers::read(tokens)
-        {
-            // A server that writes the name in another way still answers the oldest question.
-            let named = self.names.iter().position(|n| n.is(&name)).unwrap_or(current);
-            if let Some(answer) = self.answers.get_mut(named) {
-                *answer = Ok(numbers);
-            }
-        }
-        Ok(())
-    }
-
-    fn tagged(&mut self, which: usize, status: Status) -> Result<()> {
-        if let Some(answer) = self.answers.get_mut(which)
-            && !status.is_ok()
-        {
-            *answer = Err(Some(status));
-        }
-        Ok(())
-    }
-}
-
 impl Session {
     /// Lists the user's mailboxes and how they stand: one flight with LIST-STATUS, else one more for STATUS.
     ///
@@ -336,41 +222,6 @@ impl Session {
         Ok(listing)
     }
 
-    /// Asks how mailboxes stand; the answers stand in the order of the names.
-    ///
-    /// # Errors
-    /// The outer error ends the connection, an inner one concerns that mailbox only.
-    pub fn status(&mut self, mailboxes: &[&WireName]) -> Result<Vec<Result<MailboxStatus>>> {
-        let names: Vec<WireName> = mailboxes.iter().map(|name| (*name).clone()).collect();
-        let told = |answer: std::result::Result<Numbers, Option<Status>>| match answer {
-            Ok(numbers) => numbers.status().ok_or_else(untold),
-            Err(Some(refused)) => Err(refused.refusal("The mailbox cannot be looked at")),
-            Err(None) => Err(untold()),
-        };
-        Ok(self.ask(names)?.into_iter().map(told).collect())
-    }
-
-    /// How many messages a mailbox holds, or how the server refused to say.
-    ///
-    /// # Errors
-    /// The connection is over, or the server said neither.
-    pub(super) fn messages(&mut self, mailbox: &WireName) -> Result<std::result::Result<u32, Status>> {
-        match self.ask(vec![mailbox.clone()])?.into_iter().next() {
-            Some(Ok(Numbers { messages: Some(messages), .. })) => Ok(Ok(messages)),
-            Some(Err(Some(refused))) => Ok(Err(refused)),
-            _ => Err(untold()),
-        }
-    }
-
-    fn ask(&mut self, names: Vec<WireName>) -> Result<Vec<std::result::Result<Numbers, Option<Status>>>> {
-        let items = items(&self.capabilities);
-        let command = |name| Command::new("STATUS").mailbox(name, self.eight_bit).text(format_args!(" {items}"));
-        let commands = names.iter().map(command).collect();
-        let mut asking = Asking { commands, answers: names.iter().map(|_| Err(None)).collect(), names };
-        self.wire.fly(&mut asking)?;
-        Ok(asking.answers)
-    }
-
     fn list_once(&mut self, list: Command) -> Result<Lister> {
         let mut commands = VecDeque::new();
         if self.capabilities.has(Capability::Namespace) {
@@ -395,10 +246,6 @@ impl Session {
         let list = Command::new("LIST \"\" \"*\"");
         if wanted.is_empty() { list } else { list.text(format_args!(" RETURN ({})", wanted.join(" "))) }
     }
-}
-
-fn untold() -> Error {
-    Error::new(Kind::Protocol, "The server does not tell how the mailbox stands")
 }
 
 /// Gives the listed mailboxes their canonical names.
@@ -431,4 +278,104 @@ fn named(mut entries: Vec<Entry>, namespaces: &Namespaces) -> Listing {
         }
     }
     listing
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::scripted::play;
+    use super::*;
+    use crate::mail::{ModSeq, Uid};
+
+    /// `name=wire` of each mailbox, with `!` for a container, its special use and its messages.
+    fn listed(capabilities: &str, script: &[(&str, &str)]) -> (Vec<String>, Listing) {
+        let (mut session, _) = play(capabilities, script);
+        let listing = session.list().unwrap();
+        let shown = |(name, listed): (&MailboxName, &Listed)| {
+            let hidden = if listed.selectable { "" } else { "!" };
+            let special = listed.special_use.map_or_else(String::new, |s| format!(" {s:?}"));
+            let messages = listed.status.map_or_else(String::new, |s| format!(" {}", s.messages));
+            format!("{hidden}{name}={}{special}{messages}", listed.wire)
+        };
+        (listing.mailboxes.iter().map(shown).collect(), listing)
+    }
+
+    #[test]
+    fn dovecot_tells_everything_in_one_flight() {
+        let (shown, listing) = listed(
+            "IMAP4rev1 NAMESPACE LIST-EXTENDED LIST-STATUS SPECIAL-USE CONDSTORE OBJECTID",
+            &[
+                ("NAMESPACE", "* NAMESPACE ((\"\" \"/\")) NIL ((\"shared/\" \"/\"))\nTAG OK\n"),
+                (
+                    "LIST \"\" \"*\" RETURN (SPECIAL-USE STATUS (MESSAGES UIDNEXT UIDVALIDITY HIGHESTMODSEQ MAILBOXID))",
+                    "* LIST (\\HasNoChildren \\Trash) \"/\" \"Deleted Items\"\n\
+                     * STATUS \"Deleted Items\" (MESSAGES 3 UIDNEXT 9 UIDVALIDITY 5 HIGHESTMODSEQ 77 MAILBOXID (F-1))\n\
+                     * LIST (\\Noselect \\HasChildren) \"/\" Lists\n* LIST () \"/\" Lists/R&-D\n\
+                     * LIST (\\NonExistent) \"/\" old\n* LIST () \"/\" shared/all\n* LIST () \"/\" {4}\na\"b\\\n\
+                     * LIST () \"/\" x//y\n* STATUS INBOX (MESSAGES 0 UIDNEXT 1 UIDVALIDITY 1 HIGHESTMODSEQ 0)\n\
+                     * STATUS Lists/R&-D (MESSAGES 4294967295 UIDNEXT 4294967296 UIDVALIDITY 3 X (1 2) HIGHESTMODSEQ 1)\n\
+                     * STATUS {4}\na\"b\\ (UIDVALIDITY 4 MESSAGES 1)\n* LIST () \"/\" inbox\nTAG OK\n",
+                ),
+            ],
+        );
+        assert_eq!(
+            shown,
+            [
+                "Deleted Items=Deleted Items Trash 3",
+                "INBOX=inbox 0",
+                "!Lists=Lists",
+                "Lists/R&D=Lists/R&-D 4294967295",
+                "a\"b\\=a\"b\\ 1",
+                "!old=old"
+            ]
+        );
+        let trash = &listing.mailboxes[&MailboxName::parse("Deleted Items").unwrap()];
+        assert_eq!(trash.object_id.as_deref(), Some("F-1"));
+        let status = trash.status.unwrap();
+        assert_eq!((status.uid_next, status.highest_modseq), (Uid::new(9), Some(ModSeq(77))));
+        assert_eq!(listing.mailboxes[&MailboxName::inbox()].status.unwrap().highest_modseq, None);
+        assert_eq!(listing.unusable.len(), 1);
+    }
+
+    #[test]
+    fn courier_and_cyrus_put_everything_below_inbox() {
+        let (shown, listing) = listed(
+            "IMAP4rev1 NAMESPACE",
+            &[
+                ("NAMESPACE", "* NAMESPACE ((\"INBOX.\" \".\")) ((\"user.\" \".\")) ((\"\" \".\"))\nTAG OK\n"),
+                (
+                    "LIST \"\" \"*\"",
+                    "* LIST (\\Unmarked \\HasChildren) \".\" \"INBOX\"\n* LIST (\\HasNoChildren) \".\" \"INBOX.Sent\"\n\
+                     * LIST () \".\" \"user.you.Sent\"\n* LIST () \".\" \"Sent\"\n* LIST (\\NoInferiors) NIL \"odd.one\"\nTAG OK\n",
+                ),
+                (
+                    "STATUS \"INBOX\" (MESSAGES UIDNEXT UIDVALIDITY)",
+                    "* STATUS \"INBOX\" (MESSAGES 1 UIDNEXT 2 UIDVALIDITY 3)\nTAG OK\n",
+                ),
+                ("STATUS \"INBOX.Sent\"", "* STATUS \"INBOX.Sent\" (MESSAGES 2 UIDVALIDITY 3)\nTAG OK\n"),
+                ("STATUS \"odd.one\"", "TAG NO no\n"),
+            ],
+        );
+        assert_eq!(shown, ["INBOX=INBOX 1", "Sent=INBOX.Sent 2", "odd.one=odd.one"]);
+        assert!(listing.unusable[0].contains("`Sent` reads the same as `INBOX.Sent`"), "{:?}", listing.unusable);
+        let new = listing.names.wire(&MailboxName::parse("a/b").unwrap()).unwrap();
+        assert_eq!(new.as_bytes(), b"INBOX.a.b");
+    }
+
+    #[test]
+    fn names_without_quotes_hold_blanks_and_options_may_not_be_understood() {
+        let (shown, _) = listed(
+            "IMAP4rev1 LIST-EXTENDED SPECIAL-USE",
+            &[
+                ("LIST \"\" \"*\" RETURN (SPECIAL-USE)", "TAG BAD what\n"),
+                (
+                    "LIST \"\" \"*\"",
+                    "* LIST () \"/\" Sent Items\n* LIST () \"/\" [Gmail]/All Mail\n* LIST () \"/\" NIL\nTAG OK\n",
+                ),
+                ("STATUS \"NIL\"", "* STATUS NIL (MESSAGES 5 UIDVALIDITY 1)\nTAG OK\n"),
+                ("STATUS \"Sent Items\"", "* STATUS Sent Items (MESSAGES 7 UIDVALIDITY 1)\nTAG OK\n"),
+                ("STATUS \"[Gmail]/All Mail\"", "* STATUS whatever (MESSAGES 8 UIDVALIDITY 1)\nTAG OK\n"),
+            ],
+        );
+        assert_eq!(shown, ["NIL=NIL 5", "Sent Items=Sent Items 7", "[Gmail]/All Mail=[Gmail]/All Mail 8"]);
+    }
 }

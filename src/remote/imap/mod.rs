@@ -3,6 +3,7 @@
 
 mod append;
 mod batch;
+mod block;
 mod bodies;
 pub mod capability;
 mod change;
@@ -11,6 +12,8 @@ mod date;
 mod fetch;
 mod folder;
 mod frame;
+#[cfg(any(test, fuzzing))]
+pub mod fuzz;
 mod gate;
 mod mailboxes;
 mod name;
@@ -18,18 +21,22 @@ mod observe;
 pub mod open;
 mod quirk;
 mod reply;
+#[cfg(test)]
+mod scripted;
 mod select;
 mod session;
+mod status;
 mod token;
 mod wire;
 
-pub use append::Append;
+pub use append::{Append, Uploaded};
 pub use bodies::{BodySink, FetchedMessage};
 pub use capability::{Capabilities, Capability};
 pub use change::Expunged;
 pub use folder::Deleted;
-pub use mailboxes::{Listed, Listing, MailboxStatus, SpecialUse};
+pub use mailboxes::{Listed, Listing, SpecialUse};
 pub use name::{Names, WireName};
 pub use observe::{Access, Ask, Seen, SeenCoverage, SeenMessage};
 pub use open::{ImapOptions, Opened, open};
 pub use session::Session;
+pub use status::MailboxStatus;

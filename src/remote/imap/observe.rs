@@ -13,14 +13,12 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
+use super::block::{Block, Search, Step, Tier, Verdict};
 use super::capability::Capability;
 use super::command::Command;
-use super::fetch::Fetched;
-use super::gate::Word;
 use super::name::WireName;
-use super::quirk;
-use super::reply::{Code, Status, Untagged};
-use super::select::{Opening, Selected};
+use super::reply::{Status, Untagged};
+use super::select::Selected;
 use super::session::Session;
 use super::wire::Job;
 use crate::error::{Error, Kind, Result};
@@ -85,212 +83,6 @@ pub struct SeenMessage {
     pub internal_date: Option<UnixSeconds>,
     /// EMAILID (RFC 8474 §5.1) or X-GM-MSGID, where the server has one; asked for messages that were not known.
     pub email_id: Option<String>,
-}
-
-/// How a mailbox is gone through, the cheapest first.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Tier {
-    Qresync,
-    CondStore,
-    Flags,
-    Everything,
-}
-
-/// Whether all UIDs are searched for, too.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Search {
-    All,
-    No,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Step {
-    Enable,
-    Select,
-    Known,
-    New,
-    Search,
-}
-
-/// One mailbox in one flight.
-struct Block<'a> {
-    /// Its place among the asks.
-    place: usize,
-    ask: &'a Ask,
-    tier: Tier,
-    search: Search,
-    opening: Opening,
-    opened: Option<Status>,
-    /// How it stood when it was open.
-    then: Opening,
-    messages: BTreeMap<Uid, SeenMessage>,
-    vanished: UidSet,
-    found: Option<UidSet>,
-    /// A FETCH that did not end well.
-    refused: Option<Status>,
-}
-
-/// What a block came to.
-enum Verdict {
-    Done(Seen),
-    Again(Tier, Search),
-}
-
-impl<'a> Block<'a> {
-    fn new(place: usize, ask: &'a Ask, tier: Tier, search: Search) -> Block<'a> {
-        Block {
-            place,
-            ask,
-            tier,
-            search,
-            opening: Opening::default(),
-            opened: None,
-            then: Opening::default(),
-            messages: BTreeMap::new(),
-            vanished: UidSet::new(),
-            found: None,
-            refused: None,
-        }
-    }
-
-    fn is_open(&self) -> bool {
-        self.opened.as_ref().is_some_and(Status::is_ok)
-    }
-
-    fn take(&mut self, step: Step, data: Untagged<'_>) {
-        match data {
-            Untagged::Fetch(tokens) => self.message(step, Fetched::read(tokens)),
-            Untagged::Vanished { earlier, uids } => {
-                if !earlier {
-                    let gone = u32::try_from(uids.len()).unwrap_or(u32::MAX);
-                    self.opening.exists = self.opening.exists.saturating_sub(gone);
-                }
-                uids.ranges().iter().for_each(|(first, last)| self.vanished.insert_range(*first, *last));
-                self.messages.retain(|uid, _| !uids.contains(*uid));
-            }
-            Untagged::Expunge => self.opening.exists = self.opening.exists.saturating_sub(1),
-            Untagged::Search(uids) => self.found = Some(uids),
-            Untagged::Status(Status { code: Some(Code::Closed), .. }) if step == Step::Select => {
-                // What came before was of the mailbox before.
-                self.opening = Opening::default();
-                self.messages.clear();
-                self.vanished = UidSet::new();
-            }
-            other => self.opening.take(&other),
-        }
-    }
-
-    fn message(&mut self, step: Step, fetched: Fetched<'_>) {
-        let Some(uid) = fetched.uid else { return };
-        // `n:*` names the last message when none is n or above (RFC 3501 §9 `seq-range`).
-        let echo = step == Step::New && self.first_new().is_some_and(|n| uid < n);
-        if let Some(message) = self.messages.get_mut(&uid) {
-            if let Some(flags) = fetched.flags {
-                message.flags = flags;
-            }
-            message.size = fetched.size.or(message.size);
-            message.internal_date = fetched.internal_date.or(message.internal_date);
-            message.email_id = fetched.email_id.or_else(|| message.email_id.take());
-        } else if let (Some(flags), false) = (fetched.flags, echo) {
-            let Fetched { size, internal_date, email_id, .. } = fetched;
-            self.messages.insert(uid, SeenMessage { flags, size, internal_date, email_id });
-        }
-    }
-
-    fn first_new(&self) -> Option<Uid> {
-        self.ask.since.as_ref().and_then(|s| s.uid_next)
-    }
-
-    /// Judges what came: is it the whole truth, or does it take another round?
-    fn verdict(self) -> Result<Verdict> {
-        let opened = self.opened.as_ref().filter(|s| !s.is_ok());
-        if let Some(refused) = opened {
-            return match (self.lower(), refused.word) {
-                // The parameters may be what it does not understand.
-                (Some(lower), Word::Bad) => Ok(Verdict::Again(lower, Search::No)),
-                _ => Err(refused.refusal("The mailbox cannot be opened")),
-            };
-        }
-        let checkpoint = self.then.checkpoint(self.ask.access)?;
-        let same = self.ask.since.as_ref().is_some_and(|s| s.uid_validity == checkpoint.uid_validity);
-        match self.tier {
-            // Nothing of the checkpoint holds.
-            Tier::Qresync | Tier::CondStore | Tier::Flags if !same => Ok(Verdict::Again(Tier::Everything, Search::No)),
-            Tier::Qresync | Tier::CondStore => Ok(self.changes(checkpoint)),
-            Tier::Flags | Tier::Everything => self.listing(checkpoint, same),
-        }
-    }
-
-    /// The tier below, for tiers whose commands have parameters that a server may not understand.
-    fn lower(&self) -> Option<Tier> {
-        match self.tier {
-            Tier::Qresync => Some(Tier::CondStore),
-            Tier::CondStore => Some(Tier::Flags),
-            Tier::Flags | Tier::Everything => None,
-        }
-    }
-
-    fn changes(self, checkpoint: RemoteCheckpoint) -> Verdict {
-        let since = self.ask.since.as_ref();
-        // NOMODSEQ now, or a server that was put back to an earlier state.
-        let back = checkpoint.highest_modseq < since.and_then(|s| s.highest_modseq)
-            || (checkpoint.uid_next.is_some() && checkpoint.uid_next < since.and_then(|s| s.uid_next));
-        if back || self.failure().is_some() {
-            return Verdict::Again(Tier::Flags, Search::No);
-        }
-        let known = &self.ask.known;
-        let vanished = match (&self.found, self.search) {
-            (Some(found), _) => known.iter().filter(|uid| !found.contains(*uid)).collect(),
-            (None, Search::All) => return Verdict::Again(Tier::Flags, Search::No),
-            (None, Search::No) => self.vanished,
-        };
-        let stayed = known.iter().filter(|uid| !vanished.contains(*uid)).count();
-        let came = self.messages.keys().filter(|uid| !known.contains(**uid)).count();
-        let there = self.found.as_ref().map_or(u64::from(self.opening.exists), UidSet::len);
-        if there == (stayed + came) as u64 {
-            let coverage = SeenCoverage::Changes { vanished };
-            return Verdict::Done(Seen { checkpoint, messages: self.messages, coverage });
-        }
-        match (self.tier, self.search) {
-            (Tier::CondStore, Search::No) => Verdict::Again(Tier::CondStore, Search::All),
-            _ => Verdict::Again(Tier::Flags, Search::No),
-        }
-    }
-
-    fn listing(self, checkpoint: RemoteCheckpoint, same: bool) -> Result<Verdict> {
-        let seen = self.messages.len() as u64;
-        let all = match &self.found {
-            None => seen >= u64::from(self.opening.exists) && self.failure().is_none(),
-            Some(found) => found.len() == self.messages.keys().filter(|uid| found.contains(**uid)).count() as u64,
-        };
-        if all {
-            let coverage = SeenCoverage::Everything;
-            return Ok(Verdict::Done(Seen { checkpoint, messages: self.messages, coverage }));
-        }
-        let Some(found) = &self.found else {
-            return match (self.search, &self.refused) {
-                (Search::No, _) => Ok(Verdict::Again(self.tier, Search::All)),
-                (Search::All, Some(refused)) => Err(refused.refusal("The server does not list the mailbox's messages")),
-                (Search::All, None) => Err(disagrees(u64::from(self.opening.exists), seen)),
-            };
-        };
-        // Some are there and cannot be described: they are not gone, so this is no listing of everything.
-        if !same && !self.ask.known.is_empty() {
-            return Err(disagrees(found.len(), seen));
-        }
-        let vanished = self.ask.known.iter().filter(|uid| !found.contains(*uid)).collect();
-        Ok(Verdict::Done(Seen { checkpoint, messages: self.messages, coverage: SeenCoverage::Changes { vanished } }))
-    }
-
-    /// The FETCH that failed, unless there was nothing to fetch.
-    fn failure(&self) -> Option<&Status> {
-        self.refused.as_ref().filter(|_| !quirk::is_empty_range(self.opening.exists))
-    }
-}
-
-fn disagrees(there: u64, seen: u64) -> Error {
-    Error::new(Kind::Protocol, format!("The server counts {there} messages and describes {seen}"))
-        .hint("Nothing is concluded from that; the next run looks again.")
 }
 
 /// One flight over some mailboxes.
@@ -482,5 +274,239 @@ impl Session {
             commands.push((Step::Search, Command::new(command)));
         }
         commands
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::scripted::play;
+    use super::*;
+    use crate::mail::{ModSeq, PermanentFlags, UidValidity};
+
+    const QRESYNC: &str = "IMAP4rev1 ENABLE CONDSTORE QRESYNC ESEARCH UIDPLUS";
+    const BARE: &str = "IMAP4rev1";
+
+    fn uid(n: u32) -> Uid {
+        Uid::new(n).unwrap()
+    }
+
+    fn since(validity: u32, uid_next: u32, modseq: u64, messages: u32) -> Option<RemoteCheckpoint> {
+        Some(RemoteCheckpoint {
+            uid_validity: UidValidity(validity),
+            uid_next: Uid::new(uid_next),
+            highest_modseq: Some(ModSeq(modseq)).filter(|m| m.0 > 0),
+            messages,
+            permanent: PermanentFlags::everything(),
+            object_id: None,
+        })
+    }
+
+    fn ask(name: &str, since: Option<RemoteCheckpoint>, known: &str) -> Ask {
+        let known = UidSet::parse(known).unwrap_or_default();
+        Ask { wire: WireName::new(name.as_bytes()).unwrap(), since, known, access: Access::ReadWrite }
+    }
+
+    /// `uid:flags` of each message, and what absence means.
+    fn shown(seen: &Result<Seen>) -> String {
+        match seen {
+            Ok(seen) => {
+                let messages: Vec<String> = seen.messages.iter().map(|(uid, m)| format!("{uid}:{}", m.flags)).collect();
+                let coverage = match &seen.coverage {
+                    SeenCoverage::Everything => "all".to_owned(),
+                    SeenCoverage::Changes { vanished } => format!("-{vanished}"),
+                };
+                format!("{} {coverage}", messages.join(","))
+            }
+            Err(error) => error.to_string(),
+        }
+    }
+
+    fn observed(capabilities: &str, script: &[(&str, &str)], asks: &[Ask]) -> Vec<String> {
+        let (mut session, _) = play(capabilities, script);
+        session.observe(asks).unwrap().iter().map(shown).collect()
+    }
+
+    #[test]
+    fn a_refused_mailbox_in_the_middle_of_the_flight_is_its_own_failure_only() {
+        // Some servers keep the mailbox before open after a refused SELECT: its data must not count for the refused one.
+        let seen = observed(
+            BARE,
+            &[
+                ("SELECT \"a\"", "* 1 EXISTS\n* OK [UIDVALIDITY 7] x\n* OK [UIDNEXT 5] x\nTAG OK [READ-WRITE] done\n"),
+                (
+                    "UID FETCH 1:* (UID FLAGS INTERNALDATE RFC822.SIZE)",
+                    "* 1 FETCH (UID 4 FLAGS (\\Seen))\nTAG OK done\n",
+                ),
+                ("SELECT \"b\"", "TAG NO [NONEXISTENT] gone\n"),
+                ("UID FETCH 1:*", "* 1 FETCH (UID 4 FLAGS (\\Seen))\nTAG OK done\n"),
+                ("SELECT \"c\"", "* 1 EXISTS\n* OK [UIDVALIDITY 8] x\nTAG OK done\n"),
+                ("UID FETCH 1:*", "* 1 FETCH (UID 9 FLAGS ())\nTAG OK done\n"),
+            ],
+            &[ask("a", None, ""), ask("b", None, ""), ask("c", None, "")],
+        );
+        assert_eq!(seen[0], "4:\\Seen all");
+        assert!(seen[1].contains("not there any more") && seen[1].contains("[NONEXISTENT] gone"), "{}", seen[1]);
+        assert_eq!(seen[2], "9: all");
+    }
+
+    #[test]
+    fn qresync_is_one_flight_and_the_last_message_is_no_news() {
+        let script = [
+            ("ENABLE QRESYNC", "* ENABLED QRESYNC\nTAG OK done\n"),
+            (
+                "SELECT \"a\" (QRESYNC (7 100))",
+                "* 9 EXISTS\n* OK [CLOSED] x\n* OK [UIDVALIDITY 7] x\n* OK [UIDNEXT 12] x\n* OK [HIGHESTMODSEQ 120] x\n* 4 EXISTS\n\
+                 * VANISHED (EARLIER) 2,50:4294967295\n* 1 FETCH (UID 1 FLAGS (\\Flagged $Junk) MODSEQ (110))\nTAG OK done\n",
+            ),
+            (
+                "UID FETCH 10:* (UID FLAGS INTERNALDATE RFC822.SIZE)",
+                "* 4 FETCH (UID 11 RFC822.SIZE 10 FLAGS () INTERNALDATE \"01-Jan-1970 00:00:01 +0000\")\nTAG OK done\n",
+            ),
+            (
+                "SELECT \"b\" (QRESYNC (7 5))",
+                "* 1 EXISTS\n* OK [UIDVALIDITY 7] x\n* OK [UIDNEXT 4] x\n* OK [HIGHESTMODSEQ 5] x\nTAG OK done\n",
+            ),
+            ("UID FETCH 4:*", "* 1 FETCH (UID 3 FLAGS (\\Seen) RFC822.SIZE 9)\nTAG OK done\n"),
+        ];
+        let (mut session, _) = play(QRESYNC, &script);
+        let seen =
+            session.observe(&[ask("a", since(7, 10, 100, 4), "1,2,3,4"), ask("b", since(7, 4, 5, 1), "3")]).unwrap();
+        assert_eq!(shown(&seen[0]), "1:\\Flagged $Junk,11: -2,50:4294967295");
+        let first = seen[0].as_ref().unwrap();
+        assert_eq!(first.checkpoint.highest_modseq, Some(ModSeq(120)));
+        assert_eq!((first.checkpoint.messages, first.checkpoint.uid_next), (4, Uid::new(12)));
+        assert_eq!(first.messages[&uid(11)].internal_date, Some(UnixSeconds(1)));
+        assert_eq!(shown(&seen[1]), " -");
+    }
+
+    #[test]
+    fn what_a_server_refuses_to_understand_goes_through_a_lower_tier() {
+        let seen = observed(
+            "IMAP4rev1 ENABLE QRESYNC",
+            &[
+                ("ENABLE QRESYNC", "TAG BAD what\n"),
+                ("SELECT \"a\" (QRESYNC (7 100))", "TAG BAD what\n"),
+                ("UID FETCH 10:*", "TAG BAD nothing selected\n"),
+                ("SELECT \"a\" (CONDSTORE)", "TAG BAD what\n"),
+                ("UID FETCH 1:9 (UID FLAGS) (CHANGEDSINCE 100)", "TAG BAD\n"),
+                ("UID FETCH 10:*", "TAG BAD\n"),
+                ("SELECT \"a\"", "* 1 EXISTS\n* OK [UIDVALIDITY 7] x\nTAG OK done\n"),
+                ("UID FETCH 1:9 (UID FLAGS)", "* 1 FETCH (FLAGS (a) UID 2)\nTAG OK\n"),
+                ("UID FETCH 10:* (UID FLAGS INTERNALDATE", "* 1 FETCH (UID 2 FLAGS (a))\nTAG OK\n"),
+            ],
+            &[ask("a", since(7, 10, 100, 2), "1,2")],
+        );
+        assert_eq!(seen, ["2:a all"]);
+    }
+
+    #[test]
+    fn another_uidvalidity_starts_anew() {
+        let seen = observed(
+            QRESYNC,
+            &[
+                ("ENABLE", "TAG OK\n"),
+                ("SELECT", "* 1 EXISTS\n* OK [UIDVALIDITY 8] x\n* OK [HIGHESTMODSEQ 3] x\nTAG OK done\n"),
+                ("UID FETCH 10:*", "* 1 FETCH (UID 1 FLAGS ())\nTAG OK\n"),
+                ("SELECT \"a\"", "* 1 EXISTS\n* OK [UIDVALIDITY 8] x\n* OK [HIGHESTMODSEQ 3] x\nTAG OK done\n"),
+                ("UID FETCH 1:*", "* 1 FETCH (UID 1 FLAGS ())\nTAG OK\n"),
+            ],
+            &[ask("a", since(7, 10, 100, 2), "1,2")],
+        );
+        assert_eq!(seen, ["1: all"]);
+    }
+
+    #[test]
+    fn condstore_without_esearch_searches_only_when_the_count_is_off() {
+        let script = |exists: &'static str| {
+            [
+                ("SELECT \"a\" (CONDSTORE)", exists),
+                (
+                    "UID FETCH 1:9 (UID FLAGS) (CHANGEDSINCE 100)",
+                    "* 1 FETCH (UID 1 FLAGS (\\Seen) MODSEQ (101))\nTAG OK\n",
+                ),
+                ("UID FETCH 10:*", "* 2 FETCH (UID 10 FLAGS () MODSEQ (102))\nTAG OK\n"),
+            ]
+        };
+        let three = "* 3 EXISTS\n* OK [UIDVALIDITY 7] x\n* OK [HIGHESTMODSEQ 102] x\nTAG OK\n";
+        let asks = [ask("a", since(7, 10, 100, 2), "1,2")];
+        assert_eq!(observed("IMAP4rev1 CONDSTORE", &script(three), &asks), ["1:\\Seen,10: -"]);
+        let two = "* 2 EXISTS\n* OK [UIDVALIDITY 7] x\n* OK [HIGHESTMODSEQ 102] x\nTAG OK\n";
+        let mut both = [script(two).to_vec(), script(two).to_vec()].concat();
+        both.push(("UID SEARCH ALL", "* SEARCH 10 1\nTAG OK\n"));
+        assert_eq!(observed("IMAP4rev1 CONDSTORE", &both, &asks), ["1:\\Seen,10: -2"]);
+    }
+
+    #[test]
+    fn numbers_that_do_not_agree_are_not_believed() {
+        // A server that forgot an expunge: the flags of all messages tell.
+        let opened = "* 1 EXISTS\n* OK [UIDVALIDITY 7] x\n* OK [UIDNEXT 10] x\n* OK [HIGHESTMODSEQ 101] x\nTAG OK\n";
+        let seen = observed(
+            QRESYNC,
+            &[
+                ("ENABLE", "TAG OK\n"),
+                ("SELECT \"a\" (QRESYNC (7 100))", opened),
+                ("UID FETCH 10:*", "TAG OK\n"),
+                ("SELECT \"a\"", opened),
+                ("UID FETCH 1:9 (UID FLAGS)", "* 1 FETCH (UID 2 FLAGS ())\nTAG OK\n"),
+                ("UID FETCH 10:*", "TAG OK\n"),
+            ],
+            &[ask("a", since(7, 10, 100, 2), "1,2")],
+        );
+        assert_eq!(seen, ["2: all"]);
+    }
+
+    #[test]
+    fn messages_that_cannot_be_described_are_not_gone() {
+        let opened = "* 3 EXISTS\n* OK [UIDVALIDITY 7] x\n* OK [UIDNEXT 4] x\nTAG OK\n";
+        let fetched = "* 1 FETCH (UID 1 FLAGS ())\nTAG NO some messages could not be fetched\n";
+        let script = [
+            ("SELECT", opened),
+            ("UID FETCH 1:3 (UID FLAGS)", fetched),
+            ("UID FETCH 4:*", "TAG OK\n"),
+            ("SELECT", opened),
+            ("UID FETCH 1:3 (UID FLAGS)", fetched),
+            ("UID FETCH 4:*", "TAG OK\n"),
+            ("UID SEARCH ALL", "* SEARCH 1 2 4\nTAG OK\n"),
+        ];
+        assert_eq!(observed(BARE, &script, &[ask("a", since(7, 4, 0, 3), "1,2,3")]), ["1: -3"]);
+    }
+
+    #[test]
+    fn nothing_to_fetch_may_be_refused_and_news_come_at_any_time() {
+        let seen = observed(
+            "IMAP4rev1 X-GM-EXT-1",
+            &[
+                ("SELECT \"a\"", "* 0 EXISTS\n* OK [UIDVALIDITY 7] x\nTAG OK\n"),
+                ("UID FETCH 1:* (UID FLAGS INTERNALDATE RFC822.SIZE X-GM-MSGID)", "TAG NO no messages\n"),
+                ("SELECT \"b\"", "* 2 EXISTS\n* OK [UIDVALIDITY 7] x\nTAG OK\n"),
+                (
+                    "UID FETCH 1:*",
+                    "* 1 FETCH (UID 1 FLAGS () X-GM-MSGID 1278455344230334865)\n* 5 FETCH (FLAGS (\\Seen))\n* 3 EXISTS\n\
+                     * 2 FETCH (UID 2 FLAGS ())\n* 1 EXPUNGE\n* OK still here\n* XNEWS (\nTAG OK\n",
+                ),
+            ],
+            &[ask("a", None, ""), ask("b", None, "")],
+        );
+        assert_eq!(seen, [" all", "1:,2: all"]);
+    }
+
+    #[test]
+    fn a_read_only_mailbox_is_examined_and_a_server_without_uidvalidity_refused() {
+        let (mut session, log) = play(
+            BARE,
+            &[("EXAMINE \"a\"", "* 0 EXISTS\n* OK [PERMANENTFLAGS ()] no\nTAG OK\n"), ("UID FETCH", "TAG OK\n")],
+        );
+        let mut only = ask("a", None, "");
+        only.access = Access::ReadOnly;
+        let seen = session.observe(&[only]).unwrap();
+        assert!(shown(&seen[0]).contains("no UIDVALIDITY"));
+        assert!(!log.lock().unwrap().contains("SELECT"));
+    }
+
+    #[test]
+    fn a_connection_that_ends_is_the_outer_error() {
+        let (mut session, _) = play(BARE, &[("SELECT", "* BYE timeout\n"), ("UID FETCH", "")]);
+        let error = session.observe(&[ask("a", None, "")]).unwrap_err();
+        assert!(error.to_string().contains("timeout") && session.is_broken());
     }
 }

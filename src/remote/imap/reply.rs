@@ -218,6 +218,8 @@ impl Status {
         let refused = |why: &str| Error::new(Kind::Refused, format!("{what}: {why}"));
         let later = |why: &str| Error::new(Kind::TryLater, format!("{what}: {why}")).worth_retrying();
         match &self.code {
+            _ if quirk::is_throttled(&self.words) => later("the account has used up what the server allows for now")
+                .hint("Try again in an hour; the provider counts octets and commands."),
             Some(Code::OverQuota) => {
                 refused("the account is full").hint("Delete mail on the server, or ask for more room.")
             }
@@ -234,8 +236,6 @@ impl Status {
             Some(Code::Limit) => refused("the server's limit is reached"),
             Some(Code::InUse) => later("another program holds the mailbox just now"),
             Some(Code::Unavailable) => later("the server cannot do this just now"),
-            _ if quirk::is_throttled(&self.words) => later("the account has used up what the server allows for now")
-                .hint("Try again in an hour; the provider counts octets and commands."),
             _ if self.word == Word::Bad => refused("the server does not understand the command")
                 .hint("If it announces what it cannot do, switch that off with `disable`."),
             _ => Error::new(Kind::Refused, what),
@@ -388,10 +388,7 @@ mod tests {
             "The upload failed: the account is full; the server said `NO [OVERQUOTA] Quota exceeded`"
         );
         assert_eq!(refusal("NO [UNAVAILABLE] x").kind(), Kind::TryLater);
-        assert_eq!(
-            refusal("NO [ALERT] Account exceeded command or bandwidth limits. (Failure)").kind(),
-            Kind::TryLater
-        );
+        assert_eq!(refusal("NO [OVERQUOTA] Account exceeded command or bandwidth limits.").kind(), Kind::TryLater);
         assert!(refusal("BAD what?").hint_text().unwrap().contains("disable"));
         assert!(refusal(&format!("NO {}", "x".repeat(5000))).server_words().unwrap().len() <= 1000);
     }

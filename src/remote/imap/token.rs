@@ -186,9 +186,8 @@ impl<'a> Tokens<'a> {
         self.at += 1;
         let start = self.at;
         let mut unescaped: Option<Vec<u8>> = None;
-        loop {
-            // A string without its end takes the rest of the line.
-            let Some(b) = self.byte() else { break };
+        // A string without its end takes the rest of the line.
+        while let Some(b) = self.byte() {
             self.at += 1;
             match b {
                 b'"' => break,

@@ -304,64 +304,8 @@ fn note(status: &Status) {
 }
 
 #[cfg(test)]
-pub(super) mod scripted {
-    use std::sync::{Arc, Mutex};
-
-    use super::*;
-
-    /// Everything that was sent, shared with the test.
-    pub type Log = Arc<Mutex<String>>;
-
-    /// A server in memory: what it hears goes through a function that answers; a flight of commands is heard whole.
-    pub struct Scripted<F> {
-        heard: Vec<u8>,
-        log: Log,
-        answer: F,
-        /// Octets a reply is cut into.
-        pub piece: usize,
-        waiting: VecDeque<u8>,
-    }
-
-    impl<F: FnMut(&str) -> String + Send + 'static> Scripted<F> {
-        /// `answer` gets each complete command line (without literals) and says what is sent back.
-        pub fn wire(answer: F) -> (Wire, Log) {
-            let log = Log::default();
-            let server = Scripted { heard: Vec::new(), log: log.clone(), answer, piece: 7, waiting: VecDeque::new() };
-            (Wire::new(Box::new(server), Vec::new(), Meter::default()), log)
-        }
-    }
-
-    impl<F: FnMut(&str) -> String + Send> Exchange for Scripted<F> {
-        fn exchange(&mut self, output: &mut OutBuffer, input: &mut Vec<u8>, until: Until) -> Result<()> {
-            self.heard.extend_from_slice(output.as_slice());
-            output.consume(usize::MAX);
-            while let Some(end) = self.heard.iter().position(|b| *b == b'\n') {
-                let line: Vec<u8> = self.heard.drain(..=end).collect();
-                let line = String::from_utf8_lossy(&line).into_owned();
-                self.log.lock().unwrap().push_str(&line.replace("\r\n", "\n"));
-                self.waiting.extend((self.answer)(line.trim_end()).replace('\n', "\r\n").into_bytes());
-            }
-            if until == Until::InputArrives {
-                if self.waiting.is_empty() {
-                    let gone = Error::new(Kind::Unreachable, "The connection was closed by the server");
-                    return Err(gone.worth_retrying());
-                }
-                let piece = self.piece.min(self.waiting.len());
-                input.extend(self.waiting.drain(..piece));
-            }
-            Ok(())
-        }
-    }
-
-    /// Answers each command with `reply` in which `TAG` is the command's tag.
-    pub fn tagged(line: &str, reply: &str) -> String {
-        reply.replace("TAG", line.split(' ').next().unwrap())
-    }
-}
-
-#[cfg(test)]
 mod tests {
-    use super::scripted::{Scripted, tagged};
+    use super::super::scripted::{Scripted, tagged};
     use super::*;
 
     #[derive(Default)]

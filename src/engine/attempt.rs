@@ -1,0 +1,179 @@
+//! One attempt at a run: observe, reconcile, guard, execute, record.
+
+use super::execute::{self, World};
+use super::ledger::Ledger;
+use super::observe::{Observation, Sources, observe};
+use super::pool::Pool;
+use super::tree::Ground;
+use super::{Job, Mode, now, settle};
+use crate::config::Account;
+use crate::error::{Error, Kind, Result};
+use crate::exit::Exit;
+use crate::reconcile::guard::{self, ApprovedPlan, Refusal};
+use crate::reconcile::view::{Expunge, Policy};
+use crate::reconcile::{Action, Disposal, Input, Plan, Side, reconcile};
+use crate::remote::imap::{Capability, Session};
+use crate::report::event::{Event, Report, Summary};
+use crate::stop::Stop;
+
+/// How an attempt ended that did not break off.
+pub struct Ended {
+    /// In sync, with failures, or refused by the guard.
+    pub exit: Exit,
+    /// Whether to look again.
+    pub again: Again,
+}
+
+/// Whether the account has to be looked at once more in the same run.
+pub enum Again {
+    /// It has not.
+    No,
+    /// What was done is half of a job: mail moved to Trash has yet to arrive in the tree, a mailbox has to be made anew.
+    MoreToDo,
+    /// The server has digested what a broken run sent; now it can be seen what arrived.
+    SettledNow,
+}
+
+/// Whether it is known what became of APPENDs of a broken run.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum SentBefore {
+    /// It is not.
+    Unsettled,
+    /// The server has had time to store them.
+    Settled,
+}
+
+/// Observes, plans, and carries the plan out as the job's mode says.
+pub fn attempt(
+    job: &Job<'_>,
+    pool: &Pool<'_>,
+    sent_before: SentBefore,
+    report: &dyn Report,
+    stop: &Stop,
+    total: &mut Summary,
+) -> Result<Ended> {
+    let account = job.account;
+    let mut ground = Ground::enter(job)?;
+    let sources = Sources {
+        account,
+        id: ground.id,
+        store: ground.store.as_ref(),
+        state: ground.state.as_ref(),
+        pool,
+        connected: &|session| tell_connected(account, session, report),
+        stop,
+    };
+    let mut seen = observe(&sources)?;
+    let (mailboxes, changed) = seen.mailboxes;
+    report.event(&account.name, Event::Observed { mailboxes, changed });
+    let session = pool.take()?;
+    let expunge = match session.capabilities().has(Capability::Uidplus) {
+        true => Expunge::Named,
+        false => Expunge::WholeMailbox,
+    };
+    pool.give(session);
+    let (approved, refusals) = plan(job, &ground, &seen, expunge);
+    total.mailboxes = mailboxes as u64;
+    if job.mode == Mode::DryRun {
+        return Ok(show(job, report, &seen, &approved, &refusals, total));
+    }
+    let unsettled = settle::unsettled(approved.plan(), &seen);
+    if sent_before == SentBefore::Unsettled && !unsettled.is_empty() {
+        let wires = unsettled.into_iter().map(|name| seen.directory.wire(name)).collect::<Result<Vec<_>>>()?;
+        let mut session = pool.take()?;
+        settle::wait(&mut session, &wires, stop)?;
+        pool.give(session);
+        return Ok(Ended { exit: Exit::InSync, again: Again::SettledNow });
+    }
+    let base = std::mem::take(&mut seen.base);
+    let Ground { id, store: Some(store), state: Some(state) } = &mut ground else {
+        return Err(Error::new(Kind::State, "The account has no tree or no state"));
+    };
+    let mut ledger = Ledger::new(&account.name, report, state, base);
+    for failure in seen.failures.drain(..) {
+        ledger.fail(failure);
+    }
+    refusals.iter().for_each(|refusal| report.event(&account.name, Event::Refused(refusal)));
+    let world = World { account, id: *id, store, pool, stop, report, seen: &seen };
+    let executed = execute::execute(&world, &mut ledger, &approved, &refusals);
+    ledger.counts().values().for_each(|counts| total.counts.add(counts));
+    total.messages = ledger.messages();
+    let failures = ledger.failures().to_vec();
+    let selects = |name: &crate::mail::MailboxName| account.mailboxes.selects(name);
+    ledger.state().replace_failures(&failures, &selects, now())?;
+    executed?;
+    let exit = match (refusals.is_empty(), failures.is_empty()) {
+        (false, _) => Exit::Guard,
+        (true, false) => Exit::SomeFailed,
+        (true, true) => Exit::InSync,
+    };
+    let more = exit == Exit::InSync && leaves_work(approved.plan(), &seen);
+    let again = if more { Again::MoreToDo } else { Again::No };
+    Ok(Ended { exit, again })
+}
+
+/// Tells what the server can that matters for speed and safety.
+fn tell_connected(account: &Account, session: &Session, report: &dyn Report) {
+    let can = |capability| session.capabilities().has(capability);
+    let tier = match (can(Capability::Qresync), can(Capability::CondStore)) {
+        (true, _) => "QRESYNC",
+        (false, true) => "CONDSTORE",
+        (false, false) => "full listings",
+    };
+    let others = [Capability::ListStatus, Capability::Uidplus, Capability::Move, Capability::LiteralPlus];
+    let others = others.into_iter().filter(|c| can(*c)).map(Capability::name);
+    let tier = std::iter::once(tier).chain(others).collect::<Vec<_>>().join(", ");
+    let host = account.imap.server.to_string();
+    report.event(&account.name, Event::Connected { host: &host, tier: &tier });
+}
+
+fn plan(job: &Job<'_>, ground: &Ground, seen: &Observation<'_>, expunge: Expunge) -> (ApprovedPlan, Vec<Refusal>) {
+    let account = job.account;
+    let policy =
+        Policy { direction: account.direction, deletions: account.deletions, keywords: account.keywords, expunge };
+    let plan = reconcile(&Input {
+        base: &seen.base,
+        local: &seen.local,
+        remote: &seen.remote,
+        ids: &seen.ids,
+        account: ground.id,
+        intents: &seen.intents,
+        policy: &policy,
+    });
+    guard::approve(plan, &seen.base, &seen.local, &seen.remote, account.max_delete, &job.allowed)
+}
+
+/// A dry run ends with its plan.
+fn show(
+    job: &Job<'_>,
+    report: &dyn Report,
+    seen: &Observation<'_>,
+    approved: &ApprovedPlan,
+    refusals: &[Refusal],
+    total: &mut Summary,
+) -> Ended {
+    let name = &job.account.name;
+    seen.failures.iter().for_each(|failure| report.event(name, Event::Failed(failure)));
+    report.event(name, Event::Planned { plan: approved.plan(), refusals });
+    total.messages = seen.base.values().map(|m| m.links.as_ref().map_or(m.link_count, |l| l.len() as u64)).sum();
+    total.counts.failed = seen.failures.len() as u64;
+    let exit = match (refusals.is_empty(), seen.failures.is_empty()) {
+        (false, _) => Exit::Guard,
+        (true, false) => Exit::SomeFailed,
+        (true, true) => Exit::InSync,
+    };
+    Ended { exit, again: Again::No }
+}
+
+/// Whether the plan was the first half of a job: what it moved to Trash on the server has yet to come to the tree, and
+/// where a mailbox went from the server its old mail had to go before the new can be sent.
+fn leaves_work(plan: &Plan, seen: &Observation<'_>) -> bool {
+    plan.mailboxes.iter().any(|(name, actions)| {
+        let trashes = |a: &Action| matches!(a, Action::Delete { side: Side::Remote, disposal: Disposal::Trash, .. });
+        let deletes = |a: &Action| matches!(a, Action::Delete { side: Side::Local, .. });
+        let halves = !seen.remote.mailboxes.contains_key(name)
+            && actions.iter().any(deletes)
+            && !actions.contains(&Action::RemoveMailbox { side: Side::Local });
+        halves || actions.iter().any(trashes)
+    })
+}
