@@ -7,7 +7,7 @@ use super::transfer::{cut, width};
 use super::{World, actions, item_failed};
 use crate::engine::ledger::Ledger;
 use crate::engine::pool::{Heard, Results};
-use crate::error::{Error, Item, Result};
+use crate::error::{Error, Item, Kind, Result};
 use crate::local::{Delivery, Folder, Incoming, Received};
 use crate::mail::{Fact, FileId, Flags, Link, MailboxName, Origin, Presence, Uid, UidSet, UidValidity, UnixSeconds};
 use crate::reconcile::guard::ApprovedPlan;
@@ -72,16 +72,36 @@ fn fetch<'p>(world: &World<'_>, session: &mut Session, job: &Fetch<'p>, results:
         Ok(folder) => folder,
         Err(error) => return failed(error),
     };
-    let mut sink = FileSink { world, name: job.name, folder, results, current: Current::None };
-    match session.fetch_bodies(&job.wire, job.uid_validity, &job.uids, &mut sink) {
+    let absent = UidSet::new();
+    let mut sink = FileSink { world, name: job.name, folder, results, current: Current::None, absent };
+    let outcome = session.fetch_bodies(&job.wire, job.uid_validity, &job.uids, &mut sink);
+    let absent = sink.absent;
+    match outcome {
         Err(error) if is_refusal(&error) => failed(error),
+        Ok(()) if !absent.is_empty() => explain(session, job, &absent, results),
         outcome => outcome,
     }
 }
 
+/// Tells messages that went meanwhile, which is nobody's fault, from those the server lists and does not give.
+fn explain<'p>(session: &mut Session, job: &Fetch<'p>, absent: &UidSet, results: &Results<'_, Got<'p>>) -> Result<()> {
+    let name = job.name;
+    let listed = session.message_ids(&job.wire, absent)?;
+    results.send(Got::GoneMeanwhile { name })?;
+    for uid in listed.into_keys().filter(|uid| absent.contains(*uid)) {
+        results.send(Got::Failed { name, item: Item::Message(uid), error: withheld() })?;
+    }
+    Ok(())
+}
+
+fn withheld() -> Error {
+    Error::new(Kind::Refused, "The server lists the message and does not give it")
+        .hint("It may be damaged there: try to open it with another client. It is asked for again at each run.")
+}
+
 /// A NO concerns the mailbox; anything else the connection.
 pub fn is_refusal(error: &Error) -> bool {
-    error.kind() == crate::error::Kind::Refused
+    error.kind() == Kind::Refused
 }
 
 struct FileSink<'s, 'w, 'p> {
@@ -90,6 +110,8 @@ struct FileSink<'s, 'w, 'p> {
     folder: Folder,
     results: &'s Results<'s, Got<'p>>,
     current: Current,
+    /// Not given, and not refused.
+    absent: UidSet,
 }
 
 enum Current {
@@ -125,6 +147,12 @@ impl BodySink for FileSink<'_, '_, '_> {
 
     fn message(&mut self, message: FetchedMessage) -> Result<()> {
         let (name, uid) = (self.name, message.uid);
+        let listed = self.world.message(name, uid).and_then(|m| m.size);
+        if message.octets == 0 && listed.is_some_and(|size| size > 0) {
+            self.current = Current::None;
+            self.absent.insert(uid);
+            return Ok(());
+        }
         let received = match std::mem::replace(&mut self.current, Current::None) {
             Current::File(incoming) => incoming.finish(),
             Current::Failed(error) => Err(error),
@@ -137,9 +165,18 @@ impl BodySink for FileSink<'_, '_, '_> {
         })
     }
 
-    fn missing(&mut self, uid: Uid, why: &str) -> Result<()> {
-        log::debug!("{}: UID {uid}: {why}", self.name);
-        self.results.send(Got::GoneMeanwhile { name: self.name })
+    fn missing(&mut self, uid: Uid, refusal: Option<&Error>) -> Result<()> {
+        match refusal {
+            Some(refusal) => {
+                let error = Error::new(Kind::Refused, refusal.to_string())
+                    .hint("The other messages go through; this one is asked for again at each run.");
+                self.results.send(Got::Failed { name: self.name, item: Item::Message(uid), error })
+            }
+            None => {
+                self.absent.insert(uid);
+                Ok(())
+            }
+        }
     }
 }
 

@@ -147,8 +147,7 @@ fn remove_on_server(world: &World<'_>, name: &MailboxName) -> Result<Gone> {
 pub fn on_session<T>(world: &World<'_>, ask: impl FnOnce(&mut Session) -> Result<T>) -> Result<T> {
     let mut session = world.pool.take()?;
     let answer = ask(&mut session);
-    // A session that failed may be out of step; only a NO leaves it as it was.
-    if answer.as_ref().err().is_none_or(|e| e.retry() == crate::error::Retry::Pointless) {
+    if !session.is_broken() {
         world.pool.give(session);
     }
     answer

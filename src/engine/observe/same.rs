@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::names::Directory;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::local::WireDigest;
 use crate::mail::{AccountId, Content, Intent, MailboxId, MailboxName, MessageIdHash, Uid, UidSet, UidValidity};
 use crate::reconcile::view::{LocalContent, LocalListing, LocalMailbox, LocalView, RemoteListing, RemoteMessage};
@@ -137,8 +137,8 @@ impl BodySink for DigestSink {
         Ok(())
     }
 
-    fn missing(&mut self, uid: Uid, why: &str) -> Result<()> {
-        log::debug!("UID {uid} cannot be compared: {why}");
+    fn missing(&mut self, uid: Uid, _refusal: Option<&Error>) -> Result<()> {
+        log::debug!("UID {uid} cannot be compared: the server does not give it");
         Ok(())
     }
 }

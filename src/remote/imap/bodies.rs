@@ -40,8 +40,9 @@ pub trait BodySink {
     fn data(&mut self, bytes: &[u8]) -> Result<()>;
     /// The body that began last is complete and belongs to this message.
     fn message(&mut self, meta: FetchedMessage) -> Result<()>;
-    /// A message that was asked for was not delivered; `why` is a sentence and may hold the server's words, not yet safe.
-    fn missing(&mut self, uid: Uid, why: &str) -> Result<()>;
+    /// A message that was asked for was not delivered: the server refused it, or said OK without it, as it does when the
+    /// message is gone.
+    fn missing(&mut self, uid: Uid, refusal: Option<&Error>) -> Result<()>;
 }
 
 /// A body that arrived.
@@ -133,16 +134,10 @@ impl Fetching<'_> {
                 missing.iter().for_each(|uid| self.chunks.push_back(UidSet::range(uid, uid)));
                 Ok(())
             }
-            refusal => {
-                let why = refusal.map_or_else(
-                    || "The server did not give the message: it is gone, or damaged there".to_owned(),
-                    |refusal| refusal.to_string(),
-                );
-                match &mut self.goal {
-                    Goal::Bodies(sink) => missing.iter().try_for_each(|uid| sink.missing(uid, &why)),
-                    Goal::MessageIds(_) => Ok(()),
-                }
-            }
+            refusal => match &mut self.goal {
+                Goal::Bodies(sink) => missing.iter().try_for_each(|uid| sink.missing(uid, refusal.as_ref())),
+                Goal::MessageIds(_) => Ok(()),
+            },
         }
     }
 

@@ -65,7 +65,7 @@ impl BodySink for Counter {
         Ok(())
     }
 
-    fn missing(&mut self, _uid: Uid, _why: &str) -> Result<()> {
+    fn missing(&mut self, _uid: Uid, _refusal: Option<&Error>) -> Result<()> {
         Ok(())
     }
 }
