@@ -77,7 +77,7 @@ impl BodySink for Bodies {
         Ok(())
     }
 
-    fn missing(&mut self, uid: Uid, _why: &str) -> Result<()> {
+    fn missing(&mut self, uid: Uid, _refusal: Option<&mailtide::error::Error>) -> Result<()> {
         self.missing.push(uid);
         Ok(())
     }
