@@ -213,8 +213,8 @@ impl<'a, 's> Work<'a, 's> {
         match self.policy().deletions {
             Deletions::Expunge | Deletions::Trash => self.draft.delete(Side::Local, uid, Disposal::Expunge),
             Deletions::Mark if !here.is_trashed() => self.draft.delete(Side::Local, uid, Disposal::Mark),
-            Deletions::Mark => self.keep_marked(Side::Local, uid, agreed),
-            Deletions::Never => self.draft.keep(Side::Local, uid),
+            Deletions::Mark => self.keep(Side::Local, uid, agreed, true),
+            Deletions::Never => self.keep(Side::Local, uid, agreed, false),
         }
     }
 
@@ -232,22 +232,26 @@ impl<'a, 's> Work<'a, 's> {
                 Some(0) | None => Disposal::Trash,
             },
             (Deletions::Trash, None) | (Deletions::Mark, _) => Disposal::Mark,
-            (Deletions::Never, _) => return self.draft.keep(Side::Remote, link.uid),
+            (Deletions::Never, _) => return self.keep(Side::Remote, link.uid, &link.flags, false),
         };
         if disposal == Disposal::Mark && there.is_trashed() {
-            self.keep_marked(Side::Remote, link.uid, &link.flags);
+            self.keep(Side::Remote, link.uid, &link.flags, true);
         } else if disposal == Disposal::Mark && !self.permanent.named.system.contains(SystemFlag::Trashed) {
-            self.draft.keep(Side::Remote, link.uid);
+            self.keep(Side::Remote, link.uid, &link.flags, false);
         } else {
             self.draft.delete(Side::Remote, link.uid, disposal);
         }
     }
 
-    /// Kept, and recorded as marked, so that it shows when somebody undeletes it.
-    fn keep_marked(&mut self, side: Side, uid: Uid, agreed: &Flags) {
-        if !agreed.is_trashed() {
+    /// Kept, and recorded as marked or not, so that it shows when somebody undeletes it.
+    fn keep(&mut self, side: Side, uid: Uid, agreed: &Flags, as_marked: bool) {
+        if agreed.is_trashed() != as_marked {
             let mut flags = agreed.clone();
-            flags.system.insert(SystemFlag::Trashed);
+            if as_marked {
+                flags.system.insert(SystemFlag::Trashed);
+            } else {
+                flags.system.remove(SystemFlag::Trashed);
+            }
             self.draft.agree(uid, flags);
         }
         self.draft.keep(side, uid);
@@ -390,7 +394,9 @@ impl<'a, 's> Work<'a, 's> {
                 let seen = listing.messages.iter().all(|(uid, m)| !m.flags.is_trashed() || ours(uid));
                 let unseen = |l: &Link| self.scene.remote.delta(l) == Delta::Unchanged && l.flags.is_trashed();
                 let links = self.scene.links.values().filter(|l| l.presence != Presence::LocalOnly);
-                seen && links.filter(|l| unseen(l)).all(|l| ours(&l.uid))
+                // Under Push, messages without a link may stand where a listing of changes does not show them.
+                let all_seen = !self.pushes() || self.scene.remote.is_complete();
+                all_seen && seen && links.filter(|l| unseen(l)).all(|l| ours(&l.uid))
             }
             (Expunge::WholeMailbox, RemoteSide::Unchanged(_) | RemoteSide::Absent | RemoteSide::Unknown) => false,
         };
