@@ -96,6 +96,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::mail::{AccountId, Base, Intent, MailboxName};
 
 mod delta;
+mod disposal;
 mod draft;
 pub mod guard;
 mod identity;
