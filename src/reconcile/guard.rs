@@ -6,8 +6,8 @@ use std::fmt;
 use serde::Serialize;
 
 use super::plan::{Action, Disposal, Plan, Side};
-use super::view::{LocalView, RemoteView};
-use crate::mail::{Base, BaseMailbox, Link, MailboxName, Presence, Uid, UidSet};
+use super::view::{LocalContent, LocalMailbox, LocalView, RemoteMailbox, RemoteView};
+use crate::mail::{Base, BaseMailbox, Digest, Link, MailboxName, Presence, Uid, UidSet, UnixSeconds};
 
 /// From how many deletions on per cent are looked at.
 const PERCENT_FROM: u64 = 20;
@@ -82,7 +82,9 @@ impl ApprovedPlan {
 
 /// Takes out of a plan the deletions that look like an accident, and says which; the rest of the plan stays.
 ///
-/// A deletion removes a message from a side for good or to Trash; a mark is none. Per mailbox and side, `max` decides.
+/// A deletion removes a message from a side for good or to Trash; a mark is none, nor is a move: the plan brings the
+/// same message to that side's other mailbox (the same content goes up, or one of the same size and INTERNALDATE comes
+/// down). Per mailbox and side, `max` decides.
 /// Per side as a whole, all of its deletions go when the *other* side has no mailbox at all (marks too, then: a tree or
 /// an account that is missing altogether is no wish), when 5 or more deletions would leave nothing of the account, or
 /// when they are beyond `max` as per cent. What is allowed by name or altogether stays in either case.
@@ -106,7 +108,8 @@ pub fn approve(
             Side::Local => remote.mailboxes.is_empty(),
             Side::Remote => local.mailboxes.is_empty(),
         };
-        let tally = Tally::of(&plan, base, side, other_is_empty);
+        let arrivals = arrivals(&plan, local, remote, side);
+        let tally = Tally::of(&plan, base, side, arrivals, other_is_empty);
         if tally.looks_like_an_accident(max) {
             let mut refused = Vec::new();
             for (name, actions) in plan.mailboxes.iter_mut().filter(|(name, _)| !named.contains(name)) {
@@ -144,42 +147,90 @@ struct Tally {
     deletions: u64,
     /// The messages of the account.
     of: u64,
-    other_is_empty: bool,
+    /// The other side has no mailbox at all.
+    marks_count: bool,
 }
 
 impl Tally {
-    fn of(plan: &Plan, base: &Base, side: Side, marks_count: bool) -> Tally {
-        let mut mailboxes = BTreeMap::new();
-        let mut extra = 0;
+    fn of(plan: &Plan, base: &Base, side: Side, mut arrivals: Arrivals, marks_count: bool) -> Tally {
+        let mut tally =
+            Tally { mailboxes: BTreeMap::new(), deletions: 0, of: base.values().map(messages).sum(), marks_count };
         for (name, actions) in &plan.mailboxes {
-            let uids = || actions.iter().filter_map(|a| deleted(a, side, marks_count)).flat_map(UidSet::iter);
-            let deletions = uids().count() as u64;
-            if deletions > 0 {
-                let links = base.get(name).and_then(|b| b.links.as_ref());
-                let is_counted =
-                    |uid: &Uid| links.and_then(|l| l.get(uid)).is_none_or(|l| l.presence == Presence::Both);
+            let links = base.get(name).and_then(|b| b.links.as_ref());
+            let (mut deletions, mut left_behind) = (0, 0);
+            for uid in actions.iter().filter_map(|a| deleted(a, side, marks_count)).flat_map(UidSet::iter) {
+                let link = links.and_then(|links| links.get(&uid));
+                if link.is_some_and(|link| arrives(&mut arrivals, link, side)) {
+                    continue;
+                }
+                deletions += 1;
                 // What an earlier run had to leave behind is no message of both sides any more.
-                let left_behind = uids().filter(|uid| !is_counted(uid)).count() as u64;
-                extra += left_behind;
-                mailboxes.insert(name.clone(), (deletions, base.get(name).map_or(0, messages) + left_behind));
+                left_behind += u64::from(link.is_some_and(|l| l.presence != Presence::Both));
+            }
+            if deletions > 0 {
+                let of = base.get(name).map_or(0, messages) + left_behind;
+                tally.mailboxes.insert(name.clone(), (deletions, of));
+                tally.deletions += deletions;
+                tally.of += left_behind;
             }
         }
-        let deletions = mailboxes.values().map(|(n, _)| n).sum();
-        Tally {
-            mailboxes,
-            deletions,
-            of: base.values().map(messages).sum::<u64>() + extra,
-            other_is_empty: marks_count,
-        }
+        tally
     }
 
     fn looks_like_an_accident(&self, max: MaxDelete) -> bool {
         let everything = self.deletions >= EVERYTHING_FROM && self.deletions >= self.of;
         match max {
             MaxDelete::Unlimited => false,
-            MaxDelete::Count(_) => self.other_is_empty || everything,
-            MaxDelete::Percent(_) => self.other_is_empty || everything || is_beyond(max, self.deletions, self.of),
+            MaxDelete::Count(_) => self.marks_count || everything,
+            MaxDelete::Percent(_) => self.marks_count || everything || is_beyond(max, self.deletions, self.of),
         }
+    }
+}
+
+/// How a message that left a mailbox is recognised in another.
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Trace {
+    Content(Digest),
+    SizeAndDate(u64, UnixSeconds),
+}
+
+type Arrivals = BTreeMap<Trace, u64>;
+
+/// What the plan brings to `side`.
+fn arrivals(plan: &Plan, local: &LocalView, remote: &RemoteView, side: Side) -> Arrivals {
+    let mut arrivals = Arrivals::new();
+    let mut add = |trace: Trace| *arrivals.entry(trace).or_default() += 1;
+    for (name, action) in plan.actions() {
+        match (action, local.mailboxes.get(name), remote.mailboxes.get(name)) {
+            (Action::Upload { file, .. }, Some(LocalMailbox::Listed(listing)), _) if side == Side::Remote => {
+                if let Some(LocalContent::Known { content, .. }) = listing.files.get(file).map(|f| &f.content) {
+                    add(Trace::Content(content.digest));
+                }
+            }
+            (Action::Download { uids, .. }, _, Some(RemoteMailbox::Observed(listing))) if side == Side::Local => {
+                for message in uids.iter().filter_map(|uid| listing.messages.get(&uid)) {
+                    let trace = message.size.zip(message.internal_date);
+                    trace.into_iter().for_each(|(size, date)| add(Trace::SizeAndDate(size, date)));
+                }
+            }
+            _ => {}
+        }
+    }
+    arrivals
+}
+
+/// Whether a message that is deleted on `side` comes to it elsewhere; each arrival counts once.
+fn arrives(arrivals: &mut Arrivals, link: &Link, side: Side) -> bool {
+    let trace = match side {
+        Side::Local => Trace::SizeAndDate(link.size, link.internal_date),
+        Side::Remote => Trace::Content(link.digest),
+    };
+    match arrivals.get_mut(&trace) {
+        Some(left @ 1..) => {
+            *left -= 1;
+            true
+        }
+        Some(0) | None => false,
     }
 }
 

@@ -45,7 +45,7 @@ pub(super) fn binned(input: &Input<'_>, trash: &MailboxName, actions: &[Action])
     let mut binned = Binned::new();
     let Some(LocalMailbox::Listed(listing)) = input.local.mailboxes.get(trash) else { return binned };
     for action in actions {
-        if let Action::Upload { file, .. } = action
+        if let Action::Upload { file, .. } | Action::Link { file, .. } = action
             && let Some(LocalContent::Known { content, .. }) = listing.files.get(file).map(|f| &f.content)
         {
             *binned.entry(content.digest).or_default() += 1;

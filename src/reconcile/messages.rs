@@ -6,6 +6,7 @@ use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use super::delta::{Delta, LocalSide, RemoteSide};
+use super::disposal::{self, Bin, Fate, Marks};
 use super::draft::Draft;
 use super::identity::{Candidate, Match, Place, Search};
 use super::merge::{Room, common, merge};
@@ -210,44 +211,44 @@ impl<'a, 's> Work<'a, 's> {
     }
 
     fn delete_file(&mut self, uid: Uid, agreed: &Flags, here: &Flags) {
-        match self.policy().deletions {
-            Deletions::Expunge | Deletions::Trash => self.draft.delete(Side::Local, uid, Disposal::Expunge),
-            Deletions::Mark if !here.is_trashed() => self.draft.delete(Side::Local, uid, Disposal::Mark),
-            Deletions::Mark => self.keep_marked(Side::Local, uid, agreed),
-            Deletions::Never => self.draft.keep(Side::Local, uid),
-        }
+        let fate = disposal::of_file(self.policy().deletions, here);
+        self.carry_out(fate, Side::Local, uid, agreed);
     }
 
     fn delete_message(&mut self, link: &Link, there: &Flags) {
-        let disposal = match (self.policy().deletions, self.scene.trash) {
-            (Deletions::Expunge, _) => Disposal::Expunge,
-            (Deletions::Trash, Some(trash)) if self.scene.name == trash || self.scene.name.is_below(trash) => {
-                Disposal::Expunge
-            }
-            (Deletions::Trash, Some(_)) => match self.binned.get_mut(&link.digest) {
-                Some(left @ 1..) => {
-                    *left -= 1;
-                    Disposal::Expunge
-                }
-                Some(0) | None => Disposal::Trash,
-            },
-            (Deletions::Trash, None) | (Deletions::Mark, _) => Disposal::Mark,
-            (Deletions::Never, _) => return self.draft.keep(Side::Remote, link.uid),
+        let marks = match self.permanent.named.system.contains(SystemFlag::Trashed) {
+            true => Marks::Kept,
+            false => Marks::Lost,
         };
-        if disposal == Disposal::Mark && there.is_trashed() {
-            self.keep_marked(Side::Remote, link.uid, &link.flags);
-        } else if disposal == Disposal::Mark && !self.permanent.named.system.contains(SystemFlag::Trashed) {
-            self.draft.keep(Side::Remote, link.uid);
-        } else {
-            self.draft.delete(Side::Remote, link.uid, disposal);
+        let bin = self.bin(link);
+        let fate = disposal::of_message(self.policy().deletions, there, bin, marks);
+        self.carry_out(fate, Side::Remote, link.uid, &link.flags);
+    }
+
+    fn bin(&mut self, link: &Link) -> Bin {
+        let name = self.scene.name;
+        match (self.scene.trash, self.binned.get_mut(&link.digest)) {
+            (None, _) => Bin::Unknown,
+            (Some(trash), _) if name == trash || name.is_below(trash) => Bin::Reached,
+            (Some(_), Some(left @ 1..)) => {
+                *left -= 1;
+                Bin::Reached
+            }
+            (Some(_), Some(0) | None) => Bin::Elsewhere,
         }
     }
 
-    /// Kept, and recorded as marked, so that it shows when somebody undeletes it.
-    fn keep_marked(&mut self, side: Side, uid: Uid, agreed: &Flags) {
-        if !agreed.is_trashed() {
-            let mut flags = agreed.clone();
-            flags.system.insert(SystemFlag::Trashed);
+    /// A copy that is kept is recorded as marked or not, so that it shows when somebody undeletes it.
+    fn carry_out(&mut self, fate: Fate, side: Side, uid: Uid, agreed: &Flags) {
+        if let Fate::Disposed(disposal) = fate {
+            return self.draft.delete(side, uid, disposal);
+        }
+        let mut flags = agreed.clone();
+        match fate {
+            Fate::KeptMarked => flags.system.insert(SystemFlag::Trashed),
+            Fate::Kept | Fate::Disposed(_) => flags.system.remove(SystemFlag::Trashed),
+        }
+        if flags != *agreed {
             self.draft.agree(uid, flags);
         }
         self.draft.keep(side, uid);
@@ -390,7 +391,9 @@ impl<'a, 's> Work<'a, 's> {
                 let seen = listing.messages.iter().all(|(uid, m)| !m.flags.is_trashed() || ours(uid));
                 let unseen = |l: &Link| self.scene.remote.delta(l) == Delta::Unchanged && l.flags.is_trashed();
                 let links = self.scene.links.values().filter(|l| l.presence != Presence::LocalOnly);
-                seen && links.filter(|l| unseen(l)).all(|l| ours(&l.uid))
+                // Under Push, messages without a link may stand where a listing of changes does not show them.
+                let all_seen = !self.pushes() || self.scene.remote.is_complete();
+                all_seen && seen && links.filter(|l| unseen(l)).all(|l| ours(&l.uid))
             }
             (Expunge::WholeMailbox, RemoteSide::Unchanged(_) | RemoteSide::Absent | RemoteSide::Unknown) => false,
         };

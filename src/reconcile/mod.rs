@@ -21,7 +21,8 @@
 //! * *Expunge* repeats the deletion. *Trash* moves to the Trash mailbox, expunges in it and below it, and where the
 //!   file itself was moved to the local Trash (its content goes up there), and marks where no Trash is known; in the
 //!   tree it repeats the deletion. *Mark* sets `\Deleted` and keeps the other copy; one that is
-//!   marked already, or cannot be marked, is kept as it is. *Never* keeps it. A kept message's link says on which side.
+//!   marked already, or cannot be marked, is kept as it is. *Never* keeps it. A kept message's link says on which side,
+//!   and has `T` only when the mark stands for the deletion.
 //!
 //! # A link on one side
 //!
@@ -74,7 +75,7 @@
 //!
 //! | action | facts |
 //! | --- | --- |
-//! | Link, Upload | `Linked` with its flags, and in the same transaction the file's other link, if any, is dropped |
+//! | Link, Upload | `Linked` with its flags, and in the same transaction the file's other link, if any, is dropped; after an upload with those of the flags that the mailbox can keep: of one made in this run the plan does not know |
 //! | Download | `Linked` with the flags that both sides have now |
 //! | SetFlags | `FlagsAgreed(agreed.after(change))`, as far as the change took hold |
 //! | Delete expunge, trash | `Unlinked`; `PresenceChanged(RemoteOnly, flags + T)` where it had to be left marked |
@@ -83,13 +84,19 @@
 //! | RemoveMailbox | `MailboxForgotten` once removed; a mailbox that still holds mail stays, which is no failure |
 //!
 //! A mailbox's checkpoints may be recorded only when both sides were looked at (or as agreed) and it is on both sides
-//! at the end, every file without a link could be read, and nothing of its plan failed or was refused.
+//! at the end, every file without a link could be read, no upload's outcome is open, and nothing of its plan failed or
+//! was refused.
+//!
+//! And on these observations: a directory is listed, though unchanged, where the server started its UIDs anew or shows
+//! a keyword that no link has (the letters left are to be known); a message on the server is read where a file without
+//! a link, an open upload or, under Push, a linked file could be it.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::mail::{AccountId, Base, Intent, MailboxName};
 
 mod delta;
+mod disposal;
 mod draft;
 pub mod guard;
 mod identity;

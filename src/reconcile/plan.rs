@@ -76,7 +76,7 @@ pub enum Action {
         uid: Uid,
         /// The file.
         file: FileId,
-        /// The flags agreed on: those both have after this plan.
+        /// The flags agreed on: those both have already; `SetFlags` brings the others.
         flags: Flags,
     },
     /// Record that a linked message's file has another name now.

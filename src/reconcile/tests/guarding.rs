@@ -141,3 +141,23 @@ fn what_was_left_marked_goes_without_a_second_question() {
     assert_eq!(lines(&scene.plan()), ["A: expunge server 1:20"]);
     assert_eq!(guard(&scene, HALF, &[]).1, []);
 }
+
+#[test]
+fn moves_are_no_deletions() {
+    // Archived in the tree, and archived on the server.
+    let mut here = losing(&[("A", 30, 25), ("B", 0, 0)]);
+    let mut there = losing(&[("A", 30, 0), ("B", 0, 0)]);
+    for n in 1..=25 {
+        here.new_file("B", &format!("b{n}"), n, "");
+        there.remote("A").messages.remove(&uid(n.into()));
+        there.new_message("B", n.into(), n, "");
+    }
+    for scene in [&mut here, &mut there] {
+        assert_eq!(guard(scene, HALF, &[]), (scene.plan(), vec![]));
+    }
+    // Most of them did not arrive.
+    here.local("B").files.retain(|id, _| *id == file("b1"));
+    there.remote("B").messages.retain(|n, _| *n == uid(1));
+    assert_eq!(guard(&here, HALF, &[]).1, [refused(Remote, None, 24, 30)]);
+    assert_eq!(guard(&there, HALF, &[]).1, [refused(Local, None, 24, 30)]);
+}

@@ -134,6 +134,17 @@ fn a_file_gone_is_a_deletion_on_the_server() {
 }
 
 #[test]
+fn what_is_kept_unmarked_is_recorded_unmarked() {
+    // Otherwise a mark taken back in the same moment would look like an undeletion.
+    for (local, remote) in [(None, Some("")), (None, Some("T")), (Some(""), None)] {
+        let mut scene = both("ST", local, remote);
+        scene.policy.deletions = Deletions::Never;
+        let side = if local.is_some() { "local" } else { "server" };
+        expect(&scene, &["A: agree 1 \\Seen", &format!("A: keep {side} 1")]);
+    }
+}
+
+#[test]
 fn what_cannot_be_marked_is_kept() {
     let mut scene = both("", None, Some(""));
     scene.policy.deletions = Deletions::Mark;
@@ -250,6 +261,10 @@ fn without_uidplus_only_our_own_marks_are_expunged() {
     let mut unlinked = marked();
     unlinked.policy.direction = Direction::Push;
     unlinked.new_message("A", 5, 5, "T");
+    expect(&unlinked, &[]);
+    unlinked.remote("A").messages.remove(&uid(5));
+    expect(&unlinked, &["A: expunge server 1"]);
+    unlinked.remote("A").coverage = Coverage::Changes { vanished: Default::default() };
     expect(&unlinked, &[]);
     let mut unseen = marked();
     unseen.remote.mailboxes.insert(name("A"), RemoteMailbox::Unchanged);

@@ -105,6 +105,34 @@ fn uploads_that_may_have_arrived_are_paired_when_only_one_content_can_be_meant()
 }
 
 #[test]
+fn an_upload_that_was_begun_is_no_rename() {
+    let mut scene = Scene::with(&["A"]);
+    scene.link("A", link(1, Presence::Both, "")).message("A", 1, "").new_file("A", "copy", 1, "");
+    scene.intent("A", "copy", 1, 4).read_message("A", 4, 1, "");
+    expect(&scene, &["A: link 4 copy -", "A: expunge server 1"]);
+    scene.intents.clear();
+    expect(&scene, &["A: rename 1 copy", "A: download 4 (101)"]);
+}
+
+#[test]
+fn a_file_moved_to_trash_is_not_moved_there_twice() {
+    let mut scene = Scene::with(&["A", "Trash"]);
+    scene.policy.deletions = Deletions::Trash;
+    scene.remote.trash = Some(name("Trash"));
+    scene.link("A", link(1, Presence::Both, "")).message("A", 1, "");
+    scene.link("A", link(2, Presence::Both, "")).message("A", 2, "").new_file("Trash", "moved", 1, "");
+    let deletions = ["A: expunge server 1", "A: trash server 2"];
+    expect(&scene, &[deletions[0], deletions[1], "Trash: upload moved - (101)"]);
+    // Cut off after the upload, before or after it was recorded.
+    scene.read_message("Trash", 5, 1, "");
+    expect(&scene, &[deletions[0], deletions[1], "Trash: link 5 moved -"]);
+    let mut uploaded = link(1, Presence::Both, "");
+    (uploaded.uid, uploaded.file) = (uid(5), file("moved"));
+    scene.link("Trash", uploaded);
+    expect(&scene, &deletions);
+}
+
+#[test]
 fn a_renamed_file_is_not_a_deletion() {
     let mut scene = Scene::with(&["A"]);
     scene.link("A", link(1, Presence::Both, "S")).message("A", 1, "S").new_file("A", "other", 1, "SF");

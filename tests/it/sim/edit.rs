@@ -4,6 +4,7 @@ use mailtide::mail::{FileId, Flags, Keyword, MailboxName, Presence, SystemFlag, 
 use mailtide::reconcile::Side;
 use proptest::prelude::*;
 use proptest::sample::Index;
+use proptest::strategy::Union;
 
 use super::state::State;
 use super::world::{Body, File, World};
@@ -68,6 +69,8 @@ pub enum Scope {
     Everything,
     /// Messages in mailboxes that stay, with copies of them.
     Copies,
+    /// Deletions, and messages that are marked deleted and stay.
+    Marks,
 }
 
 pub fn edits(scope: Scope, most: usize) -> impl Strategy<Value = Vec<Edit>> {
@@ -79,26 +82,40 @@ fn edit(scope: Scope) -> impl Strategy<Value = Edit> {
     let copies = u32::from(scope == Scope::Copies) * 3;
     let mailboxes = u32::from(matches!(scope, Scope::Mailboxes | Scope::Everything));
     let renumber = u32::from(scope == Scope::Everything);
+    let marks = u32::from(scope == Scope::Marks) * 6;
     let side = || prop_oneof![Just(Side::Local), Just(Side::Remote)];
     let which = || any::<Index>();
     let (any_flags, mailbox) = (flags(), 0..MAILBOXES);
     let two = (flags(), flags());
-    prop_oneof![
-        4 => (side(), mailbox.clone(), any_flags).prop_map(|(side, mailbox, flags)| Deliver { side, mailbox, flags }),
-        1 => (mailbox.clone(), two).prop_map(|(mailbox, (local, remote))| DeliverTwice { mailbox, local, remote }),
-        3 => (side(), which()).prop_map(|(side, which)| Delete { side, which }),
-        4 => (side(), which(), 0..FLAGS).prop_map(|(side, which, flag)| Flag { side, which, flag }),
-        1 => which().prop_map(|which| Rename { which }),
-        1 => (side(), which(), mailbox.clone()).prop_map(|(side, which, to)| Move { side, which, to }),
-        copies => (side(), which()).prop_map(|(side, which)| Copy { side, which }),
-        mailboxes => (side(), mailbox.clone()).prop_map(|(side, mailbox)| MakeMailbox { side, mailbox }),
-        mailboxes => (side(), mailbox.clone()).prop_map(|(side, mailbox)| RemoveMailbox { side, mailbox }),
-        renumber => mailbox.prop_map(|mailbox| Renumber { mailbox }),
-    ]
+    let all: [(u32, BoxedStrategy<Edit>); 11] = [
+        (
+            4,
+            (side(), mailbox.clone(), any_flags)
+                .prop_map(|(side, mailbox, flags)| Deliver { side, mailbox, flags })
+                .boxed(),
+        ),
+        (
+            1,
+            (mailbox.clone(), two)
+                .prop_map(|(mailbox, (local, remote))| DeliverTwice { mailbox, local, remote })
+                .boxed(),
+        ),
+        (3, (side(), which()).prop_map(|(side, which)| Delete { side, which }).boxed()),
+        (4, (side(), which(), 0..FLAGS).prop_map(|(side, which, flag)| Flag { side, which, flag }).boxed()),
+        (marks, (side(), which()).prop_map(|(side, which)| Flag { side, which, flag: TRASHED }).boxed()),
+        (1, which().prop_map(|which| Rename { which }).boxed()),
+        (1, (side(), which(), mailbox.clone()).prop_map(|(side, which, to)| Move { side, which, to }).boxed()),
+        (copies, (side(), which()).prop_map(|(side, which)| Copy { side, which }).boxed()),
+        (mailboxes, (side(), mailbox.clone()).prop_map(|(side, mailbox)| MakeMailbox { side, mailbox }).boxed()),
+        (mailboxes, (side(), mailbox.clone()).prop_map(|(side, mailbox)| RemoveMailbox { side, mailbox }).boxed()),
+        (renumber, mailbox.prop_map(|mailbox| Renumber { mailbox }).boxed()),
+    ];
+    Union::new_weighted(all.into_iter().filter(|(weight, _)| *weight > 0).collect())
 }
 
 const MAILBOXES: u8 = 3;
 const FLAGS: u8 = 7;
+const TRASHED: u8 = 3;
 
 pub fn mailbox(n: u8) -> MailboxName {
     let path = ["INBOX", "A", "A/B"][usize::from(n)];
@@ -115,7 +132,7 @@ fn flag(n: u8) -> Flags {
         0 => flags.system.insert(SystemFlag::Seen),
         1 => flags.system.insert(SystemFlag::Flagged),
         2 => flags.system.insert(SystemFlag::Passed),
-        3 => flags.system.insert(SystemFlag::Trashed),
+        TRASHED => flags.system.insert(SystemFlag::Trashed),
         n => flags.keywords.extend(Keyword::new(&format!("k{n}"))),
     }
     flags
@@ -258,7 +275,9 @@ impl World {
         if self.history.deleted.remove(&key) {
             self.history.open.insert(key.clone());
         }
-        self.history.delivered.insert(key);
+        if !self.history.delivered.insert(key.clone()) {
+            self.history.returned.insert(key);
+        }
         match side {
             Side::Local => {
                 let id = FileId::new(format!("u{}", self.fresh()));
@@ -320,6 +339,7 @@ impl World {
         let agreed =
             links.is_some_and(|links| links.values().any(|l| l.digest == digest && l.presence == Presence::Both));
         let open = self.history.shaken.contains(name)
+            || self.history.open.contains(&(name.clone(), body))
             || (self.holds(other, name, body) && !agreed)
             || state.intents.get(name).into_iter().flatten().any(|i| i.content.digest == digest);
         let key = (name.clone(), body);

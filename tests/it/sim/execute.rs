@@ -6,7 +6,7 @@ use mailtide::mail::{
     Fact, FileId, FlagChange, Flags, Intent, Link, MailboxName, Origin, Presence, SystemFlag, Uid, UidSet, UnixSeconds,
 };
 use mailtide::reconcile::guard::{Allowed, ApprovedPlan, MaxDelete, approve};
-use mailtide::reconcile::view::{LocalMailbox, Policy, RemoteMailbox};
+use mailtide::reconcile::view::{LocalContent, LocalMailbox, Policy, RemoteMailbox};
 use mailtide::reconcile::{Action, Disposal, Phase, Plan, Side};
 
 use super::observe::{Blind, Observation, bare_checkpoint, observe};
@@ -22,6 +22,8 @@ pub struct Faults {
     pub bad: BTreeSet<Body>,
     /// These mailboxes cannot be looked into.
     pub blind: Blind,
+    /// Files of these messages cannot be read.
+    pub dark: BTreeSet<Body>,
 }
 
 /// How a run ended.
@@ -40,7 +42,7 @@ pub fn sync(
     faults: &Faults,
     meanwhile: impl FnOnce(&mut World, &State),
 ) -> Ended {
-    let seen = observe(world, state, policy, &faults.blind);
+    let seen = observe(world, state, policy, &faults.blind, &faults.dark);
     let plan = seen.plan();
     meanwhile(world, state);
     let all = Allowed::All;
@@ -111,7 +113,13 @@ impl Run<'_> {
         let dark = matches!(self.seen.local.mailboxes.get(name), Some(LocalMailbox::Unknown))
             || matches!(self.seen.remote.mailboxes.get(name), Some(RemoteMailbox::Unknown));
         let on_both = self.world.tree.contains_key(name) && self.world.server.mailboxes.contains_key(name);
-        if dark || !on_both || self.held.contains(name) {
+        let unread = match self.seen.local.mailboxes.get(name) {
+            Some(LocalMailbox::Listed(listing)) => {
+                listing.files.values().any(|f| f.content == LocalContent::Unreadable)
+            }
+            _ => false,
+        };
+        if dark || unread || !on_both || self.held.contains(name) {
             return Ok(());
         }
         let looked = self.seen.local_checks.contains_key(name) || self.seen.remote_checks.contains_key(name);
@@ -266,7 +274,9 @@ impl Run<'_> {
         self.step()?;
         let uid = self.world.server.append(name, body, flags).expect("the mailbox is there");
         if self.world.server.kind.uidplus {
-            self.linked(name, uid, file, body, flags)
+            // What a mailbox can keep is known once it is there, which may be since a moment ago.
+            let kept = self.world.server.kind.permanent.storable(flags);
+            self.linked(name, uid, file, body, &kept)
         } else {
             // Which UID it got, the next run finds out; until then the file must be looked at.
             self.hold(name);
@@ -345,11 +355,12 @@ impl Run<'_> {
 
     fn delete_messages(&mut self, name: &MailboxName, uids: &UidSet, disposal: Disposal) -> Step {
         let trash = self.world.server.kind.trash.clone();
-        let no_trash = disposal == Disposal::Trash
-            && trash.as_ref().is_none_or(|trash| !self.world.server.mailboxes.contains_key(trash));
-        if !self.same_generation(name) || no_trash {
+        if !self.same_generation(name) {
             self.hold(name);
             return Ok(());
+        }
+        if disposal == Disposal::Trash {
+            trash.iter().for_each(|trash| self.world.server.make(trash));
         }
         let mut done = UidSet::new();
         for uid in uids.iter() {
@@ -362,7 +373,8 @@ impl Run<'_> {
             let mailbox = self.world.server.mailboxes.get_mut(name).expect("it is there");
             match disposal {
                 Disposal::Mark => {
-                    message.iter().for_each(|m| mailbox.set_flags(uid, &marked(&m.flags)));
+                    let permanent = &self.world.server.kind.permanent;
+                    message.iter().for_each(|m| mailbox.set_flags(uid, &permanent.storable(&marked(&m.flags))));
                     let flags = marked(&self.link(name, uid).flags);
                     self.fact(Fact::PresenceChanged(id_of(name), uid, Presence::RemoteOnly, flags))?;
                     continue;

@@ -7,13 +7,13 @@ use mailtide::mail::{
     UnixSeconds,
 };
 use mailtide::reconcile::view::{
-    Coverage, KeywordRoom, Keywords, LocalContent, LocalFile, LocalListing, LocalMailbox, LocalView, MailboxIds,
-    Policy, RemoteListing, RemoteMailbox, RemoteMessage, RemoteView,
+    Coverage, Direction, KeywordRoom, Keywords, LocalContent, LocalFile, LocalListing, LocalMailbox, LocalView,
+    MailboxIds, Policy, RemoteListing, RemoteMailbox, RemoteMessage, RemoteView,
 };
 use mailtide::reconcile::{Input, Plan, Side, reconcile};
 
 use super::state::State;
-use super::world::{ACCOUNT, Directory, Mailbox, World, id_of};
+use super::world::{ACCOUNT, Body, Directory, Mailbox, World, id_of};
 
 /// Mailboxes of a side that cannot be looked into this time.
 pub type Blind = BTreeSet<(Side, MailboxName)>;
@@ -61,7 +61,8 @@ impl Observation {
     }
 }
 
-pub fn observe(world: &World, state: &State, policy: Policy, blind: &Blind) -> Observation {
+/// Looks at both sides; some mailboxes and some files' contents may not be readable.
+pub fn observe(world: &World, state: &State, policy: Policy, blind: &Blind, dark: &BTreeSet<Body>) -> Observation {
     let names: BTreeSet<&MailboxName> =
         state.base.keys().chain(world.tree.keys()).chain(world.server.mailboxes.keys()).collect();
     let mut seen = Observation {
@@ -75,7 +76,7 @@ pub fn observe(world: &World, state: &State, policy: Policy, blind: &Blind) -> O
         remote_checks: BTreeMap::new(),
     };
     for name in names {
-        let sight = Sight { world, state, policy, name };
+        let sight = Sight { world, state, policy, dark, name };
         if let Some(directory) = world.tree.get(name) {
             let mailbox = match blind.contains(&(Side::Local, name.clone())) {
                 true => LocalMailbox::Unknown,
@@ -130,6 +131,7 @@ struct Sight<'a> {
     world: &'a World,
     state: &'a State,
     policy: Policy,
+    dark: &'a BTreeSet<Body>,
     name: &'a MailboxName,
 }
 
@@ -175,6 +177,8 @@ impl<'a> Sight<'a> {
         for (id, file) in &directory.files {
             let content = if linked.contains(id) && !self.started_anew() {
                 LocalContent::Unread
+            } else if self.dark.contains(&file.body) {
+                LocalContent::Unreadable
             } else {
                 let (content, origin) = (self.world.content(file.body), file.origin);
                 LocalContent::Known { content, modified: UnixSeconds(0), origin }
@@ -229,6 +233,8 @@ impl<'a> Sight<'a> {
         let mut may_be = self.state.intents.get(self.name).into_iter().flatten().any(|intent| {
             intent.content.wire_size == content.wire_size && intent.uid_next.is_none_or(|next| uid >= next)
         });
+        // A file goes up again when its message went, unless it is there under another UID.
+        may_be |= self.policy.direction == Direction::Push && self.links().any(|l| l.size == content.wire_size);
         if let Some(LocalMailbox::Listed(listing)) = local {
             for file in listing.files.values() {
                 if let LocalContent::Known { content: known, origin, .. } = &file.content

@@ -82,6 +82,8 @@ pub struct History {
     pub delivered: BTreeSet<(MailboxName, Body)>,
     /// Those that a user deleted.
     pub deleted: BTreeSet<(MailboxName, Body)>,
+    /// Those that came a second time: moved away and back.
+    pub returned: BTreeSet<(MailboxName, Body)>,
     /// Those for which more than one end is right.
     pub open: BTreeSet<(MailboxName, Body)>,
     /// Mailboxes that got new UIDs since the last run: deletions in them may be undone.
@@ -108,7 +110,7 @@ impl World {
         let message_id = match body {
             _ if self.server.kind.headers_only => Some(body),
             // Missing, or shared by two.
-            _ if body % 5 == 0 => None,
+            _ if body.is_multiple_of(5) => None,
             _ => Some(body / 2),
         };
         let message_id = message_id.map(|n| MessageIdHash(n.into()));
@@ -132,6 +134,14 @@ impl World {
         assert!(before.is_none(), "{name}: {id} would be overwritten");
         directory.mtime += 1;
         flags
+    }
+
+    /// Whether every copy of a message is marked deleted.
+    pub fn is_marked(&self, name: &MailboxName, body: Body) -> bool {
+        let files = self.tree.get(name).into_iter().flat_map(|d| d.files.values()).map(|f| (f.body, &f.flags));
+        let messages = self.server.mailboxes.get(name).into_iter().flat_map(|m| m.messages.values());
+        let all = files.chain(messages.map(|m| (m.body, &m.flags)));
+        all.filter(|(b, _)| *b == body).all(|(_, flags)| flags.is_trashed())
     }
 
     /// Both sides, as a person sees them.
