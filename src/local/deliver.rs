@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use rustix::fs::{Timespec, Timestamps, UTIME_OMIT};
 
-use super::content::Survey;
+use super::content::survey;
 use super::folder::Folder;
 use super::incoming::{Incoming, Received};
 use super::keywords::Table;
@@ -140,7 +140,7 @@ impl Folder {
                 Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {
                     let same = |mut file: File| -> io::Result<bool> {
                         file.sync_data()?;
-                        Ok(Survey::of(&mut file)?.0 == received.content)
+                        Ok(survey(&mut file, &name)?.0 == received.content)
                     };
                     if !to.open_file(&name).and_then(same).unwrap_or(false) {
                         continue;

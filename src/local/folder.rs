@@ -117,7 +117,7 @@ impl Folder {
         let table = Table::read(&self.boxes.dir)?;
         let mut opened = self.each("read the message", &[id], |_, place| {
             let file = self.boxes.sub(place.sub).open_file(&place.name)?;
-            Outgoing::new(file, table.flags(&Letters::of(&place.name)))
+            Outgoing::new(file, &place.name, table.flags(&Letters::of(&place.name)))
         });
         match opened.pop() {
             Some(Ok(Found::Done(outgoing))) => Ok(outgoing),

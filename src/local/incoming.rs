@@ -8,8 +8,9 @@ use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::sync::Arc;
 
-use super::content::{Bare, CHUNK, Sum, ToLf, count_lf, expand_in_place};
+use super::content::Sum;
 use super::dir::Dir;
+use super::lines::{Bare, CHUNK, ToLf, count_lf, expand_in_place};
 use super::temporary::Temporary;
 use crate::error::Result;
 use crate::mail::Content;
@@ -25,8 +26,8 @@ pub struct Incoming {
     to_lf: Option<ToLf>,
     sum: Sum,
     octets: u64,
+    /// LFs in the file, while it has LF form.
     lines: u64,
-    has_cr: bool,
 }
 
 /// A message that is complete in `tmp`; dropped undelivered, it leaves nothing.
@@ -44,7 +45,7 @@ impl Incoming {
     pub(super) fn start(tmp: &Arc<Dir>) -> Result<Incoming> {
         let (tmp, file) = Temporary::create(tmp)?;
         let to_lf = Some(ToLf::default());
-        Ok(Incoming { tmp, file, pending: Vec::new(), to_lf, sum: Sum::default(), octets: 0, lines: 0, has_cr: false })
+        Ok(Incoming { tmp, file, pending: Vec::new(), to_lf, sum: Sum::default(), octets: 0, lines: 0 })
     }
 
     /// Takes the next octets as they come over the wire, in any pieces.
@@ -58,8 +59,7 @@ impl Incoming {
     /// Ends the message.
     pub fn finish(mut self) -> Result<Received> {
         self.end().map_err(|e| self.tmp.failed(e))?;
-        // Without any CR the file means CRLF for each LF, whatever was sent.
-        let wire_size = if self.has_cr { self.octets } else { self.octets + self.lines };
+        let wire_size = if self.to_lf.is_some() { self.octets + self.lines } else { self.octets };
         Ok(Received { content: self.sum.finish(wire_size), octets: self.octets, tmp: self.tmp })
     }
 
@@ -88,7 +88,6 @@ impl Incoming {
         self.sum.push(&self.pending);
         self.octets += self.pending.len() as u64;
         self.lines += count_lf(&self.pending);
-        self.has_cr = self.has_cr || self.pending.contains(&b'\r');
         self.pending.clear();
         Ok(())
     }
@@ -99,7 +98,6 @@ impl Incoming {
         if self.lines > 0 {
             expand_in_place(&self.file, self.octets, self.lines)?;
             self.octets += self.lines;
-            self.has_cr = true;
             self.sum = Sum::default();
             self.file.seek(SeekFrom::Start(0))?;
             let mut chunk = vec![0; CHUNK];

@@ -16,7 +16,8 @@
 //! | `mailbox` | making and removing one |
 //! | `settle` | one readdir a directory, checkpoints |
 //! | `scan` | what a mailbox holds |
-//! | `content` | line ends, digests, sizes |
+//! | `lines` | line ends, there and back |
+//! | `content` | digests, sizes |
 //! | `incoming` | messages that arrive, into `tmp` |
 //! | `deliver` | from `tmp` into the mailbox: flush, rename, flush |
 //! | `folder` | messages that are there: flags, removal |
@@ -30,6 +31,7 @@ mod folder;
 mod incoming;
 mod keywords;
 mod layout;
+mod lines;
 mod mailbox;
 mod name;
 mod outgoing;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::io;
 use std::os::unix::fs::MetadataExt;
 
-use super::content::Survey;
+use super::content::survey;
 use super::keywords::{KeywordTable, Table};
 use super::name::{self, LetterSet, Letters};
 use super::settle::{Boxes, Place, Settled};
@@ -39,8 +39,6 @@ pub struct ScannedFile {
     pub flags: Flags,
     /// Where its name says it came from.
     pub origin: Option<Origin>,
-    /// Octets on the wire, as its name says.
-    pub wire_size_hint: Option<u64>,
     place: Place,
     goes_by: GoesBy,
 }
@@ -71,9 +69,9 @@ impl Boxes {
         let scanned = |(id, place): (FileId, Place)| {
             let unique = name::unique(&place.name);
             let goes_by = if id.as_os_str() == unique { GoesBy::UniquePart } else { GoesBy::WholeName };
-            let (origin, wire_size_hint) = (name::origin(unique), name::wire_size(unique));
+            let origin = name::origin(unique);
             let flags = table.flags(&Letters::of(&place.name));
-            (id, ScannedFile { flags, origin, wire_size_hint, place, goes_by })
+            (id, ScannedFile { flags, origin, place, goes_by })
         };
         Ok(Listing { files: places.into_iter().map(scanned).collect(), checkpoint, keywords })
     }
@@ -103,7 +101,7 @@ impl Boxes {
     fn read_through(&self, place: &Place) -> io::Result<Examined> {
         let mut file = self.sub(place.sub).open_file(&place.name)?;
         let modified = UnixSeconds(file.metadata()?.mtime());
-        Ok(Examined { content: Survey::of(&mut file)?.0, modified })
+        Ok(Examined { content: survey(&mut file, &place.name)?.0, modified })
     }
 }
 

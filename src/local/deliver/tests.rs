@@ -3,7 +3,7 @@
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
-use super::super::content::CHUNK;
+use super::super::lines::CHUNK;
 use super::super::store::tests::{ID, folder};
 use super::*;
 use crate::mail::{MailboxId, Uid, UidValidity};
