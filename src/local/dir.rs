@@ -1,4 +1,4 @@
-//! A directory held open by descriptor, and the words for what goes wrong in it.
+//! A directory held open by descriptor.
 //!
 //! Invariant: no operation follows a symbolic link; names are single names, never paths with `..`. What several steps
 //! make durable together is in [`Dir::replace_file`]; everything else leaves the flush ([`Dir::sync`]) to its caller.
@@ -6,16 +6,17 @@
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io::{self, Read, Write};
-use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use rustix::fs::{AtFlags, FileType, Mode, OFlags};
 use rustix::io::Errno;
 
-use crate::error::{Error, Kind, Result, safe_line};
+use super::temporary::{TEMPORARY_PREFIX, temporary_name};
+use super::trouble::{failed, is_a_link};
+use crate::error::{Error, Result};
 
 /// A directory, open; its path is for messages and for the `maildir` crate.
 #[derive(Debug)]
@@ -249,26 +250,6 @@ impl Dir {
         self.sync()
     }
 
-    /// Removes temporary files of ours, with `prefix`, whose inode nobody has touched for 36 hours.
-    ///
-    /// The mtime tells nothing (a message gets its INTERNALDATE while it is still in `tmp`); the ctime cannot be set.
-    pub(super) fn sweep(&self, prefix: &str, now: i64) -> Result<()> {
-        const STALE: i64 = 36 * 3600 * 1_000_000_000;
-        for (name, kind) in self.entries()? {
-            let ours = name.as_bytes().strip_prefix(prefix.as_bytes()).is_some_and(is_temporary_name);
-            if !ours || kind != FileType::RegularFile {
-                continue;
-            }
-            let stamp = self.open_file(&name).and_then(|f| Stamp::of_file(&f));
-            if stamp.is_ok_and(|s| now.saturating_sub(s.ctime) > STALE) {
-                log::debug!("removing a stale temporary file: {}", shown(&self.path.join(&name)));
-                // Somebody else may sweep too; what stays is swept next time.
-                let _ = self.remove_file(&name);
-            }
-        }
-        Ok(())
-    }
-
     /// The error for `e` met while trying to `doing` (a verb and what it is done to) `name`.
     pub(super) fn failed(&self, doing: &str, name: &OsStr, e: io::Error) -> Error {
         let link = || self.kind_of(name).ok().flatten() == Some(FileType::Symlink);
@@ -281,154 +262,11 @@ impl Dir {
     }
 }
 
-/// What begins the names of temporary files outside `tmp`.
-pub(super) const TEMPORARY_PREFIX: &str = ".mailtide-";
-const TEMPORARY_SUFFIX: &[u8] = b".mailtide-tmp";
-
-/// A name that no other process and no other thread uses, and that is recognised as ours.
-pub(super) fn temporary_name() -> OsString {
-    static COUNTER: AtomicU32 = AtomicU32::new(0);
-    let count = COUNTER.fetch_add(1, Ordering::Relaxed);
-    let (secs, pid) = (now() / 1_000_000_000, std::process::id());
-    format!("{secs}.P{pid}Q{count}R{:016x}.mailtide-tmp", fastrand::u64(..)).into()
-}
-
-fn is_temporary_name(name: &[u8]) -> bool {
-    let parse = || -> Option<()> {
-        let rest = name.strip_suffix(TEMPORARY_SUFFIX)?;
-        let (secs, unique) = rest.split_at_checked(rest.iter().position(|b| *b == b'.')?)?;
-        let known = |b: &u8| b.is_ascii_hexdigit() || b"PQR".contains(b);
-        let fits = secs.iter().all(u8::is_ascii_digit) && unique.get(1..)?.iter().all(known);
-        (fits && unique.starts_with(b".P")).then_some(())
-    };
-    parse().is_some()
-}
-
 /// The time, in nanoseconds since 1970; only to judge the age of what a file system stamps.
 pub(super) fn now() -> i64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     i64::try_from(since.as_nanos()).unwrap_or(i64::MAX)
 }
 
-/// A path as it may be shown.
-pub(super) fn shown(path: &Path) -> String {
-    safe_line(&String::from_utf8_lossy(&path.as_os_str().to_owned().into_vec()))
-}
-
-/// The error for a symbolic link where a directory should be.
-pub(super) fn is_a_link(path: &Path) -> Error {
-    Error::new(Kind::LocalTree, "This is a symbolic link, and Mailtide follows none below the root")
-        .hint("Put the directory itself there (a bind mount will do), or leave the mailbox out with `mailboxes`.")
-        .at(shown(path))
-}
-
-/// The error for `e` met while trying to `doing` (a verb and what it is done to) at `path`.
-pub(super) fn failed(doing: &str, path: &Path, e: io::Error) -> Error {
-    let again = "run the same command again; what was done is kept.";
-    let (why, hint) = match e.kind() {
-        io::ErrorKind::StorageFull => (": the disk is full", format!("Free some space and {again}")),
-        io::ErrorKind::QuotaExceeded => (": the disk quota is used up", format!("Free some space and {again}")),
-        io::ErrorKind::ReadOnlyFilesystem => {
-            (": the file system is mounted read-only", format!("Mount it for writing and {again}"))
-        }
-        io::ErrorKind::PermissionDenied => {
-            (": permission denied", "Look at its owner and mode with `ls -ld`; it must belong to you.".to_owned())
-        }
-        io::ErrorKind::NotADirectory => {
-            ("", "Something else stands where a directory should be; look at it with `ls -ld`.".to_owned())
-        }
-        _ if matches!(Errno::from_io_error(&e), Some(Errno::MFILE | Errno::NFILE)) => {
-            (": too many open files", "Raise the limit (`ulimit -n 4096`), or lower `connections`.".to_owned())
-        }
-        _ => ("", String::new()),
-    };
-    let error = Error::new(Kind::LocalTree, format!("Could not {doing}{why}")).because(e).at(shown(path));
-    if hint.is_empty() { error } else { error.hint(hint) }
-}
-
-/// The same error once more, for the next item that it hits.
-pub(super) fn repeated(e: &Error) -> Error {
-    let again = Error::new(e.kind(), e.to_string());
-    match e.hint_text() {
-        Some(hint) => again.hint(hint),
-        None => again,
-    }
-}
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn dir() -> (tempfile::TempDir, Dir) {
-        let temp = tempfile::tempdir().unwrap();
-        let dir = Dir::open_root(temp.path()).unwrap();
-        (temp, dir)
-    }
-
-    #[test]
-    fn temporary_names_are_ours_and_nobody_elses() {
-        let (a, b) = (temporary_name(), temporary_name());
-        assert_ne!(a, b);
-        assert!(is_temporary_name(a.as_bytes()));
-        for other in ["1700000000.M1P2.host", "1700000000.00000001-00000002-3-4.mailtide,S=1", "x", ".mailtide-tmp"] {
-            assert!(!is_temporary_name(other.as_bytes()), "{other}");
-        }
-    }
-
-    #[test]
-    fn only_stale_files_of_ours_are_swept_whatever_their_mtime() {
-        let (temp, dir) = dir();
-        let ours = temporary_name();
-        let file = dir.create_file(&ours).unwrap();
-        file.set_modified(UNIX_EPOCH).unwrap();
-        std::fs::write(temp.path().join("foreign.mailtide-tmp"), "x").unwrap();
-        dir.sweep("", now()).unwrap();
-        assert_eq!(dir.entries().unwrap().len(), 2, "an old mtime is not old age");
-        dir.sweep("", now() + 37 * 3600 * 1_000_000_000).unwrap();
-        assert_eq!(dir.entries().unwrap().len(), 1);
-        assert!(temp.path().join("foreign.mailtide-tmp").exists());
-    }
-
-    #[test]
-    fn a_rename_never_replaces() {
-        let (temp, dir) = dir();
-        std::fs::write(temp.path().join("a"), "a").unwrap();
-        std::fs::write(temp.path().join("b"), "b").unwrap();
-        let e = dir.rename_new("a".as_ref(), &dir, "b".as_ref()).unwrap_err();
-        assert_eq!(e.kind(), io::ErrorKind::AlreadyExists);
-        assert_eq!(std::fs::read(temp.path().join("b")).unwrap(), b"b");
-        dir.rename_new("a".as_ref(), &dir, "c".as_ref()).unwrap();
-    }
-
-    #[test]
-    fn links_and_pipes_are_not_opened() {
-        let (temp, dir) = dir();
-        std::fs::write(temp.path().join("file"), "x").unwrap();
-        std::os::unix::fs::symlink("file", temp.path().join("link")).unwrap();
-        std::os::unix::fs::symlink("/", temp.path().join("way-out")).unwrap();
-        rustix::fs::mkfifoat(rustix::fs::CWD, temp.path().join("pipe"), Mode::RWXU).unwrap();
-        for name in ["link", "pipe"] {
-            assert!(dir.open_file(name.as_ref()).is_err(), "{name}");
-        }
-        let e = dir.descend(Path::new("way-out/etc")).unwrap_err();
-        assert!(e.to_string().contains("symbolic link"), "{e}");
-    }
-
-    #[test]
-    fn a_full_disk_is_said_in_words() {
-        let e = failed("write the message", Path::new("/m"), Errno::NOSPC.into());
-        assert_eq!(e.kind(), Kind::LocalTree);
-        assert!(e.to_string().starts_with("/m: Could not write the message: the disk is full"), "{e}");
-        assert!(e.hint_text().unwrap().contains("Free some space"));
-    }
-
-    #[test]
-    fn a_replaced_file_is_whole_and_leaves_nothing_behind() {
-        let (temp, dir) = dir();
-        dir.replace_file("f".as_ref(), b"one").unwrap();
-        dir.replace_file("f".as_ref(), b"two").unwrap();
-        assert_eq!(dir.read_file("f".as_ref(), 10).unwrap().as_deref(), Some(&b"two"[..]));
-        assert!(dir.read_file("f".as_ref(), 2).is_err());
-        assert_eq!(std::fs::read_dir(temp.path()).unwrap().count(), 1);
-    }
-}
+mod tests;

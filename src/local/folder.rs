@@ -1,23 +1,24 @@
-//! Messages that are there: their flags, their removal, their octets.
+//! Messages that are there: their flags, their removal, the way to their octets.
 //!
 //! Other programs rename files at any time. So a file is known by its id, and its current name by an index that is read
 //! once and read again when a name turns out to be old; that a file is gone is concluded only from a fresh reading.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsStr;
-use std::fs::File;
-use std::io::{self, Read, Seek, SeekFrom};
-use std::os::unix::fs::MetadataExt;
+use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::content::{CHUNK, Form, Survey, expand};
-use super::dir::{Dir, TEMPORARY_PREFIX, now, repeated};
+use super::dir::{Dir, now};
 use super::keywords::Table;
 use super::name::{self, Letters};
-use super::scan::{Boxes, Place, Sub, letters_in_use};
+use super::outgoing::Outgoing;
+use super::scan::letters_in_use;
+use super::settle::{Boxes, Place, Sub};
 use super::store::Store;
+use super::temporary::TEMPORARY_PREFIX;
+use super::trouble::repeated;
 use crate::error::{Error, Kind, Result, safe_line};
-use crate::mail::{Content, FileId, FlagChange, Flags, Keyword, UnixSeconds};
+use crate::mail::{FileId, FlagChange, Flags, Keyword};
 
 /// A mailbox to act in; holds four file descriptors. Threads may share it.
 #[derive(Debug)]
@@ -26,20 +27,6 @@ pub struct Folder {
     pub(super) tmp: Arc<Dir>,
     store: Store,
     index: Mutex<Option<BTreeMap<FileId, Place>>>,
-}
-
-/// A message to be sent: reads as exactly [`Outgoing::size`] octets of its wire form, or fails.
-#[derive(Debug)]
-pub struct Outgoing {
-    file: File,
-    form: Form,
-    content: Content,
-    modified: UnixSeconds,
-    flags: Flags,
-    /// Wire octets not yet in `wire`.
-    left: u64,
-    wire: Vec<u8>,
-    given: usize,
 }
 
 /// What came of one file: done, or it is gone.
@@ -127,19 +114,13 @@ impl Folder {
 
     /// Opens a message to be sent. Reads it through once, for its size; a file that is gone is an error.
     pub fn open_message(&self, id: &FileId) -> Result<Outgoing> {
-        let opened = self.each("read the message", &[id], |_, place| {
-            let mut file = self.boxes.sub(place.sub).open_file(&place.name)?;
-            let modified = UnixSeconds(file.metadata()?.mtime());
-            let (content, form) = Survey::of(&mut file)?;
-            file.seek(SeekFrom::Start(0))?;
-            Ok((file, modified, content, form, Letters::of(&place.name)))
+        let table = Table::read(&self.boxes.dir)?;
+        let mut opened = self.each("read the message", &[id], |_, place| {
+            let file = self.boxes.sub(place.sub).open_file(&place.name)?;
+            Outgoing::new(file, &place.name, table.flags(&Letters::of(&place.name)))
         });
-        match opened.into_iter().next() {
-            Some(Ok(Found::Done((file, modified, content, form, letters)))) => {
-                let flags = Table::read(&self.boxes.dir)?.flags(&letters);
-                let left = content.wire_size;
-                Ok(Outgoing { file, form, content, modified, flags, left, wire: Vec::new(), given: 0 })
-            }
+        match opened.pop() {
+            Some(Ok(Found::Done(outgoing))) => Ok(outgoing),
             Some(Err(e)) => Err(e),
             Some(Ok(Found::Gone)) | None => Err(gone(id)),
         }
@@ -227,151 +208,9 @@ impl Folder {
     }
 }
 
-impl Outgoing {
-    /// Octets of the wire form.
-    pub fn size(&self) -> u64 {
-        self.content.wire_size
-    }
-
-    /// What the file holds, as read just now.
-    pub fn content(&self) -> Content {
-        self.content
-    }
-
-    /// The flags it has now.
-    pub fn flags(&self) -> &Flags {
-        &self.flags
-    }
-
-    /// Its mtime.
-    pub fn modified(&self) -> UnixSeconds {
-        self.modified
-    }
-
-    fn refill(&mut self) -> io::Result<()> {
-        self.wire.clear();
-        self.given = 0;
-        if self.left == 0 {
-            return Ok(());
-        }
-        let mut chunk = vec![0; CHUNK];
-        let n = self.file.read(&mut chunk)?;
-        chunk.truncate(n);
-        match self.form {
-            Form::Lf => expand(&chunk, &mut self.wire),
-            Form::Verbatim => self.wire = chunk,
-        }
-        match self.left.checked_sub(self.wire.len() as u64) {
-            Some(left) if n > 0 => self.left = left,
-            _ => return Err(io::Error::other("the file changed while it was read")),
-        }
-        Ok(())
-    }
-}
-
-impl Read for Outgoing {
-    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
-        if self.given == self.wire.len() {
-            self.refill()?;
-        }
-        let n = self.wire.get(self.given..).unwrap_or_default().read(out)?;
-        self.given += n;
-        Ok(n)
-    }
-}
-
 fn gone(id: &FileId) -> Error {
     Error::new(Kind::LocalTree, "The file is gone; another program removed or moved it").at(safe_line(&id.to_string()))
 }
 
 #[cfg(test)]
-mod tests {
-    use std::path::Path;
-
-    use super::super::deliver::tests::{files, flags};
-    use super::super::store::tests::folder;
-    use super::*;
-
-    fn put(path: &Path, name: &str) {
-        std::fs::write(path.join(name), "x\n").unwrap();
-    }
-
-    fn change(id: &str, add: &[&str], remove: &[&str]) -> (FileId, FlagChange) {
-        (FileId::new(id), FlagChange { add: flags(add), remove: flags(remove) })
-    }
-
-    #[test]
-    fn flags_are_set_one_by_one_and_what_is_unknown_stays() {
-        let (_temp, folder, path) = folder();
-        std::fs::write(path.join("dovecot-keywords"), "0 Work\n").unwrap();
-        ["new/a", "cur/b:2,SZaz", "cur/c:2,S", "new/d"].iter().for_each(|f| put(&path, f));
-        let results = folder.set_flags(&[
-            change("a", &["\\Seen"], &[]),
-            change("b", &["\\Answered", "New"], &["\\Seen", "work"]),
-            change("c", &[], &["\\Seen"]),
-            change("d", &[], &["\\Flagged"]),
-            change("missing", &["\\Seen"], &[]),
-        ]);
-        assert_eq!(files(&path), ["cur/a:2,S", "cur/b:2,RZbz", "cur/c:2,", "new/d"]);
-        assert!(results[4].as_ref().unwrap_err().to_string().contains("The file is gone"));
-        let after: Vec<_> = results.into_iter().filter_map(Result::ok).map(|f| f.to_string()).collect();
-        assert_eq!(after, ["\\Seen", "\\Answered New", "", ""]);
-        assert_eq!(std::fs::read(path.join("dovecot-keywords")).unwrap(), b"0 Work\n1 New\n");
-    }
-
-    #[test]
-    fn a_file_that_another_program_renamed_is_found_again() {
-        let (_temp, folder, path) = folder();
-        ["new/a", "cur/b:2,", "cur/c:2,"].iter().for_each(|f| put(&path, f));
-        folder.set_flags(&[change("c", &["\\Flagged"], &[])]).remove(0).unwrap();
-        std::fs::rename(path.join("new/a"), path.join("cur/a:2,RS")).unwrap();
-        std::fs::rename(path.join("cur/b:2,"), path.join("cur/b:2,F")).unwrap();
-        put(&path, "new/late");
-        let results = folder.set_flags(&[change("a", &["\\Flagged"], &[]), change("late", &["\\Seen"], &[])]);
-        assert_eq!(
-            results.into_iter().map(|r| r.unwrap().to_string()).collect::<Vec<_>>(),
-            ["\\Flagged \\Answered \\Seen", "\\Seen"]
-        );
-        assert_eq!(folder.open_message(&FileId::new("b")).unwrap().flags(), &flags(&["\\Flagged"]));
-        std::fs::rename(path.join("cur/b:2,F"), path.join("cur/b:2,FS")).unwrap();
-        assert!(folder.remove(&[FileId::new("b"), FileId::new("gone")]).into_iter().all(|r| r.is_ok()));
-        assert_eq!(files(&path), ["cur/a:2,FRS", "cur/c:2,F", "cur/late:2,S"]);
-    }
-
-    #[test]
-    fn a_rename_never_takes_anothers_place() {
-        let (_temp, folder, path) = folder();
-        ["cur/x:2,S", "cur/x:2,FS"].iter().for_each(|f| put(&path, f));
-        let results = folder.set_flags(&[change("x:2,S", &["\\Flagged"], &[]), change("x", &["\\Answered"], &[])]);
-        assert!(results[0].is_err() && results[1].is_ok());
-        assert_eq!(files(&path), ["cur/x:2,FRS", "cur/x:2,S"]);
-        folder.remove(&[FileId::new("x")]).remove(0).unwrap();
-        assert_eq!(files(&path), ["cur/x:2,S"], "the namesake stays");
-    }
-
-    #[test]
-    fn a_file_that_shrinks_while_it_is_sent_fails() {
-        let (_temp, folder, path) = folder();
-        std::fs::write(path.join("cur/a:2,"), vec![b'\n'; 3 * CHUNK]).unwrap();
-        let mut outgoing = folder.open_message(&FileId::new("a")).unwrap();
-        assert_eq!(outgoing.size(), 6 * CHUNK as u64);
-        let mut some = [0; 10];
-        outgoing.read_exact(&mut some).unwrap();
-        std::fs::OpenOptions::new().write(true).open(path.join("cur/a:2,")).unwrap().set_len(CHUNK as u64).unwrap();
-        assert!(outgoing.read_to_end(&mut Vec::new()).is_err());
-        assert!(folder.open_message(&FileId::new("gone")).is_err());
-    }
-
-    #[test]
-    fn a_missing_tmp_is_made_and_a_missing_cur_is_an_error() {
-        use super::super::store::tests::{mailbox, tree};
-        let (temp, store) = tree(super::super::Layout::Nested);
-        store.create_mailbox(&mailbox("A")).unwrap();
-        let path = temp.path().join("Mail/A");
-        std::fs::remove_dir(path.join("tmp")).unwrap();
-        store.folder(&mailbox("A")).unwrap();
-        assert!(path.join("tmp").is_dir());
-        std::fs::remove_dir(path.join("cur")).unwrap();
-        assert!(store.folder(&mailbox("A")).is_err() && store.scan(&mailbox("A"), None).is_err());
-    }
-}
+mod tests;

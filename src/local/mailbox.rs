@@ -9,8 +9,10 @@ use std::path::Path;
 
 use rustix::fs::FileType;
 
-use super::dir::{Dir, TEMPORARY_PREFIX, failed, now, shown};
+use super::dir::{Dir, now};
 use super::store::{Inner, Store};
+use super::temporary::TEMPORARY_PREFIX;
+use super::trouble::{failed, shown};
 use super::{Layout, keywords};
 use crate::error::{Error, Kind, Result};
 use crate::mail::MailboxName;

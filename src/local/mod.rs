@@ -8,36 +8,50 @@
 //! | --- | --- |
 //! | `layout` | names of mailboxes ⇄ directories: the one encoder |
 //! | `name` | names of message files: origin, sizes, flag letters |
-//! | `dir` | a directory by descriptor; the words for what goes wrong |
+//! | `dir` | a directory by descriptor |
+//! | `temporary` | files on their way to their place |
+//! | `trouble` | the words for what goes wrong |
 //! | `store` | opening a tree, its marker |
 //! | `tree` | which mailboxes there are |
 //! | `mailbox` | making and removing one |
-//! | `scan` | one readdir a directory, checkpoints |
-//! | `content` | line ends, digests, sizes |
-//! | `deliver` | messages that arrive: `tmp`, flush, rename, flush |
-//! | `folder` | messages that are there: flags, removal, reading |
+//! | `settle` | one readdir a directory, checkpoints |
+//! | `scan` | what a mailbox holds |
+//! | `lines` | line ends, there and back |
+//! | `content` | digests, sizes |
+//! | `incoming` | messages that arrive, into `tmp` |
+//! | `deliver` | from `tmp` into the mailbox: flush, rename, flush |
+//! | `folder` | messages that are there: flags, removal |
+//! | `outgoing` | messages to be sent |
 //! | `keywords` | `dovecot-keywords` |
 
 mod content;
 mod deliver;
 mod dir;
 mod folder;
+mod incoming;
 mod keywords;
 mod layout;
+mod lines;
 mod mailbox;
 mod name;
+mod outgoing;
 mod scan;
+mod settle;
 mod store;
+mod temporary;
 mod tree;
+mod trouble;
 
 use std::path::PathBuf;
 
 pub use content::WireDigest;
-pub use deliver::{Delivered, Delivery, Incoming, Received};
-pub use folder::{Folder, Outgoing};
+pub use deliver::{Delivered, Delivery};
+pub use folder::Folder;
+pub use incoming::{Incoming, Received};
 pub use keywords::KeywordTable;
 pub use layout::Layout;
 pub use mailbox::Removed;
+pub use outgoing::Outgoing;
 pub use scan::{Examined, Listing, Scan, ScannedFile};
 pub use store::{Expected, Marker, Opened, Store};
 pub use tree::{Directory, unusable_at};

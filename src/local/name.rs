@@ -128,11 +128,12 @@ pub(super) fn origin(unique: &OsStr) -> Option<Origin> {
     ids.next().is_none().then_some(origin)
 }
 
-/// The octets on the wire that a unique part announces (`,W=`), ours or another program's.
-pub(super) fn wire_size(unique: &OsStr) -> Option<u64> {
-    let mut fields = unique.as_bytes().split(|b| *b == b',').skip(1);
-    let field = fields.find_map(|field| field.strip_prefix(b"W="))?;
-    number(std::str::from_utf8(field).ok()?)
+/// The octets of the file and those on the wire, as the unique part of a file that we delivered tells them.
+pub(super) fn delivered_sizes(unique: &OsStr) -> Option<(u64, u64)> {
+    origin(unique)?;
+    let mut fields = unique.to_str()?.split(',').skip(1);
+    let mut size = |mark: &str| number(fields.next()?.strip_prefix(mark)?);
+    Some((size("S=")?, size("W=")?))
 }
 
 /// A decimal number as `Display` writes it.
@@ -190,8 +191,8 @@ mod tests {
             assert_eq!(origin(other.as_ref()), None, "{other}");
         }
         assert_eq!(origin(OsStr::from_bytes(b"1.\xff.mailtide")), None);
-        assert_eq!(wire_size("1.M2.host,S=10,W=12".as_ref()), Some(12));
-        assert_eq!(wire_size("W=12,S=+1".as_ref()), None);
+        assert_eq!(delivered_sizes("1.M2.host,S=10,W=12".as_ref()), None);
+        assert_eq!(delivered_sizes(format!("{ours},S=10,W=+12").as_ref()), None);
     }
 
     proptest! {
@@ -212,7 +213,7 @@ mod tests {
             prop_assert_eq!(unique(&whole), name.as_os_str());
             prop_assert_eq!(Letters::of(&whole), letters);
             prop_assert_eq!(origin(&name), Some(from));
-            prop_assert_eq!(wire_size(&name), Some(wire));
+            prop_assert_eq!(delivered_sizes(&name), Some((size, wire)));
         }
 
         #[test]

@@ -9,9 +9,12 @@ use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::dir::{Dir, TEMPORARY_PREFIX, failed, now, shown};
+use super::dir::{Dir, now};
 use super::folder::Folder;
-use super::scan::{self, Boxes, Examined, Scan, ScannedFile};
+use super::scan::{Examined, Scan, ScannedFile};
+use super::settle::{self, Boxes};
+use super::temporary::TEMPORARY_PREFIX;
+use super::trouble::{failed, shown};
 use super::{Layout, LocalOptions};
 use crate::error::{Error, Kind, Result};
 use crate::mail::{AccountId, LocalCheckpoint, MailboxName};
@@ -137,7 +140,7 @@ impl Store {
     /// Lists a mailbox, or tells that it is as `since` says, which costs two stats.
     pub fn scan(&self, name: &MailboxName, since: Option<&LocalCheckpoint>) -> Result<Scan> {
         let relative = self.inner.layout.directory(name)?;
-        if since.is_some_and(|since| scan::is_unchanged(&self.inner.root, &relative, since)) {
+        if since.is_some_and(|since| settle::is_unchanged(&self.inner.root, &relative, since)) {
             return Ok(Scan::Unchanged);
         }
         Boxes::open(self.inner.root.descend(&relative)?)?.list(now()).map(Scan::Listed)

@@ -12,9 +12,10 @@ use std::path::{Path, PathBuf};
 use rustix::fs::FileType;
 
 use super::Layout;
-use super::dir::{Dir, is_a_link, shown};
+use super::dir::Dir;
 use super::layout::LOST_AND_FOUND;
 use super::store::{Inner, Store};
+use super::trouble::{is_a_link, shown};
 use crate::error::{Error, Kind, Result, safe_line};
 use crate::mail::MailboxName;
 

@@ -1,0 +1,67 @@
+//! The words for what goes wrong with files: what was tried, where, why, and what to do about it.
+
+use std::io;
+use std::os::unix::ffi::OsStringExt;
+use std::path::Path;
+
+use rustix::io::Errno;
+
+use crate::error::{Error, Kind, safe_line};
+
+/// A path as it may be shown.
+pub(super) fn shown(path: &Path) -> String {
+    safe_line(&String::from_utf8_lossy(&path.as_os_str().to_owned().into_vec()))
+}
+
+/// The error for a symbolic link where a directory should be.
+pub(super) fn is_a_link(path: &Path) -> Error {
+    Error::new(Kind::LocalTree, "This is a symbolic link, and Mailtide follows none below the root")
+        .hint("Put the directory itself there (a bind mount will do), or leave the mailbox out with `mailboxes`.")
+        .at(shown(path))
+}
+
+/// The error for `e` met while trying to `doing` (a verb and what it is done to) at `path`.
+pub(super) fn failed(doing: &str, path: &Path, e: io::Error) -> Error {
+    let again = "run the same command again; what was done is kept.";
+    let (why, hint) = match e.kind() {
+        io::ErrorKind::StorageFull => (": the disk is full", format!("Free some space and {again}")),
+        io::ErrorKind::QuotaExceeded => (": the disk quota is used up", format!("Free some space and {again}")),
+        io::ErrorKind::ReadOnlyFilesystem => {
+            (": the file system is mounted read-only", format!("Mount it for writing and {again}"))
+        }
+        io::ErrorKind::PermissionDenied => {
+            (": permission denied", "Look at its owner and mode with `ls -ld`; it must belong to you.".to_owned())
+        }
+        io::ErrorKind::NotADirectory => {
+            ("", "Something else stands where a directory should be; look at it with `ls -ld`.".to_owned())
+        }
+        _ if matches!(Errno::from_io_error(&e), Some(Errno::MFILE | Errno::NFILE)) => {
+            (": too many open files", "Raise the limit (`ulimit -n 4096`), or lower `connections`.".to_owned())
+        }
+        _ => ("", String::new()),
+    };
+    let error = Error::new(Kind::LocalTree, format!("Could not {doing}{why}")).because(e).at(shown(path));
+    if hint.is_empty() { error } else { error.hint(hint) }
+}
+
+/// The same error once more, for the next item that it hits.
+pub(super) fn repeated(e: &Error) -> Error {
+    let again = Error::new(e.kind(), e.to_string());
+    match e.hint_text() {
+        Some(hint) => again.hint(hint),
+        None => again,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_full_disk_is_said_in_words() {
+        let e = failed("write the message", Path::new("/m"), Errno::NOSPC.into());
+        assert_eq!(e.kind(), Kind::LocalTree);
+        assert!(e.to_string().starts_with("/m: Could not write the message: the disk is full"), "{e}");
+        assert!(e.hint_text().unwrap().contains("Free some space"));
+    }
+}
