@@ -116,7 +116,7 @@ struct FileSink<'s, 'w, 'p> {
 
 enum Current {
     None,
-    File(Incoming),
+    File(Box<Incoming>),
     /// The file could not be made or written; the rest of the body passes by.
     Failed(Error),
 }
@@ -124,7 +124,7 @@ enum Current {
 impl BodySink for FileSink<'_, '_, '_> {
     fn start(&mut self, _octets: u64) -> Result<()> {
         self.current = match self.folder.incoming() {
-            Ok(incoming) => Current::File(incoming),
+            Ok(incoming) => Current::File(Box::new(incoming)),
             Err(error) if super::concerns_the_tree(&error) => return Err(error.at(self.name)),
             Err(error) => Current::Failed(error),
         };
