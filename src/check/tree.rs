@@ -72,7 +72,7 @@ fn mailboxes(store: &Store, put: &mut dyn FnMut(Finding)) {
     let usable = directories.values().filter(|directory| matches!(directory, Directory::Usable)).count();
     put(Finding::ok(SUBJECT, format!("{usable} mailboxes")));
     for directory in directories.into_values() {
-        if let Directory::Unusable(why) = directory {
+        if let Directory::Unusable(why) | Directory::Incomplete(why) = directory {
             // A run leaves such a mailbox alone and goes on.
             put(Finding { grade: Grade::Fail(Exit::SomeFailed), ..Finding::error(SUBJECT, &why) });
         }

@@ -2,7 +2,7 @@
 
 use super::execute::{self, World};
 use super::ledger::Ledger;
-use super::observe::{Observation, Sources, observe};
+use super::observe::{Changes, Observation, Sources, observe};
 use super::pool::Pool;
 use super::tree::Ground;
 use super::{Job, Mode, now, settle};
@@ -61,6 +61,10 @@ pub fn attempt(
         state: ground.state.as_ref(),
         pool,
         connected: &|session| tell_connected(account, session, report),
+        changes: match job.mode {
+            Mode::Sync => Changes::Allowed,
+            Mode::DryRun => Changes::Forbidden,
+        },
         stop,
     };
     let mut seen = observe(&sources)?;

@@ -27,13 +27,16 @@ pub enum Directory {
     /// It cannot be read, is reached by a symbolic link, lacks a part, or has a name that no mailbox has: nothing is
     /// known of it, nor of what is below it.
     Unusable(Error),
+    /// It has one of `cur` and `new` and not the other: a crash came while it was made, or somebody removed one. The error
+    /// says so; [`Store::create_mailbox`] would complete it.
+    Incomplete(Error),
 }
 
 /// The unusable directory at or above `name`: while there is one, `name` is unknown even where it is not listed.
 pub fn unusable_at<'a>(mailboxes: &'a BTreeMap<MailboxName, Directory>, name: &MailboxName) -> Option<&'a Error> {
     let mut above = Some(name.clone());
     while let Some(name) = above {
-        if let Some(Directory::Unusable(why)) = mailboxes.get(&name) {
+        if let Some(Directory::Unusable(why) | Directory::Incomplete(why)) = mailboxes.get(&name) {
             return Some(why);
         }
         above = name.parent();
@@ -65,6 +68,7 @@ enum Shape {
     None,
     Whole,
     Broken(Error),
+    Half(Error),
 }
 
 /// The search for mailboxes.
@@ -151,10 +155,13 @@ impl Walk {
             Shape::None => return,
             Shape::Whole => Directory::Usable,
             Shape::Broken(why) => Directory::Unusable(why),
+            Shape::Half(why) => Directory::Incomplete(why),
         };
         match (self.layout.mailbox(&relative), directory) {
             (Some(name), directory) => drop(self.found.insert(name, directory)),
-            (None, Directory::Unusable(why)) => self.nameless.push((self.layout.stand_in(&relative), why)),
+            (None, Directory::Unusable(why) | Directory::Incomplete(why)) => {
+                self.nameless.push((self.layout.stand_in(&relative), why))
+            }
             (None, Directory::Usable) => {
                 let stand_in = self.layout.stand_in(&relative);
                 let why = Error::new(Kind::LocalTree, "The directory's name is none that Mailtide gives a mailbox")
@@ -175,21 +182,22 @@ fn is_maildir(dir: &Dir, name: &OsStr) -> bool {
 fn shape(dir: &Dir, kind: impl Fn(&str) -> io::Result<Option<FileType>>) -> Result<Shape> {
     let look = |sub: &str| kind(sub).map_err(|e| dir.failed("look at", sub.as_ref(), e));
     let (cur, new) = (look("cur")?, look("new")?);
-    let broken = |what: String| {
+    let lacking = |what: &str| {
         let path = safe_line(&dir.path().display().to_string());
-        Shape::Broken(
-            Error::new(Kind::LocalTree, what)
-                .hint(format!("Make what it lacks: `mkdir -p '{path}'/{{cur,new,tmp}}`."))
-                .at(path),
-        )
+        let what = format!("The mailbox has no directory `{what}`");
+        Error::new(Kind::LocalTree, what)
+            .hint(format!("Make what it lacks: `mkdir -p '{path}'/{{cur,new,tmp}}`."))
+            .at(path)
     };
     Ok(match (cur, new) {
         (None, None) => Shape::None,
         (Some(FileType::Directory), Some(FileType::Directory)) => Shape::Whole,
         (Some(FileType::Symlink), _) => Shape::Broken(is_a_link(&dir.path().join("cur"))),
         (_, Some(FileType::Symlink)) => Shape::Broken(is_a_link(&dir.path().join("new"))),
-        (Some(FileType::Directory), _) => broken("The mailbox has no directory `new`".to_owned()),
-        (_, Some(FileType::Directory)) => broken("The mailbox has no directory `cur`".to_owned()),
+        (Some(FileType::Directory), None) => Shape::Half(lacking("new")),
+        (None, Some(FileType::Directory)) => Shape::Half(lacking("cur")),
+        (Some(FileType::Directory), Some(_)) => Shape::Broken(lacking("new")),
+        (Some(_), Some(FileType::Directory)) => Shape::Broken(lacking("cur")),
         (Some(_), _) | (_, Some(_)) => Shape::None,
     })
 }
@@ -216,7 +224,7 @@ mod tests {
         let mailboxes = store.mailboxes().unwrap();
         let line = |(name, directory): (&MailboxName, &Directory)| match directory {
             Directory::Usable => name.path().to_owned(),
-            Directory::Unusable(_) => format!("!{}", name.path()),
+            Directory::Unusable(_) | Directory::Incomplete(_) => format!("!{}", name.path()),
         };
         mailboxes.iter().map(line).collect()
     }
@@ -268,7 +276,10 @@ mod tests {
             assert!(unusable_at(&all, &mailbox(below)).unwrap().to_string().contains("symbolic link"), "{below}");
         }
         assert!(unusable_at(&all, &mailbox("A/x")).is_none() && unusable_at(&all, &mailbox("gone")).is_none());
-        assert!(all.values().all(|d| !matches!(d, Directory::Unusable(e) if e.hint_text().is_none())));
+        assert!(
+            all.values()
+                .all(|d| !matches!(d, Directory::Unusable(e) | Directory::Incomplete(e) if e.hint_text().is_none()))
+        );
     }
 
     #[test]
@@ -276,12 +287,16 @@ mod tests {
         let (temp, store) = tree(Layout::Nested);
         maildir(temp.path().join("Mail"));
         let all = store.mailboxes().unwrap();
-        let Some(Directory::Unusable(e)) = all.get(&mailbox("INBOX")) else { panic!("{all:?}") };
+        let Some(Directory::Unusable(e) | Directory::Incomplete(e)) = all.get(&mailbox("INBOX")) else {
+            panic!("{all:?}")
+        };
         assert!(e.hint_text().unwrap().contains("maildir++"));
         let (temp, store) = tree(Layout::MaildirPlusPlus);
         maildir(temp.path().join("Mail/Archive"));
         let all = store.mailboxes().unwrap();
-        let Some(Directory::Unusable(e)) = all.get(&mailbox("Archive")) else { panic!("{all:?}") };
+        let Some(Directory::Unusable(e) | Directory::Incomplete(e)) = all.get(&mailbox("Archive")) else {
+            panic!("{all:?}")
+        };
         assert!(e.hint_text().unwrap().contains("nested"));
     }
 

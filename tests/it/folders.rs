@@ -199,3 +199,20 @@ fn chosen_mailboxes_and_new_names() {
     assert_eq!(pair.tree.mailboxes().len(), names.len());
     assert_eq!(client.snapshot(), remote);
 }
+
+#[test]
+fn a_mailbox_that_a_kill_left_half_made_is_completed() {
+    let dovecot = Dovecot::start();
+    let pair = Pair::new(&dovecot);
+    let mut client = dovecot.client();
+    client.create("Half");
+    client.append("Half", b"Subject: whole\r\n\r\n", &[]);
+    std::fs::create_dir_all(pair.tree.dir("Half").join("cur")).unwrap();
+    pair.sync();
+    assert_eq!(pair.assert_equal("completed").0["Half"].len(), 1);
+    pair.assert_settled("completed");
+    // Once there was mail in it, a lacking directory is a question for its owner.
+    std::fs::remove_dir_all(pair.tree.dir("Half").join("new")).unwrap();
+    pair.try_sync(&[]).expect(1).says(&["no directory `new`", "mkdir"]);
+    assert_eq!(client.snapshot().0["Half"].len(), 1);
+}

@@ -28,15 +28,37 @@ pub enum Scanned {
     Unknown,
 }
 
+/// Whether the tree may be mended while it is looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Changes {
+    /// In a run that changes things anyway.
+    Allowed,
+    /// In a dry run.
+    Forbidden,
+}
+
 /// Scans every selected mailbox of the tree.
-pub fn scan(store: &Store, base: &Base, selects: &dyn Fn(&MailboxName) -> bool, stop: &Stop) -> Result<LocalSide> {
+pub fn scan(
+    store: &Store,
+    base: &Base,
+    selects: &dyn Fn(&MailboxName) -> bool,
+    changes: Changes,
+    stop: &Stop,
+) -> Result<LocalSide> {
     let mut side = LocalSide::default();
     let directories = store.mailboxes()?;
     for (name, directory) in directories.iter().filter(|(name, _)| selects(name)) {
         stop.check()?;
         match directory {
             Directory::Usable => side.rescan(store, name, base.get(name).and_then(|m| m.local.as_ref())),
-            Directory::Unusable(why) => side.unknown(name, why),
+            // A kill while it was made; nothing was ever agreed on in it, so completing it can lose nothing.
+            Directory::Incomplete(_) if changes == Changes::Allowed && !base.contains_key(name) => {
+                match store.create_mailbox(name) {
+                    Ok(()) => side.rescan(store, name, None),
+                    Err(error) => side.unknown(name, &error),
+                }
+            }
+            Directory::Unusable(why) | Directory::Incomplete(why) => side.unknown(name, why),
         }
     }
     // What stands below a directory that cannot be read was not seen, and is not gone.

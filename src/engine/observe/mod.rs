@@ -11,6 +11,7 @@ pub mod same;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+pub use local::Changes;
 use local::LocalSide;
 use names::Directory;
 
@@ -40,6 +41,8 @@ pub struct Sources<'s, 'a> {
     pub pool: &'s Pool<'s>,
     /// Told once a session stands.
     pub connected: &'s (dyn Fn(&Session) + Sync),
+    /// Whether the tree may be mended.
+    pub changes: Changes,
     /// When to stop.
     pub stop: &'s Stop,
 }
@@ -141,7 +144,7 @@ fn both_at_once<'a>(sources: &Sources<'_, 'a>, base: &Base) -> Result<((Session,
             Ok((session, Directory::new(account, listing)))
         });
         let local = match sources.store {
-            Some(store) => local::scan(store, base, &selects, sources.stop),
+            Some(store) => local::scan(store, base, &selects, sources.changes, sources.stop),
             None => Ok(LocalSide::default()),
         };
         let remote = remote.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));

@@ -158,6 +158,6 @@ fn moves_are_no_deletions() {
     // Most of them did not arrive.
     here.local("B").files.retain(|id, _| *id == file("b1"));
     there.remote("B").messages.retain(|n, _| *n == uid(1));
-    assert_eq!(guard(&here, HALF, &[]).1, [refused(Remote, None, 24, 30)]);
-    assert_eq!(guard(&there, HALF, &[]).1, [refused(Local, None, 24, 30)]);
+    assert_eq!(guard(&here, HALF, &[]).1, [refused(Remote, Some("A"), 24, 30)]);
+    assert_eq!(guard(&there, HALF, &[]).1, [refused(Local, Some("A"), 24, 30)]);
 }
