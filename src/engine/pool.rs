@@ -130,6 +130,12 @@ impl<'a> Pool<'a> {
         }
     }
 
+    /// A new session for one that broke, after a moment.
+    pub fn replace(&self) -> Result<Session> {
+        super::clock::sleep(Duration::from_millis(300), self.stop)?;
+        self.open()
+    }
+
     /// Puts a session back that stands well.
     pub fn give(&self, session: Session) {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(session);

@@ -180,3 +180,24 @@ fn a_server_restored_without_its_mail_is_the_guards_business() {
     pair.try_sync(&[]);
     assert_eq!(pair.tree.messages("INBOX").len(), 30, "no local file is deleted");
 }
+
+#[test]
+fn one_message_that_the_server_fails_on_does_not_stop_the_others() {
+    let dovecot = Dovecot::start();
+    // Dovecot believes the size in the name, finds another, fails, and mends the name.
+    let dir = dovecot.maildir("Half");
+    for part in ["cur", "new", "tmp"] {
+        std::fs::create_dir_all(dir.join(part)).unwrap();
+    }
+    for n in 0..7 {
+        let size = if n == 3 { ",S=24,W=4000" } else { "" };
+        std::fs::write(dir.join(format!("cur/170000000{n}.M{n}P1.x{size}:2,S")), b"Subject: damaged\n\nshort\n")
+            .unwrap();
+    }
+    crate::world::scratch::give_away(&dovecot.maildir(""));
+    let pair = Pair::new(&dovecot);
+    assert!([0, 1].contains(&pair.try_sync(&[]).code()));
+    assert!(pair.tree.messages("Half").len() >= 6, "all others");
+    pair.sync();
+    assert_eq!(pair.assert_equal("mended").0["Half"].len(), 7);
+}

@@ -7,12 +7,12 @@ use super::transfer::{cut, width};
 use super::{World, actions, item_failed};
 use crate::engine::ledger::Ledger;
 use crate::engine::pool::{Heard, Results};
-use crate::error::{Error, Item, Kind, Result};
+use crate::error::{Error, Item, Kind, Result, Retry};
 use crate::local::{Delivery, Folder, Incoming, Received};
 use crate::mail::{Fact, FileId, Flags, Link, MailboxName, Origin, Presence, Uid, UidSet, UidValidity, UnixSeconds};
 use crate::reconcile::guard::ApprovedPlan;
 use crate::reconcile::{Action, Phase};
-use crate::remote::imap::{BodySink, FetchedMessage, Session, WireName};
+use crate::remote::imap::{Access, Ask, BodySink, FetchedMessage, SeenCoverage, Session, WireName};
 use crate::report::event::{Event, Progress};
 
 /// A batch is made durable when it has this many messages …
@@ -72,23 +72,69 @@ fn fetch<'p>(world: &World<'_>, session: &mut Session, job: &Fetch<'p>, results:
         Ok(folder) => folder,
         Err(error) => return failed(error),
     };
-    let absent = UidSet::new();
-    let mut sink = FileSink { world, name: job.name, folder, results, current: Current::None, absent };
-    let outcome = session.fetch_bodies(&job.wire, job.uid_validity, &job.uids, &mut sink);
-    let absent = sink.absent;
-    match outcome {
-        Err(error) if is_refusal(&error) => failed(error),
-        Ok(()) if !absent.is_empty() => explain(session, job, &absent, results),
-        outcome => outcome,
+    let (absent, arrived) = (UidSet::new(), UidSet::new());
+    let mut sink = FileSink { world, name: job.name, folder, results, current: Current::None, absent, arrived };
+    let mut left = job.uids.clone();
+    let mut suspect = None;
+    while let Some(first) = left.first() {
+        // After a break the message it happened at is asked for alone: it, or the line, is to blame.
+        let batch = if suspect.is_some() { UidSet::range(first, first) } else { left.clone() };
+        let outcome = session.fetch_bodies(&job.wire, job.uid_validity, &batch, &mut sink);
+        sink.current = Current::None;
+        let done = |uid: &Uid| sink.arrived.contains(*uid) || sink.absent.contains(*uid);
+        match outcome {
+            Ok(()) => {
+                suspect = None;
+                left = left.iter().filter(|uid| !batch.contains(*uid)).collect();
+            }
+            Err(error) if is_refusal(&error) => return failed(error),
+            Err(error) if error.retry() == Retry::Worthwhile && session.is_broken() => {
+                left = left.iter().filter(|uid| !done(uid)).collect();
+                if suspect == Some(first) && left.first() == Some(first) {
+                    left = left.iter().filter(|uid| *uid != first).collect();
+                    let error = breaks_the_session(&error);
+                    results.send(Got::Failed { name: job.name, item: Item::Message(first), error })?;
+                    suspect = None;
+                } else {
+                    suspect = left.first();
+                }
+                world.stop.check()?;
+                *session = world.pool.replace()?;
+            }
+            Err(error) => return Err(error),
+        }
     }
+    let absent = sink.absent;
+    if absent.is_empty() { Ok(()) } else { explain(world, session, job, &absent, results) }
+}
+
+fn breaks_the_session(error: &Error) -> Error {
+    Error::new(Kind::Refused, format!("The server ends the session each time it is asked for the message: {error}"))
+        .hint("It is probably damaged there: try to open it with another client. It is asked for again at each run.")
 }
 
 /// Tells messages that went meanwhile, which is nobody's fault, from those the server lists and does not give.
-fn explain<'p>(session: &mut Session, job: &Fetch<'p>, absent: &UidSet, results: &Results<'_, Got<'p>>) -> Result<()> {
+fn explain<'p>(
+    world: &World<'_>,
+    session: &mut Session,
+    job: &Fetch<'p>,
+    absent: &UidSet,
+    results: &Results<'_, Got<'p>>,
+) -> Result<()> {
     let name = job.name;
-    let listed = session.message_ids(&job.wire, absent)?;
+    let since = world.seen.remote_checks.get(name).cloned();
+    let ask = Ask { wire: job.wire.clone(), since, known: UidSet::new(), access: Access::ReadOnly };
+    let seen = match session.observe(&[ask])?.pop() {
+        Some(Ok(seen)) => seen,
+        Some(Err(error)) => return results.send(Got::Failed { name, item: Item::Mailbox, error }),
+        None => return Ok(()),
+    };
     results.send(Got::GoneMeanwhile { name })?;
-    for uid in listed.into_keys().filter(|uid| absent.contains(*uid)) {
+    let is_gone = |uid: &Uid| match &seen.coverage {
+        SeenCoverage::Everything => !seen.messages.contains_key(uid),
+        SeenCoverage::Changes { vanished } => vanished.contains(*uid),
+    };
+    for uid in absent.iter().filter(|uid| !is_gone(uid)) {
         results.send(Got::Failed { name, item: Item::Message(uid), error: withheld() })?;
     }
     Ok(())
@@ -112,6 +158,8 @@ struct FileSink<'s, 'w, 'p> {
     current: Current,
     /// Not given, and not refused.
     absent: UidSet,
+    /// Given or refused.
+    arrived: UidSet,
 }
 
 enum Current {
@@ -147,6 +195,7 @@ impl BodySink for FileSink<'_, '_, '_> {
 
     fn message(&mut self, message: FetchedMessage) -> Result<()> {
         let (name, uid) = (self.name, message.uid);
+        self.arrived.insert(uid);
         let listed = self.world.message(name, uid).and_then(|m| m.size);
         if message.octets == 0 && listed.is_some_and(|size| size > 0) {
             self.current = Current::None;
@@ -168,6 +217,7 @@ impl BodySink for FileSink<'_, '_, '_> {
     fn missing(&mut self, uid: Uid, refusal: Option<&Error>) -> Result<()> {
         match refusal {
             Some(refusal) => {
+                self.arrived.insert(uid);
                 let error = Error::new(Kind::Refused, refusal.to_string())
                     .hint("The other messages go through; this one is asked for again at each run.");
                 self.results.send(Got::Failed { name: self.name, item: Item::Message(uid), error })
