@@ -306,7 +306,7 @@ mod tests {
             &[
                 ("NAMESPACE", "* NAMESPACE ((\"\" \"/\")) NIL ((\"shared/\" \"/\"))\nTAG OK\n"),
                 (
-                    "LIST \"\" \"*\" RETURN (SPECIAL-USE STATUS (MESSAGES UIDNEXT UIDVALIDITY HIGHESTMODSEQ MAILBOXID))",
+                    "LIST \"\" \"*\" RETURN (SPECIAL-USE STATUS (MESSAGES UIDNEXT UIDVALIDITY HIGHESTMODSEQ))",
                     "* LIST (\\HasNoChildren \\Trash) \"/\" \"Deleted Items\"\n\
                      * STATUS \"Deleted Items\" (MESSAGES 3 UIDNEXT 9 UIDVALIDITY 5 HIGHESTMODSEQ 77 MAILBOXID (F-1))\n\
                      * LIST (\\Noselect \\HasChildren) \"/\" Lists\n* LIST () \"/\" Lists/R&-D\n\
