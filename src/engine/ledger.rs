@@ -81,12 +81,17 @@ impl<'a> Ledger<'a> {
         if self.pending.len() >= BATCH { self.flush() } else { Ok(()) }
     }
 
-    /// Enters that both sides agree on `flags` for `uid`.
-    pub fn agree(&mut self, name: &MailboxName, uid: Uid, flags: Flags) -> Result<()> {
+    /// Enters a fact that names the mailbox by its number; nothing about a mailbox that is not known.
+    pub fn enter_for(&mut self, name: &MailboxName, fact: impl FnOnce(MailboxId) -> Fact) -> Result<()> {
         match self.id(name) {
-            Some(id) => self.enter(name, Fact::FlagsAgreed(id, uid, flags)),
+            Some(id) => self.enter(name, fact(id)),
             None => Ok(()),
         }
+    }
+
+    /// Enters that both sides agree on `flags` for `uid`.
+    pub fn agree(&mut self, name: &MailboxName, uid: Uid, flags: Flags) -> Result<()> {
+        self.enter_for(name, |id| Fact::FlagsAgreed(id, uid, flags))
     }
 
     /// Writes what has gathered, in one transaction.

@@ -41,10 +41,10 @@ pub fn run(world: &World<'_>, ledger: &mut Ledger<'_>, plan: &ApprovedPlan) -> R
 }
 
 fn unlink(ledger: &mut Ledger<'_>, name: &MailboxName, uids: UidSet) -> Result<()> {
-    match ledger.id(name).filter(|_| !uids.is_empty()) {
-        Some(id) => ledger.enter(name, Fact::Unlinked(id, uids)),
-        None => Ok(()),
+    if uids.is_empty() {
+        return Ok(());
     }
+    ledger.enter_for(name, |id| Fact::Unlinked(id, uids))
 }
 
 fn marked() -> Flags {
@@ -101,10 +101,7 @@ fn stay(
     presence: Presence,
     flags: Flags,
 ) -> Result<()> {
-    match ledger.id(name) {
-        Some(id) => ledger.enter(name, Fact::PresenceChanged(id, uid, presence, flags)),
-        None => Ok(()),
-    }
+    ledger.enter_for(name, |id| Fact::PresenceChanged(id, uid, presence, flags))
 }
 
 fn keep(world: &World<'_>, ledger: &mut Ledger<'_>, name: &MailboxName, side: Side, uids: &UidSet) -> Result<()> {

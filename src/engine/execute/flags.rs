@@ -75,9 +75,7 @@ fn kept(change: &FlagChange, flags: &Flags) -> FlagChange {
 
 /// The files of linked messages.
 pub fn files_of(ledger: &Ledger<'_>, name: &MailboxName, uids: &UidSet) -> Vec<(Uid, FileId)> {
-    let links = ledger.mailbox(name).and_then(|m| m.links.as_ref());
-    let linked = links.into_iter().flatten().filter(|(uid, _)| uids.contains(**uid));
-    linked.map(|(uid, link)| (*uid, link.file.clone())).collect()
+    uids.iter().filter_map(|uid| Some((uid, ledger.link(name, uid)?.file.clone()))).collect()
 }
 
 fn enter(ledger: &mut Ledger<'_>, name: &MailboxName, uid: Uid, change: &FlagChange) -> Result<()> {

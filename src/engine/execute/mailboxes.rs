@@ -38,8 +38,8 @@ pub fn create(world: &World<'_>, ledger: &mut Ledger<'_>, plan: &ApprovedPlan) -
         }
     }
     for (name, id) in &world.seen.ids {
-        let on_both = crate::engine::observe::listed_on_both(world.seen, name) || made.contains(&name);
-        if !on_both || ledger.is_broken(name) {
+        let listed = world.seen.directory.mailboxes.contains_key(name) && world.seen.local.mailboxes.contains_key(name);
+        if !(listed || made.contains(&name)) || ledger.is_broken(name) {
             continue;
         }
         let reset = Action::ResetMailbox;
@@ -106,9 +106,7 @@ pub fn remove(world: &World<'_>, ledger: &mut Ledger<'_>, plan: &ApprovedPlan) -
         };
         match outcome {
             Ok(Gone::Yes) => {
-                if let Some(id) = ledger.id(name) {
-                    ledger.enter(name, Fact::MailboxForgotten(id))?;
-                }
+                ledger.enter_for(name, Fact::MailboxForgotten)?;
                 ledger.done(name, action, 1, 0);
             }
             Ok(Gone::MailArrived) => {

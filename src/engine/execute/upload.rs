@@ -27,13 +27,15 @@ pub fn run(world: &World<'_>, ledger: &mut Ledger<'_>, plan: &ApprovedPlan) -> R
     let mut planned = BTreeMap::new();
     let mut jobs: Vec<Job<'_>> = Vec::new();
     let mut total = 0;
+    let mut linked = BTreeMap::new();
     for (name, action) in actions(plan, Phase::Transfer, ledger) {
         let Action::Upload { file, flags, octets } = action else { continue };
-        let Some(known) = known(world, ledger, name, file) else {
+        let old = linked.entry(name).or_insert_with(|| by_file(ledger, name)).remove(file).unwrap_or_default();
+        let Some((content, date)) = known(world, ledger, name, file, &old) else {
             ledger.hold(name);
             continue;
         };
-        let letter = Letter { file: file.clone(), content: known.0, date: known.1, flags: flags.clone() };
+        let letter = Letter { file: file.clone(), content, date, flags: flags.clone(), old };
         total += octets;
         planned.insert((name, file), action);
         let fits = |job: &&mut Job<'_>| {
@@ -63,6 +65,8 @@ struct Letter {
     content: Content,
     date: UnixSeconds,
     flags: Flags,
+    /// The UIDs it had: a file that is sent again, because its copy went from the server, leaves them behind.
+    old: UidSet,
 }
 
 struct Job<'p> {
@@ -97,13 +101,27 @@ impl<'p> Job<'p> {
     }
 }
 
+/// The UIDs of each linked file.
+fn by_file(ledger: &Ledger<'_>, name: &MailboxName) -> BTreeMap<FileId, UidSet> {
+    let mut files: BTreeMap<FileId, UidSet> = BTreeMap::new();
+    for (uid, link) in ledger.mailbox(name).and_then(|m| m.links.as_ref()).into_iter().flatten() {
+        files.entry(link.file.clone()).or_default().insert(*uid);
+    }
+    files
+}
+
 /// What the file holds and its date: as read in this run, or as linked.
-fn known(world: &World<'_>, ledger: &Ledger<'_>, name: &MailboxName, file: &FileId) -> Option<(Content, UnixSeconds)> {
+fn known(
+    world: &World<'_>,
+    ledger: &Ledger<'_>,
+    name: &MailboxName,
+    file: &FileId,
+    linked: &UidSet,
+) -> Option<(Content, UnixSeconds)> {
     if let Some(LocalContent::Known { content, modified, .. }) = world.file(name, file).map(|f| &f.content) {
         return Some((*content, *modified));
     }
-    let links = ledger.mailbox(name)?.links.as_ref()?;
-    let link = links.values().find(|l| l.file == *file)?;
+    let link = ledger.link(name, linked.first()?)?;
     let content = Content { digest: link.digest, wire_size: link.size, message_id: link.message_id };
     Some((content, link.internal_date))
 }
@@ -238,22 +256,15 @@ impl<'p> Booking<'_, '_, '_, 'p> {
     }
 
     fn settle(&mut self, name: &MailboxName, file: &FileId) -> Result<()> {
-        match self.ledger.id(name) {
-            Some(id) => self.ledger.enter(name, Fact::Settled(id, file.clone())),
-            None => Ok(()),
-        }
+        self.ledger.enter_for(name, |id| Fact::Settled(id, file.clone()))
     }
 
     fn stored(&mut self, name: &'p MailboxName, letter: Letter, uid: Uid) -> Result<()> {
         let Some(id) = self.ledger.id(name) else { return Ok(()) };
-        // A file that is sent again (its copy went from the server) leaves its old UID behind.
-        let links = self.ledger.mailbox(name).and_then(|m| m.links.as_ref());
-        let old: UidSet =
-            links.into_iter().flatten().filter(|(_, l)| l.file == letter.file).map(|(uid, _)| *uid).collect();
+        let Letter { file, content, date, flags, old } = letter;
         if !old.is_empty() {
             self.ledger.enter(name, Fact::Unlinked(id, old))?;
         }
-        let Letter { file, content, date, flags } = letter;
         let link = Link {
             uid,
             file: file.clone(),

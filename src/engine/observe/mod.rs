@@ -23,7 +23,7 @@ use crate::mail::{
     AccountId, Base, Intent, LocalCheckpoint, MailboxId, MailboxName, Presence, RemoteCheckpoint, Uid, UidSet,
 };
 use crate::reconcile::view::{LocalView, MailboxIds, RemoteMailbox, RemoteView};
-use crate::remote::imap::{Listed, Session};
+use crate::remote::imap::Session;
 use crate::state::State;
 use crate::stop::Stop;
 
@@ -228,12 +228,6 @@ fn number(state: Option<&State>, base: &Base, local: &LocalView, remote: &Remote
         }
     }
     Ok(ids)
-}
-
-/// Whether the mailbox was observed to exist on both sides.
-pub fn listed_on_both(observation: &Observation<'_>, name: &MailboxName) -> bool {
-    let listed: Option<&Listed> = observation.directory.mailboxes.get(name);
-    listed.is_some() && observation.local.mailboxes.contains_key(name)
 }
 
 #[cfg(test)]
