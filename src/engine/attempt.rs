@@ -142,6 +142,8 @@ fn plan(job: &Job<'_>, ground: &Ground, seen: &Observation<'_>, expunge: Expunge
         ids: &seen.ids,
         account: ground.id,
         intents: &seen.intents,
+        relatives: &seen.relatives,
+        renamed: &seen.renamed,
         policy: &policy,
     });
     guard::approve(plan, &seen.base, &seen.local, &seen.remote, account.max_delete, &job.allowed)

@@ -200,7 +200,11 @@ fn apply(mailbox: &mut BaseMailbox, fact: &Fact) {
                 change(link, fact);
             }
         }
-        Fact::MailboxKnown { .. } | Fact::MailboxForgotten(_) | Fact::Intended(_) | Fact::Settled(..) => {}
+        Fact::MailboxKnown { .. }
+        | Fact::MailboxRenamed(..)
+        | Fact::MailboxForgotten(_)
+        | Fact::Intended(_)
+        | Fact::Settled(..) => {}
     }
 }
 

@@ -10,7 +10,7 @@ use super::clock;
 use super::observe::Observation;
 use crate::error::Result;
 use crate::mail::MailboxName;
-use crate::reconcile::{Action, Plan};
+use crate::reconcile::{Action, Here, Plan, Relocation};
 use crate::remote::imap::{Session, WireName};
 use crate::stop::Stop;
 
@@ -26,7 +26,9 @@ pub fn unsettled<'p>(plan: &'p Plan, seen: &Observation<'_>) -> Vec<&'p MailboxN
     let open = |(name, actions): (&'p MailboxName, &'p Vec<Action>)| {
         let intents = seen.intents.get(name)?;
         let sends = |action: &Action| match action {
-            Action::Upload { file, .. } => intents.iter().any(|i| i.file == *file),
+            Action::Upload { file, .. }
+            | Action::Move(Relocation { here: Here::File(file), .. })
+            | Action::Copy(Relocation { here: Here::File(file), .. }) => intents.iter().any(|i| i.file == *file),
             _ => false,
         };
         actions.iter().any(sends).then_some(name)

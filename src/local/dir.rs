@@ -207,6 +207,22 @@ impl Dir {
         self.remove_file(from)
     }
 
+    /// Gives the file `from` another name, `name` in `to`; fails with `AlreadyExists` rather than replace anything.
+    pub(super) fn link_new(&self, from: &OsStr, to: &Dir, name: &OsStr) -> io::Result<()> {
+        Ok(rustix::fs::linkat(&self.file, from, &to.file, name, AtFlags::empty())?)
+    }
+
+    /// Lets the directories `a` and, in `other`, `b` take each other's place, at once.
+    pub(super) fn exchange(&self, a: &OsStr, other: &Dir, b: &OsStr) -> io::Result<()> {
+        #[cfg(any(target_os = "linux", target_vendor = "apple"))]
+        {
+            let flags = rustix::fs::RenameFlags::EXCHANGE;
+            Ok(rustix::fs::renameat_with(&self.file, a, &other.file, b, flags)?)
+        }
+        #[cfg(not(any(target_os = "linux", target_vendor = "apple")))]
+        Err(io::Error::other("this system cannot exchange two directories"))
+    }
+
     /// Makes what was done to the names in this directory durable.
     pub(super) fn sync(&self) -> Result<()> {
         match rustix::fs::fsync(&self.file) {

@@ -30,7 +30,7 @@ pub struct Folder {
 }
 
 /// What came of one file: done, or it is gone.
-enum Found<T> {
+pub(super) enum Found<T> {
     Done(T),
     Gone,
 }
@@ -155,6 +155,13 @@ impl Folder {
         }
     }
 
+    /// Takes a file that left out of the index.
+    pub(super) fn forget(&self, id: &FileId) {
+        if let Some(index) = self.index().as_mut() {
+            index.remove(id);
+        }
+    }
+
     fn index(&self) -> MutexGuard<'_, Option<BTreeMap<FileId, Place>>> {
         // The index is a cache: whatever a thread left in it, an old name is noticed.
         self.index.lock().unwrap_or_else(PoisonError::into_inner)
@@ -164,7 +171,7 @@ impl Folder {
     ///
     /// `act` fails with `NotFound` when the file is not at its place any more; then the directories are read again, and
     /// it is tried at the new place.
-    fn each<T>(
+    pub(super) fn each<T>(
         &self,
         doing: &str,
         ids: &[&FileId],

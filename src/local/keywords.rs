@@ -82,6 +82,11 @@ impl Table {
         self.lines.len() > before
     }
 
+    /// Whether no letter has a meaning.
+    pub(super) fn is_empty(&self) -> bool {
+        self.letters.is_empty()
+    }
+
     /// The letter that stands for `keyword`.
     pub(super) fn letter(&self, keyword: &Keyword) -> Option<usize> {
         self.letters.iter().find(|(_, k)| k == keyword).map(|(n, _)| *n)

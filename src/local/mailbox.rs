@@ -97,7 +97,7 @@ impl Store {
     }
 
     /// Removes the directory `relative` and those above it, as far as they are empty.
-    fn prune(&self, relative: &Path) -> Result<()> {
+    pub(super) fn prune(&self, relative: &Path) -> Result<()> {
         for path in relative.ancestors().filter(|p| !p.as_os_str().is_empty()) {
             let parent = self.inner().root.descend(path.parent().unwrap_or(Path::new("")))?;
             if !remove_if_empty(&parent, path.file_name().unwrap_or_default())? {
@@ -110,7 +110,7 @@ impl Store {
 }
 
 /// Makes the directory `name` in `dir`, durably, unless it exists.
-fn make_dir(dir: &Dir, name: &OsStr) -> Result<()> {
+pub(super) fn make_dir(dir: &Dir, name: &OsStr) -> Result<()> {
     match dir.make_dir(name) {
         Ok(()) => dir.sync(),
         Err(e) if e.kind() == io::ErrorKind::AlreadyExists => Ok(()),

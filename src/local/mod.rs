@@ -22,6 +22,8 @@
 //! | `deliver` | from `tmp` into the mailbox: flush, rename, flush |
 //! | `folder` | messages that are there: flags, removal |
 //! | `outgoing` | messages to be sent |
+//! | `relocate` | messages that come from another mailbox |
+//! | `rename` | mailboxes that get another name |
 //! | `keywords` | `dovecot-keywords` |
 
 mod content;
@@ -35,6 +37,8 @@ mod lines;
 mod mailbox;
 mod name;
 mod outgoing;
+mod relocate;
+mod rename;
 mod scan;
 mod settle;
 mod store;
@@ -52,6 +56,7 @@ pub use keywords::KeywordTable;
 pub use layout::Layout;
 pub use mailbox::Removed;
 pub use outgoing::Outgoing;
+pub use relocate::{Arrival, Way};
 pub use scan::{Examined, Listing, Scan, ScannedFile};
 pub use store::{Expected, Marker, Opened, Store};
 pub use tree::{Directory, unusable_at};

@@ -93,6 +93,11 @@ impl Letters {
         OsString::from_vec(name)
     }
 
+    /// The same without keyword letters, which mean something else in another mailbox.
+    pub(super) fn without_keywords(self) -> Letters {
+        Letters { keywords: LetterSet::default(), ..self }
+    }
+
     /// Whether a file with these letters may lie in `new`.
     pub(super) fn is_empty(&self) -> bool {
         *self == Letters::default()
@@ -109,6 +114,15 @@ pub(super) fn delivered(origin: &Origin, date: UnixSeconds, file_octets: u64, wi
         name.push_str(&format!(",C={copy}"));
     }
     name.into()
+}
+
+/// The unique part of one more file with the unique part `of` another; `copy` as for [`delivered`].
+pub(super) fn copied(of: &OsStr, copy: u32) -> OsString {
+    let mut name = of.to_owned();
+    if copy > 0 {
+        name.push(format!(",C={copy}"));
+    }
+    name
 }
 
 /// Where a unique part says its file came from; exactly what [`delivered`] writes, whatever sizes follow.

@@ -14,6 +14,8 @@ pub enum Fact {
         /// Its name.
         name: MailboxName,
     },
+    /// The mailbox has this name on both sides now.
+    MailboxRenamed(MailboxId, MailboxName),
     /// The mailbox exists on neither side any more; its links go with it.
     MailboxForgotten(MailboxId),
     /// UIDVALIDITY changed: no UID means what it meant, so all links of the mailbox go and its checkpoints too.
@@ -32,21 +34,23 @@ pub enum Fact {
     RemoteChecked(MailboxId, RemoteCheckpoint),
     /// Everything observed up to here in the directories was processed.
     LocalChecked(MailboxId, LocalCheckpoint),
-    /// An APPEND is about to be sent.
+    /// A message is about to be brought to the mailbox on the server.
     Intended(Intent),
-    /// The outcome of an APPEND is known: the file is linked, or was refused.
+    /// The outcome of an intent is known: the file is linked, or was refused.
     Settled(MailboxId, FileId),
 }
 
-/// An APPEND whose outcome may stay unknown: the message may be on the server already.
+/// An APPEND, a COPY or a MOVE whose outcome may stay unknown: the message may be in the mailbox already.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Intent {
     /// The mailbox it goes to.
     pub mailbox: MailboxId,
-    /// The file it comes from.
+    /// The file that it is here.
     pub file: FileId,
     /// What was sent.
     pub content: Content,
     /// UIDNEXT before it was sent: the message can only have this UID or a higher one.
     pub uid_next: Option<Uid>,
+    /// The flags that are agreed on as it arrives.
+    pub flags: Flags,
 }

@@ -5,9 +5,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::alike::{Dates, alike};
 use super::view::RemoteMessage;
 use crate::mail::{
     AccountId, Content, Digest, FileId, Flags, Intent, Link, MailboxId, MessageIdHash, Origin, Uid, UidValidity,
+    UnixSeconds,
 };
 
 /// A file that needs a UID.
@@ -17,6 +19,8 @@ pub(super) struct Candidate<'a> {
     pub(super) flags: &'a Flags,
     pub(super) content: Content,
     pub(super) origin: Option<Origin>,
+    /// Its mtime; `None` where it has not been read.
+    pub(super) modified: Option<UnixSeconds>,
     /// The link whose server copy went, when the file is to go up again; such a file takes over no other link.
     pub(super) was: Option<Uid>,
     pub(super) is: Match,
@@ -55,6 +59,8 @@ pub(super) struct Search<'a> {
     pub(super) lost: BTreeSet<Uid>,
     /// Links kept on the server only, and still there.
     pub(super) kept: BTreeMap<Uid, &'a Link>,
+    /// What mtimes tell.
+    pub(super) dates: Dates,
     /// Uploads whose outcome is unknown.
     pub(super) intents: BTreeMap<&'a FileId, &'a Intent>,
 }
@@ -82,6 +88,7 @@ impl<'a> Search<'a> {
                 self.take(file, uid);
             }
         }
+        self.alike(files);
         let mut kept = digests(self.kept.values());
         for file in files.iter_mut().filter(|f| f.is == Match::Nothing && f.was.is_none()) {
             if let Some(uid) = pop(&mut kept, file.content.digest, None) {
@@ -164,6 +171,18 @@ impl<'a> Search<'a> {
                 if Some(uid) >= from {
                     self.take(file, uid);
                 }
+            }
+        }
+    }
+
+    /// What needs no look at a body; what was looked at is decided by then.
+    fn alike(&mut self, files: &mut [Candidate<'a>]) {
+        let open = files.iter().enumerate().filter(|(_, f)| f.is == Match::Nothing && f.was.is_none());
+        let open = open.filter_map(|(n, f)| Some((n, f.content, f.modified?)));
+        let unread = self.uids.iter().filter(|(_, m)| m.content.is_none()).map(|(uid, m)| (*uid, *m));
+        for (n, uid) in alike(open, unread, self.dates) {
+            if let Some(file) = files.get_mut(n) {
+                self.take(file, uid);
             }
         }
     }

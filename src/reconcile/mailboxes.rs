@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::Input;
+use super::alike::Dates;
 use super::delta::{LocalSide, RemoteSide};
 use super::draft::Draft;
 use super::identity::Place;
@@ -119,6 +120,7 @@ impl<'a> Mailbox<'a, '_> {
             policy: self.input.policy,
             trash: self.input.remote.trash.as_ref(),
             missing_files,
+            dates: Dates::of(self.base, self.remote.uid_validity()),
         };
         let mut decided = messages::decide(&scene, self.binned);
         if self.started_anew() {

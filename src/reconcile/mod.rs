@@ -93,8 +93,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::mail::{AccountId, Base, Intent, MailboxName};
+use crate::mail::{AccountId, Base, Intent, Link, MailboxName, Uid};
 
+pub mod alike;
 mod delta;
 mod disposal;
 mod draft;
@@ -104,11 +105,14 @@ mod mailboxes;
 mod merge;
 mod messages;
 pub mod plan;
+mod relocate;
+pub mod renames;
 #[cfg(test)]
 mod tests;
 pub mod view;
 
-pub use plan::{Action, Disposal, Phase, Plan, Side};
+pub use plan::{Action, Disposal, Here, Phase, Plan, Relocation, Side};
+pub use renames::Renamed;
 use view::{LocalView, MailboxIds, Policy, RemoteView};
 
 /// Everything a plan depends on.
@@ -126,9 +130,17 @@ pub struct Input<'a> {
     pub account: AccountId,
     /// APPENDs whose outcome is unknown.
     pub intents: &'a BTreeMap<MailboxName, Vec<Intent>>,
+    /// Links of mailboxes that did not move on, which were not read otherwise: those that what is new elsewhere may be
+    /// the same message as.
+    pub relatives: &'a Relatives,
+    /// Mailboxes that have another name now; base and views know them by the new one.
+    pub renamed: &'a [Renamed],
     /// What the account's settings allow.
     pub policy: &'a Policy,
 }
+
+/// Links by mailbox, in mailboxes of which not all were read.
+pub type Relatives = BTreeMap<MailboxName, BTreeMap<Uid, Link>>;
 
 /// Decides what a run has to do.
 #[must_use]
@@ -145,6 +157,11 @@ pub fn reconcile(input: &Input<'_>) -> Plan {
     }
     for name in names.into_iter().filter(|name| Some(*name) != trash) {
         plan.mailboxes.insert(name.clone(), mailboxes::decide(input, name, &mut binned));
+    }
+    relocate::relocate(input, &mut plan);
+    for Renamed { from, to, follows } in input.renamed {
+        let action = Action::RenameMailbox { side: *follows, from: from.clone() };
+        plan.mailboxes.entry(to.clone()).or_default().insert(0, action);
     }
     plan.mailboxes.retain(|_, actions| !actions.is_empty());
     plan

@@ -27,16 +27,17 @@ impl fmt::Display for Side {
 }
 
 /// When an action runs; phases of all mailboxes run one after the other, in this order.
-///
-/// Moves, copies and renames of mailboxes will stand in [`Phase::Identity`]: after the mailboxes they need exist and
-/// before anything is transferred or deleted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Phase {
+    /// Mailboxes are renamed.
+    RenameMailboxes,
     /// Mailboxes are created.
     CreateMailboxes,
     /// What is the same message on both sides is linked; nothing is transferred.
     Identity,
+    /// Messages are copied and moved between mailboxes of one side: copies first, since a source may move, too.
+    Relocate,
     /// Downloads and uploads.
     Transfer,
     /// Flags.
@@ -59,10 +60,60 @@ pub enum Disposal {
     Mark,
 }
 
+/// A message that came to this mailbox on one side and comes to it on the other, from another mailbox and without its
+/// body.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Relocation {
+    /// The mailbox it comes from.
+    pub from: MailboxName,
+    /// The UID of its link there.
+    pub uid: Uid,
+    /// What it is here already.
+    #[serde(flatten)]
+    pub here: Here,
+    /// The flags agreed on as it arrives; `local` and `remote` then bring what each side lacks.
+    pub flags: Flags,
+    /// What the file lacks.
+    pub local: FlagChange,
+    /// What the server's copy lacks.
+    pub remote: FlagChange,
+    /// Octets that need not go over the wire.
+    pub octets: u64,
+}
+
+impl Relocation {
+    /// The side that follows the other.
+    pub fn side(&self) -> Side {
+        match self.here {
+            Here::File(_) => Side::Remote,
+            Here::Message(_) => Side::Local,
+        }
+    }
+}
+
+/// What stands for a message in the mailbox that it came to.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Here {
+    /// A file: the server's copy follows.
+    File(FileId),
+    /// A message on the server: the file follows.
+    #[serde(rename = "new-uid")]
+    Message(Uid),
+}
+
 /// One thing to do in one mailbox. Messages that are treated alike share an action.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(tag = "action", rename_all = "kebab-case")]
 pub enum Action {
+    /// Give the mailbox `from` this one's name on `side`, because it has it on the other.
+    RenameMailbox {
+        /// Where; `None` when both sides have done it, and it is only recorded.
+        side: Option<Side>,
+        /// What it is called there until now.
+        from: MailboxName,
+    },
     /// Make the mailbox on `side`.
     CreateMailbox {
         /// Where.
@@ -93,6 +144,10 @@ pub enum Action {
         /// Their flags.
         flags: Flags,
     },
+    /// A message leaves another mailbox for this one.
+    Move(Relocation),
+    /// A message of another mailbox, or of this one, is to be here once more.
+    Copy(Relocation),
     /// Fetch messages into files.
     Download {
         /// The messages.
@@ -152,7 +207,9 @@ impl Action {
     /// When it runs.
     pub fn phase(&self) -> Phase {
         match self {
+            Action::RenameMailbox { .. } => Phase::RenameMailboxes,
             Action::CreateMailbox { .. } => Phase::CreateMailboxes,
+            Action::Move(_) | Action::Copy(_) => Phase::Relocate,
             Action::ResetMailbox | Action::Link { .. } | Action::Rename { .. } | Action::Agree { .. } => {
                 Phase::Identity
             }
@@ -166,14 +223,17 @@ impl Action {
     /// How many messages it concerns; 0 for an action on a mailbox.
     pub fn messages(&self) -> u64 {
         match self {
-            Action::Link { .. } | Action::Rename { .. } | Action::Upload { .. } => 1,
+            Action::Link { .. } | Action::Rename { .. } | Action::Move(_) | Action::Copy(_) | Action::Upload { .. } => {
+                1
+            }
             Action::Agree { uids, .. }
             | Action::Download { uids, .. }
             | Action::SetFlags { uids, .. }
             | Action::Delete { uids, .. }
             | Action::Keep { uids, .. }
             | Action::Forget { uids } => uids.len(),
-            Action::CreateMailbox { .. }
+            Action::RenameMailbox { .. }
+            | Action::CreateMailbox { .. }
             | Action::ResetMailbox
             | Action::RemoveMailbox { .. }
             | Action::ForgetMailbox => 0,
@@ -183,10 +243,12 @@ impl Action {
     /// The side whose mail it changes; `None` when it only changes what is recorded.
     pub fn changes(&self) -> Option<Side> {
         match self {
+            Action::RenameMailbox { side, .. } => *side,
             Action::CreateMailbox { side }
             | Action::SetFlags { side, .. }
             | Action::Delete { side, .. }
             | Action::RemoveMailbox { side } => Some(*side),
+            Action::Move(relocation) | Action::Copy(relocation) => Some(relocation.side()),
             Action::Download { .. } => Some(Side::Local),
             Action::Upload { .. } => Some(Side::Remote),
             Action::ResetMailbox

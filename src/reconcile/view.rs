@@ -128,6 +128,8 @@ pub struct RemoteMessage {
     pub message_id: Option<MessageIdHash>,
     /// Content; read only where a local file might be the same message.
     pub content: Option<Content>,
+    /// EMAILID (RFC 8474 §5.1) or X-GM-MSGID, where the server has one; asked for messages without a link only.
+    pub email_id: Option<Box<str>>,
 }
 
 /// What the account's settings allow.

@@ -20,9 +20,11 @@ impl SideCounts {
     /// Adds what is in `other`.
     pub fn add(&mut self, other: &SideCounts) {
         self.new += other.new;
+        self.moved += other.moved;
         self.flags += other.flags;
         self.deleted += other.deleted;
         self.mailboxes_created += other.mailboxes_created;
+        self.mailboxes_renamed += other.mailboxes_renamed;
         self.mailboxes_removed += other.mailboxes_removed;
         self.octets += other.octets;
     }
@@ -46,8 +48,11 @@ impl Counts {
             Action::Delete { side, .. } => self.of(*side).deleted += done,
             Action::Download { .. } => self.of(Side::Local).arrived(done, octets),
             Action::Upload { .. } => self.of(Side::Remote).arrived(done, octets),
+            Action::Move(relocation) | Action::Copy(relocation) => self.of(relocation.side()).moved += done,
+            Action::RenameMailbox { side: Some(side), .. } => self.of(*side).mailboxes_renamed += done,
             Action::Link { .. } => self.linked += done,
-            Action::ResetMailbox
+            Action::RenameMailbox { side: None, .. }
+            | Action::ResetMailbox
             | Action::Rename { .. }
             | Action::Agree { .. }
             | Action::Keep { .. }

@@ -12,12 +12,16 @@ use crate::reconcile::{Action, Plan, guard::Refusal};
 pub struct SideCounts {
     /// Messages that arrived.
     pub new: u64,
+    /// Messages that came from another mailbox of this side, moved or copied.
+    pub moved: u64,
     /// Messages whose flags changed.
     pub flags: u64,
     /// Messages that were removed, moved to Trash or marked.
     pub deleted: u64,
     /// Mailboxes made.
     pub mailboxes_created: u64,
+    /// Mailboxes renamed.
+    pub mailboxes_renamed: u64,
     /// Mailboxes removed.
     pub mailboxes_removed: u64,
     /// Octets of the messages that arrived.

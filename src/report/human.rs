@@ -188,6 +188,7 @@ home: imap: The server did not give the message; the server said `NO gone`
             snapbox::str![[r#"
 work: INBOX: 2 new (12.3 kB) here; 1 mailbox made, 3 sent (6.0 kB), 7 flags changed on the server; 1 found the same on both sides
 work: Neu-Über: 2 new (12.3 kB) here; 1 mailbox made, 3 sent (6.0 kB), 7 flags changed on the server; 1 found the same on both sides
+work: New: 2 new (12.3 kB) here; 1 mailbox made, 3 sent (6.0 kB), 7 flags changed on the server; 1 found the same on both sides
 work: Old: 2 new (12.3 kB) here; 1 mailbox made, 3 sent (6.0 kB), 7 flags changed on the server; 1 found the same on both sides
 work: deletions refused in 1 place, 3 failed, the rest is in sync: 2 new (12.3 kB) here; 1 mailbox made, 3 sent (6.0 kB), 7 flags changed on the server; 1 found the same on both sides
 
@@ -203,6 +204,8 @@ work: Refused: INBOX: 20 of 30 messages would be deleted on the server
 work: INBOX: = 1 message found the same on both sides: UID 20
 work: INBOX: = 1 message in a file of another name: UID 20
 work: INBOX: = 1 message with the same new flags on both sides: UID 21
+work: INBOX: → > 1 message moved from Old (4.0 kB not transferred), on the server +\Flagged: UID 22
+work: INBOX: ← > 1 message copied from Old (5.0 kB not transferred): UID 23
 work: INBOX: ← + 3 messages (12.3 kB): UID 11:13 (2 of 3 done)
 work: INBOX: → + 1 message (2.0 kB): 1700000001.a
 work: INBOX: → + 1 message (2.0 kB): 1700000002.b
@@ -212,6 +215,7 @@ work: INBOX: ← - 1 message marked \Deleted: UID 2
 work: INBOX: = 1 message kept on the server only: UID 50
 work: INBOX: = 1 message gone from both sides: UID 51
 work: Neu-Über: → + mailbox
+work: New: ← renamed from Former
 work: Old: = the server numbers its messages anew; they are matched again
 work: Old: → - 1 message to Trash: UID 1
 work: Old: ← - mailbox

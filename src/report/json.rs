@@ -21,13 +21,15 @@
 //! | `last-run` | `last-run`, `exit` | `status`: how the last run ended |
 //! | `unresolved` | `mailbox`, `item`, `since`, `what`, `hint` | `status`: what earlier runs could not do |
 //!
-//! * `action`: `create-mailbox`, `reset-mailbox`, `link`, `rename`, `agree`, `download`, `upload`, `set-flags`, `delete`,
-//!   `keep`, `forget`, `remove-mailbox`, `forget-mailbox`. Their own keys: `side` (`local` or `remote`), `uid`, `uids`
-//!   (`1:3,7`), `file` (the name up to `:2,`), `flags` (a list), `change` (`add` and `remove`, lists), `octets`,
-//!   `disposal` (`expunge`, `trash`, `mark`).
+//! * `action`: `rename-mailbox`, `create-mailbox`, `reset-mailbox`, `link`, `rename`, `agree`, `move`, `copy`, `download`,
+//!   `upload`, `set-flags`, `delete`, `keep`, `forget`, `remove-mailbox`, `forget-mailbox`. Their own keys: `side`
+//!   (`local` or `remote`), `uid`, `uids` (`1:3,7`), `file` (the name up to `:2,`), `flags` (a list), `change` (`add` and
+//!   `remove`, lists), `octets`, `disposal` (`expunge`, `trash`, `mark`), `from` (a mailbox). A move or copy has `from` and
+//!   `uid`, where it comes from, `file` or `new-uid`, what it is here already, and the changes of flags that come with it,
+//!   `local` and `remote`; its `octets` are not transferred.
 //! * `target`: the side whose mail the action changes; `null` when it only changes what is recorded.
-//! * `counts`: `local` and `remote`, each with `new`, `flags`, `deleted`, `mailboxes-created`, `mailboxes-removed`,
-//!   `octets`; `linked`, `failed`. In a dry run they are what would be done.
+//! * `counts`: `local` and `remote`, each with `new`, `moved`, `flags`, `deleted`, `mailboxes-created`,
+//!   `mailboxes-renamed`, `mailboxes-removed`, `octets`; `linked`, `failed`. In a dry run they are what would be done.
 //! * `outcome`: `in-sync`, `planned` (a dry run found something to do), `some-failed`, `refused`, `aborted`.
 //! * `kind`: `usage`, `config`, `local-tree`, `state`, `auth`, `unreachable`, `tls`, `try-later`, `protocol`, `refused`,
 //!   `guard`, `locked`, `interrupted`; `exit` is the exit code that belongs to it.
@@ -238,6 +240,8 @@ mod tests {
 {"v":1,"account":"work","event":"action","action":"link","done":1,"done-octets":0,"file":"1700000004.d","flags":["\\Seen","Work"],"mailbox":"INBOX","messages":1,"target":null,"uid":20}
 {"v":1,"account":"work","event":"action","action":"rename","done":1,"done-octets":0,"file":"1700000005.e","mailbox":"INBOX","messages":1,"target":null,"uid":20}
 {"v":1,"account":"work","event":"action","action":"agree","done":1,"done-octets":0,"flags":[],"mailbox":"INBOX","messages":1,"target":null,"uids":"21"}
+{"v":1,"account":"work","event":"action","action":"move","done":1,"done-octets":0,"file":"1700000006.f","flags":["\\Seen"],"from":"Old","local":{"add":[],"remove":[]},"mailbox":"INBOX","messages":1,"octets":4000,"remote":{"add":["\\Flagged"],"remove":[]},"target":"remote","uid":22}
+{"v":1,"account":"work","event":"action","action":"copy","done":1,"done-octets":0,"flags":[],"from":"Old","local":{"add":[],"remove":[]},"mailbox":"INBOX","messages":1,"new-uid":14,"octets":5000,"remote":{"add":[],"remove":[]},"target":"local","uid":23}
 {"v":1,"account":"work","event":"action","action":"download","done":2,"done-octets":12345,"mailbox":"INBOX","messages":3,"octets":12345,"target":"local","uids":"11:13"}
 {"v":1,"account":"work","event":"action","action":"upload","done":1,"done-octets":2000,"file":"1700000001.a","flags":["\\Seen"],"mailbox":"INBOX","messages":1,"octets":2000,"target":"remote"}
 {"v":1,"account":"work","event":"action","action":"upload","done":1,"done-octets":2000,"file":"1700000002.b","flags":["\\Seen"],"mailbox":"INBOX","messages":1,"octets":2000,"target":"remote"}
@@ -247,20 +251,22 @@ mod tests {
 {"v":1,"account":"work","event":"action","action":"keep","done":1,"done-octets":0,"mailbox":"INBOX","messages":1,"side":"remote","target":null,"uids":"50"}
 {"v":1,"account":"work","event":"action","action":"forget","done":1,"done-octets":0,"mailbox":"INBOX","messages":1,"target":null,"uids":"51"}
 {"v":1,"account":"work","event":"action","action":"create-mailbox","done":1,"done-octets":0,"mailbox":"Neu-Über","messages":0,"side":"remote","target":"remote"}
+{"v":1,"account":"work","event":"action","action":"rename-mailbox","done":1,"done-octets":0,"from":"Former","mailbox":"New","messages":0,"side":"local","target":"local"}
 {"v":1,"account":"work","event":"action","action":"reset-mailbox","done":1,"done-octets":0,"mailbox":"Old","messages":0,"target":null}
 {"v":1,"account":"work","event":"action","action":"delete","disposal":"trash","done":1,"done-octets":0,"mailbox":"Old","messages":1,"side":"remote","target":"remote","uids":"1"}
 {"v":1,"account":"work","event":"action","action":"remove-mailbox","done":1,"done-octets":0,"mailbox":"Old","messages":0,"side":"local","target":"local"}
 {"v":1,"account":"work","event":"action","action":"forget-mailbox","done":1,"done-octets":0,"mailbox":"Old","messages":0,"target":null}
-{"v":1,"account":"work","event":"mailbox-done","counts":{"failed":3,"linked":1,"local":{"deleted":0,"flags":0,"mailboxes-created":0,"mailboxes-removed":0,"new":2,"octets":12345},"remote":{"deleted":0,"flags":7,"mailboxes-created":1,"mailboxes-removed":0,"new":3,"octets":6000}},"mailbox":"INBOX"}
-{"v":1,"account":"work","event":"mailbox-done","counts":{"failed":3,"linked":1,"local":{"deleted":0,"flags":0,"mailboxes-created":0,"mailboxes-removed":0,"new":2,"octets":12345},"remote":{"deleted":0,"flags":7,"mailboxes-created":1,"mailboxes-removed":0,"new":3,"octets":6000}},"mailbox":"Neu-Über"}
-{"v":1,"account":"work","event":"mailbox-done","counts":{"failed":3,"linked":1,"local":{"deleted":0,"flags":0,"mailboxes-created":0,"mailboxes-removed":0,"new":2,"octets":12345},"remote":{"deleted":0,"flags":7,"mailboxes-created":1,"mailboxes-removed":0,"new":3,"octets":6000}},"mailbox":"Old"}
+{"v":1,"account":"work","event":"mailbox-done","counts":{"failed":3,"linked":1,"local":{"deleted":0,"flags":0,"mailboxes-created":0,"mailboxes-removed":0,"mailboxes-renamed":0,"moved":0,"new":2,"octets":12345},"remote":{"deleted":0,"flags":7,"mailboxes-created":1,"mailboxes-removed":0,"mailboxes-renamed":0,"moved":0,"new":3,"octets":6000}},"mailbox":"INBOX"}
+{"v":1,"account":"work","event":"mailbox-done","counts":{"failed":3,"linked":1,"local":{"deleted":0,"flags":0,"mailboxes-created":0,"mailboxes-removed":0,"mailboxes-renamed":0,"moved":0,"new":2,"octets":12345},"remote":{"deleted":0,"flags":7,"mailboxes-created":1,"mailboxes-removed":0,"mailboxes-renamed":0,"moved":0,"new":3,"octets":6000}},"mailbox":"Neu-Über"}
+{"v":1,"account":"work","event":"mailbox-done","counts":{"failed":3,"linked":1,"local":{"deleted":0,"flags":0,"mailboxes-created":0,"mailboxes-removed":0,"mailboxes-renamed":0,"moved":0,"new":2,"octets":12345},"remote":{"deleted":0,"flags":7,"mailboxes-created":1,"mailboxes-removed":0,"mailboxes-renamed":0,"moved":0,"new":3,"octets":6000}},"mailbox":"New"}
+{"v":1,"account":"work","event":"mailbox-done","counts":{"failed":3,"linked":1,"local":{"deleted":0,"flags":0,"mailboxes-created":0,"mailboxes-removed":0,"mailboxes-renamed":0,"moved":0,"new":2,"octets":12345},"remote":{"deleted":0,"flags":7,"mailboxes-created":1,"mailboxes-removed":0,"mailboxes-renamed":0,"moved":0,"new":3,"octets":6000}},"mailbox":"Old"}
 {"v":1,"account":"work","event":"failure","hint":"Look at it with another client.","mailbox":"Old","uid":12,"what":"The server did not give the message; the server said `NO gone`"}
 {"v":1,"account":"work","event":"failure","file":"x","hint":"Look at it with another client.","mailbox":"Old","what":"The server did not give the message; the server said `NO gone`"}
 {"v":1,"account":"work","event":"failure","hint":"Look at it with another client.","mailbox":"Old","what":"The server did not give the message; the server said `NO gone`"}
 {"v":1,"account":"work","event":"notice","text":"The server says: be nice"}
-{"v":1,"account":"work","event":"summary","commands":12,"counts":{"failed":3,"linked":1,"local":{"deleted":0,"flags":0,"mailboxes-created":0,"mailboxes-removed":0,"new":2,"octets":12345},"remote":{"deleted":0,"flags":7,"mailboxes-created":1,"mailboxes-removed":0,"new":3,"octets":6000}},"dry-run":false,"mailboxes":20,"messages":19500,"milliseconds":349,"outcome":"refused","received":18999,"refused":1,"sent":744}
+{"v":1,"account":"work","event":"summary","commands":12,"counts":{"failed":3,"linked":1,"local":{"deleted":0,"flags":0,"mailboxes-created":0,"mailboxes-removed":0,"mailboxes-renamed":0,"moved":0,"new":2,"octets":12345},"remote":{"deleted":0,"flags":7,"mailboxes-created":1,"mailboxes-removed":0,"mailboxes-renamed":0,"moved":0,"new":3,"octets":6000}},"dry-run":false,"mailboxes":20,"messages":19500,"milliseconds":349,"outcome":"refused","received":18999,"refused":1,"sent":744}
 {"v":1,"account":"home","event":"error","exit":5,"hint":"Look at it with another client.","kind":"refused","server":"NO gone","what":"imap: The server did not give the message; the server said `NO gone`"}
-{"v":1,"account":"home","event":"summary","commands":0,"counts":{"failed":0,"linked":0,"local":{"deleted":0,"flags":0,"mailboxes-created":0,"mailboxes-removed":0,"new":0,"octets":0},"remote":{"deleted":0,"flags":0,"mailboxes-created":0,"mailboxes-removed":0,"new":0,"octets":0}},"dry-run":false,"mailboxes":0,"messages":0,"milliseconds":0,"outcome":"aborted","received":0,"refused":0,"sent":0}
+{"v":1,"account":"home","event":"summary","commands":0,"counts":{"failed":0,"linked":0,"local":{"deleted":0,"flags":0,"mailboxes-created":0,"mailboxes-removed":0,"mailboxes-renamed":0,"moved":0,"new":0,"octets":0},"remote":{"deleted":0,"flags":0,"mailboxes-created":0,"mailboxes-removed":0,"mailboxes-renamed":0,"moved":0,"new":0,"octets":0}},"dry-run":false,"mailboxes":0,"messages":0,"milliseconds":0,"outcome":"aborted","received":0,"refused":0,"sent":0}
 
 "#]],
         );
@@ -277,6 +283,8 @@ mod tests {
 {"v":1,"account":"work","event":"action","action":"link","file":"1700000004.d","flags":["\\Seen","Work"],"mailbox":"INBOX","messages":1,"target":null,"uid":20}
 {"v":1,"account":"work","event":"action","action":"rename","file":"1700000005.e","mailbox":"INBOX","messages":1,"target":null,"uid":20}
 {"v":1,"account":"work","event":"action","action":"agree","flags":[],"mailbox":"INBOX","messages":1,"target":null,"uids":"21"}
+{"v":1,"account":"work","event":"action","action":"move","file":"1700000006.f","flags":["\\Seen"],"from":"Old","local":{"add":[],"remove":[]},"mailbox":"INBOX","messages":1,"octets":4000,"remote":{"add":["\\Flagged"],"remove":[]},"target":"remote","uid":22}
+{"v":1,"account":"work","event":"action","action":"copy","flags":[],"from":"Old","local":{"add":[],"remove":[]},"mailbox":"INBOX","messages":1,"new-uid":14,"octets":5000,"remote":{"add":[],"remove":[]},"target":"local","uid":23}
 {"v":1,"account":"work","event":"action","action":"download","mailbox":"INBOX","messages":3,"octets":12345,"target":"local","uids":"11:13"}
 {"v":1,"account":"work","event":"action","action":"upload","file":"1700000001.a","flags":["\\Seen"],"mailbox":"INBOX","messages":1,"octets":2000,"target":"remote"}
 {"v":1,"account":"work","event":"action","action":"upload","file":"1700000002.b","flags":["\\Seen"],"mailbox":"INBOX","messages":1,"octets":2000,"target":"remote"}
@@ -287,6 +295,7 @@ mod tests {
 {"v":1,"account":"work","event":"action","action":"keep","mailbox":"INBOX","messages":1,"side":"remote","target":null,"uids":"50"}
 {"v":1,"account":"work","event":"action","action":"forget","mailbox":"INBOX","messages":1,"target":null,"uids":"51"}
 {"v":1,"account":"work","event":"action","action":"create-mailbox","mailbox":"Neu-Über","messages":0,"side":"remote","target":"remote"}
+{"v":1,"account":"work","event":"action","action":"rename-mailbox","from":"Former","mailbox":"New","messages":0,"side":"local","target":"local"}
 {"v":1,"account":"work","event":"action","action":"reset-mailbox","mailbox":"Old","messages":0,"target":null}
 {"v":1,"account":"work","event":"action","action":"delete","disposal":"trash","mailbox":"Old","messages":1,"side":"remote","target":"remote","uids":"1"}
 {"v":1,"account":"work","event":"action","action":"remove-mailbox","mailbox":"Old","messages":0,"side":"local","target":"local"}
@@ -296,9 +305,9 @@ mod tests {
 {"v":1,"account":"work","event":"failure","file":"x","hint":"Look at it with another client.","mailbox":"Old","what":"The server did not give the message; the server said `NO gone`"}
 {"v":1,"account":"work","event":"failure","hint":"Look at it with another client.","mailbox":"Old","what":"The server did not give the message; the server said `NO gone`"}
 {"v":1,"account":"work","event":"notice","text":"The server says: be nice"}
-{"v":1,"account":"work","event":"summary","commands":12,"counts":{"failed":3,"linked":1,"local":{"deleted":1,"flags":0,"mailboxes-created":0,"mailboxes-removed":1,"new":3,"octets":12345},"remote":{"deleted":1,"flags":7,"mailboxes-created":1,"mailboxes-removed":0,"new":3,"octets":6000}},"dry-run":true,"mailboxes":20,"messages":19500,"milliseconds":349,"outcome":"refused","received":18999,"refused":1,"sent":744}
+{"v":1,"account":"work","event":"summary","commands":12,"counts":{"failed":3,"linked":1,"local":{"deleted":1,"flags":0,"mailboxes-created":0,"mailboxes-removed":1,"mailboxes-renamed":1,"moved":1,"new":3,"octets":12345},"remote":{"deleted":1,"flags":7,"mailboxes-created":1,"mailboxes-removed":0,"mailboxes-renamed":0,"moved":1,"new":3,"octets":6000}},"dry-run":true,"mailboxes":20,"messages":19500,"milliseconds":349,"outcome":"refused","received":18999,"refused":1,"sent":744}
 {"v":1,"account":"home","event":"error","exit":5,"hint":"Look at it with another client.","kind":"refused","server":"NO gone","what":"imap: The server did not give the message; the server said `NO gone`"}
-{"v":1,"account":"home","event":"summary","commands":0,"counts":{"failed":0,"linked":0,"local":{"deleted":0,"flags":0,"mailboxes-created":0,"mailboxes-removed":0,"new":0,"octets":0},"remote":{"deleted":0,"flags":0,"mailboxes-created":0,"mailboxes-removed":0,"new":0,"octets":0}},"dry-run":true,"mailboxes":0,"messages":0,"milliseconds":0,"outcome":"aborted","received":0,"refused":0,"sent":0}
+{"v":1,"account":"home","event":"summary","commands":0,"counts":{"failed":0,"linked":0,"local":{"deleted":0,"flags":0,"mailboxes-created":0,"mailboxes-removed":0,"mailboxes-renamed":0,"moved":0,"new":0,"octets":0},"remote":{"deleted":0,"flags":0,"mailboxes-created":0,"mailboxes-removed":0,"mailboxes-renamed":0,"moved":0,"new":0,"octets":0}},"dry-run":true,"mailboxes":0,"messages":0,"milliseconds":0,"outcome":"aborted","received":0,"refused":0,"sent":0}
 
 "#]],
         );
@@ -338,7 +347,7 @@ mod tests {
             out,
             snapbox::str![[r#"
 {"v":1,"account":"work","event":"error","exit":4,"hint":"Try again.","kind":"auth","server":"no\u0007","what":"The server refused the login; the server said `no\\u{7}`"}
-{"v":1,"account":"work","event":"summary","commands":0,"counts":{"failed":0,"linked":0,"local":{"deleted":0,"flags":0,"mailboxes-created":0,"mailboxes-removed":0,"new":0,"octets":0},"remote":{"deleted":0,"flags":0,"mailboxes-created":0,"mailboxes-removed":0,"new":0,"octets":0}},"dry-run":false,"mailboxes":0,"messages":0,"milliseconds":0,"outcome":"aborted","received":0,"refused":0,"sent":0}
+{"v":1,"account":"work","event":"summary","commands":0,"counts":{"failed":0,"linked":0,"local":{"deleted":0,"flags":0,"mailboxes-created":0,"mailboxes-removed":0,"mailboxes-renamed":0,"moved":0,"new":0,"octets":0},"remote":{"deleted":0,"flags":0,"mailboxes-created":0,"mailboxes-removed":0,"mailboxes-renamed":0,"moved":0,"new":0,"octets":0}},"dry-run":false,"mailboxes":0,"messages":0,"milliseconds":0,"outcome":"aborted","received":0,"refused":0,"sent":0}
 
 "#]],
         );

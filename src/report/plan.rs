@@ -5,6 +5,7 @@
 //! | `→` | changes the server | `+` | arrives |
 //! | `←` | changes the tree | `~` | gets other flags |
 //! | `=` | only recorded | `-` | goes |
+//! | | | `>` | comes from another mailbox, without its body |
 
 use std::collections::BTreeMap;
 
@@ -13,18 +14,21 @@ use super::console::Tone;
 use super::count::{Tally, refuses};
 use super::words::{self, Detail};
 use crate::error::safe_line;
-use crate::mail::{FileId, FlagChange, UidSet};
+use crate::mail::{FileId, FlagChange, MailboxName, UidSet};
 use crate::reconcile::guard::Refusal;
 use crate::reconcile::{Action, Disposal, Plan, Side};
 
 /// What is treated alike, in the order of the lines.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Treatment<'a> {
+    RenameMailbox(Option<Side>, &'a MailboxName),
     Create(Side),
     Reset,
     Same,
     Renamed,
     Agreed,
+    Move(Side, &'a MailboxName, [&'a FlagChange; 2]),
+    Copy(Side, &'a MailboxName, [&'a FlagChange; 2]),
     Arrive(Side),
     Flags(Side, &'a FlagChange),
     Go(Side, Disposal),
@@ -97,6 +101,10 @@ fn grouped<'a>(actions: impl IntoIterator<Item = &'a Action>) -> BTreeMap<Treatm
                 group.octets += octets;
             }
             Action::Link { uid, .. } | Action::Rename { uid, .. } => group.uids.insert(*uid),
+            Action::Move(relocation) | Action::Copy(relocation) => {
+                group.uids.insert(relocation.uid);
+                group.octets += relocation.octets;
+            }
             Action::Download { uids, octets } => {
                 group.put(uids);
                 group.octets += octets;
@@ -106,7 +114,8 @@ fn grouped<'a>(actions: impl IntoIterator<Item = &'a Action>) -> BTreeMap<Treatm
             | Action::Delete { uids, .. }
             | Action::Keep { uids, .. }
             | Action::Forget { uids } => group.put(uids),
-            Action::CreateMailbox { .. }
+            Action::RenameMailbox { .. }
+            | Action::CreateMailbox { .. }
             | Action::ResetMailbox
             | Action::RemoveMailbox { .. }
             | Action::ForgetMailbox => {}
@@ -118,6 +127,9 @@ fn grouped<'a>(actions: impl IntoIterator<Item = &'a Action>) -> BTreeMap<Treatm
 impl<'a> Treatment<'a> {
     fn of(action: &'a Action) -> Self {
         match action {
+            Action::RenameMailbox { side, from } => Treatment::RenameMailbox(*side, from),
+            Action::Move(r) => Treatment::Move(r.side(), &r.from, [&r.local, &r.remote]),
+            Action::Copy(r) => Treatment::Copy(r.side(), &r.from, [&r.local, &r.remote]),
             Action::CreateMailbox { side } => Treatment::Create(*side),
             Action::ResetMailbox => Treatment::Reset,
             Action::Link { .. } => Treatment::Same,
@@ -147,6 +159,16 @@ impl Group<'_> {
         };
         let many = || words::many(self.uids.len() + self.files.len() as u64, "message", "messages");
         let head = match treatment {
+            Treatment::RenameMailbox(side, from) => {
+                return format!("{} renamed from {}", side.map_or("=", arrow), words::name(from));
+            }
+            Treatment::Move(side, from, changes) | Treatment::Copy(side, from, changes) => {
+                let how = if matches!(treatment, Treatment::Move(..)) { "moved" } else { "copied" };
+                let (size, from) = (words::size(self.octets), words::name(from));
+                let [local, remote] = changes;
+                let (local, remote) = (mark("here", local), mark("on the server", remote));
+                format!("{} > {} {how} from {from} ({size} not transferred){local}{remote}", arrow(side), many())
+            }
             Treatment::Create(side) => return format!("{} + mailbox", arrow(side)),
             Treatment::Remove(side) => return format!("{} - mailbox", arrow(side)),
             Treatment::Reset => return "= the server numbers its messages anew; they are matched again".to_owned(),
@@ -182,6 +204,11 @@ impl Group<'_> {
     }
 }
 
+/// A change of flags that comes along with a move, and where it is made.
+fn mark(place: &str, change: &FlagChange) -> String {
+    if change.is_empty() { String::new() } else { format!(", {place} {change}") }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -202,6 +229,8 @@ work: INBOX
   = 1 message found the same on both sides: UID 20
   = 1 message in a file of another name: UID 20
   = 1 message with the same new flags on both sides: UID 21
+  → > 1 message moved from Old (4.0 kB not transferred), on the server +\Flagged: UID 22
+  ← > 1 message copied from Old (5.0 kB not transferred): UID 23
   ← + 3 messages (12.3 kB): UID 11:13
   → + 3 messages (6.0 kB): 1700000001.a, 1700000002.b and 1 more
   → ~ 7 messages +\Seen +Work -\Flagged: UID 1, 3, 5, 7, 9 and 2 more
@@ -211,6 +240,8 @@ work: INBOX
   → - 20 messages: UID 30:49 (refused)
 work: Neu-Über
   → + mailbox
+work: New
+  ← renamed from Former
 work: Old
   = the server numbers its messages anew; they are matched again
   → - 1 message to Trash: UID 1
@@ -218,7 +249,7 @@ work: Old
   = mailbox gone from both sides
 work: Refused: INBOX: 20 of 30 messages would be deleted on the server
   hint: If that is what you want: mailtide sync work --allow-deletions INBOX
-work: a run would bring 3 new (12.3 kB), 1 deleted, 1 mailbox removed here; 1 mailbox made, 3 sent (6.0 kB), 7 flags changed, 1 deleted on the server; 1 found the same on both sides
+work: a run would bring 1 mailbox renamed, 3 new (12.3 kB), 1 moved or copied, 1 deleted, 1 mailbox removed here; 1 mailbox made, 3 sent (6.0 kB), 1 moved or copied, 7 flags changed, 1 deleted on the server; 1 found the same on both sides
 
 "#]],
         );

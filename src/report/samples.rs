@@ -8,7 +8,7 @@ use super::progress::Bars;
 use crate::error::{Error, Item, ItemFailure, Kind};
 use crate::mail::{FileId, FlagChange, Flags, MailboxName, Uid, UidSet};
 use crate::reconcile::guard::Refusal;
-use crate::reconcile::{Action, Disposal, Plan, Side};
+use crate::reconcile::{Action, Disposal, Here, Plan, Relocation, Side};
 
 /// A console in memory.
 pub type Memory = Console<Vec<u8>, Vec<u8>>;
@@ -92,10 +92,29 @@ pub fn plan(odd: &Hostile) -> Plan {
     let file = |name: &str| FileId::new(format!("{name}{}", odd.0));
     let upload = |name: &str| Action::Upload { file: file(name), flags: flags(&["\\Seen"]), octets: 2000 };
     let uid = Uid::new(20).unwrap();
+    let name = |text: &str| MailboxName::from_segments([&format!("{text}{}", odd.0)]).unwrap();
     let inbox = vec![
         Action::Link { uid, file: file("1700000004.d"), flags: flags(&["\\Seen", "Work"]) },
         Action::Rename { uid, file: file("1700000005.e") },
         Action::Agree { uids: uids("21"), flags: Flags::none() },
+        Action::Move(Relocation {
+            from: name("Old"),
+            uid: Uid::new(22).unwrap(),
+            here: Here::File(file("1700000006.f")),
+            flags: flags(&["\\Seen"]),
+            local: FlagChange::default(),
+            remote: FlagChange { add: flags(&["\\Flagged"]), remove: Flags::none() },
+            octets: 4000,
+        }),
+        Action::Copy(Relocation {
+            from: name("Old"),
+            uid: Uid::new(23).unwrap(),
+            here: Here::Message(Uid::new(14).unwrap()),
+            flags: Flags::none(),
+            local: FlagChange::default(),
+            remote: FlagChange::default(),
+            octets: 5000,
+        }),
         download(),
         upload("1700000001.a"),
         upload("1700000002.b"),
@@ -110,7 +129,6 @@ pub fn plan(odd: &Hostile) -> Plan {
         Action::Keep { side: Side::Remote, uids: uids("50") },
         Action::Forget { uids: uids("51") },
     ];
-    let name = |text: &str| MailboxName::from_segments([&format!("{text}{}", odd.0)]).unwrap();
     let old = vec![
         Action::ResetMailbox,
         Action::Delete { side: Side::Remote, uids: uids("1"), disposal: Disposal::Trash },
@@ -120,6 +138,7 @@ pub fn plan(odd: &Hostile) -> Plan {
     let mailboxes = [
         (MailboxName::inbox(), inbox),
         (name("Old"), old),
+        (name("New"), vec![Action::RenameMailbox { side: Some(Side::Local), from: name("Former") }]),
         (name("Neu-Über"), vec![Action::CreateMailbox { side: Side::Remote }]),
     ];
     Plan { mailboxes: mailboxes.into() }

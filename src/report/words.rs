@@ -98,15 +98,26 @@ pub fn counts(counts: &Counts) -> String {
 }
 
 fn side(counts: &SideCounts, new: &str) -> Option<String> {
-    let SideCounts { new: arrived, flags, deleted, mailboxes_created, mailboxes_removed, octets } = *counts;
+    let SideCounts {
+        new: arrived,
+        moved,
+        flags,
+        deleted,
+        mailboxes_created,
+        mailboxes_renamed,
+        mailboxes_removed,
+        octets,
+    } = *counts;
     let mut parts = Vec::new();
     let mut put = |n: u64, text: String| {
         if n > 0 {
             parts.push(text);
         }
     };
+    put(mailboxes_renamed, many(mailboxes_renamed, "mailbox renamed", "mailboxes renamed"));
     put(mailboxes_created, many(mailboxes_created, "mailbox made", "mailboxes made"));
     put(arrived, format!("{} {new} ({})", count(arrived), size(octets)));
+    put(moved, format!("{} moved or copied", count(moved)));
     put(flags, many(flags, "flag changed", "flags changed"));
     put(deleted, format!("{} deleted", count(deleted)));
     put(mailboxes_removed, many(mailboxes_removed, "mailbox removed", "mailboxes removed"));

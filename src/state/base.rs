@@ -100,7 +100,7 @@ fn mailbox(row: &Row<'_>) -> rusqlite::Result<BaseMailbox> {
 }
 
 /// Reads a row of [`LINKS`], by position: by name, a million rows would take twice as long.
-fn link(row: &Row<'_>) -> rusqlite::Result<Link> {
+pub(super) fn link(row: &Row<'_>) -> rusqlite::Result<Link> {
     Ok(Link {
         uid: row.get(0)?,
         file: row.get(1)?,

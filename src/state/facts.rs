@@ -42,6 +42,12 @@ impl Batch<'_> {
             Fact::MailboxKnown { id, name } => {
                 self.run("INSERT INTO mailbox (id, name) VALUES (?1, ?2) ON CONFLICT DO NOTHING", params![id, name])?;
             }
+            Fact::MailboxRenamed(id, name) => {
+                // Two that swap their names have the same one in between.
+                let aside = "UPDATE mailbox SET name = char(1) || id WHERE name = ?2 AND id <> ?1";
+                self.run(aside, params![id, name])?;
+                must_exist(self.run("UPDATE mailbox SET name = ?2 WHERE id = ?1", params![id, name])?)?;
+            }
             Fact::MailboxForgotten(id) => {
                 self.empty(*id)?;
                 self.run("DELETE FROM mailbox WHERE id = ?1", [id])?;

@@ -1,8 +1,8 @@
-//! What may have happened: APPENDs that were about to be sent and whose outcome is not recorded.
+//! What may have happened: messages that were about to be brought to the server and whose outcome is not recorded.
 
 use rusqlite::{Connection, params};
 
-use super::State;
+use super::{State, columns};
 use crate::error::Result;
 use crate::mail::{Content, FileId, Intent, MailboxId};
 
@@ -11,7 +11,7 @@ impl State {
     pub fn intents(&self, mailbox: MailboxId) -> Result<Vec<Intent>> {
         let read = || -> rusqlite::Result<_> {
             let mut statement = self.connection.prepare_cached(
-                "SELECT file, digest, size, message_id, uid_next FROM intent WHERE mailbox = ?1 ORDER BY file",
+                "SELECT file, digest, size, message_id, uid_next, flags, keywords FROM intent WHERE mailbox = ?1 ORDER BY file",
             )?;
             let rows = statement.query_map([mailbox], |row| {
                 let content = Content {
@@ -19,7 +19,8 @@ impl State {
                     wire_size: row.get::<_, i64>(2)?.cast_unsigned(),
                     message_id: row.get(3)?,
                 };
-                Ok(Intent { mailbox, file: row.get(0)?, content, uid_next: row.get(4)? })
+                let flags = columns::flags(row.get(5)?, row.get_ref(6)?.as_str_or_null()?);
+                Ok(Intent { mailbox, file: row.get(0)?, content, uid_next: row.get(4)?, flags })
             })?;
             rows.collect()
         };
@@ -29,14 +30,25 @@ impl State {
 
 /// Writes an intent, or puts it in the place of the file's older one: who sends again has looked for the message before.
 pub(super) fn intend(connection: &Connection, intent: &Intent) -> rusqlite::Result<()> {
-    let Intent { mailbox, file, content, uid_next } = intent;
+    let Intent { mailbox, file, content, uid_next, flags } = intent;
     let mut statement = connection.prepare_cached(
-        "INSERT INTO intent (mailbox, file, digest, size, message_id, uid_next) VALUES (?1, ?2, ?3, ?4, ?5, ?6)
+        "INSERT INTO intent (mailbox, file, digest, size, message_id, uid_next, flags, keywords)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)
          ON CONFLICT DO UPDATE SET digest = excluded.digest, size = excluded.size, message_id = excluded.message_id,
-            uid_next = excluded.uid_next",
+            uid_next = excluded.uid_next, flags = excluded.flags, keywords = excluded.keywords",
     )?;
     let size = content.wire_size.cast_signed();
-    statement.execute(params![mailbox, file, content.digest, size, content.message_id, uid_next])?;
+    let keywords = columns::keywords(flags);
+    statement.execute(params![
+        mailbox,
+        file,
+        content.digest,
+        size,
+        content.message_id,
+        uid_next,
+        flags.system,
+        keywords
+    ])?;
     Ok(())
 }
 

@@ -29,6 +29,7 @@ mod facts;
 mod failures;
 mod fault;
 mod intents;
+mod kin;
 mod lock;
 mod place;
 mod schema;
@@ -47,6 +48,7 @@ use crate::error::{Error, Kind, Result};
 use crate::mail::{AccountId, MailboxId, MailboxName};
 
 pub use failures::{RunRecord, Unresolved};
+pub use kin::Traits;
 pub use lock::Lock;
 pub use place::state_dir;
 

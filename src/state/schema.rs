@@ -14,7 +14,8 @@ use crate::mail::AccountId;
 const APPLICATION: u32 = u32::from_be_bytes(*b"MTID");
 
 /// Step `n` leads from version `n` to version `n + 1`.
-const STEPS: &[&str] = &[r"
+const STEPS: &[&str] = &[
+    r"
 CREATE TABLE account (
     one INTEGER PRIMARY KEY CHECK (one = 1),
     id INTEGER NOT NULL,
@@ -74,7 +75,15 @@ CREATE TABLE failure (
     first_seen INTEGER NOT NULL,        -- seconds since 1970
     PRIMARY KEY (mailbox, item)
 ) STRICT, WITHOUT ROWID;
-"];
+",
+    r"
+-- By it a message that came to a mailbox is found in another; mail comes in this order, so it costs little to keep.
+CREATE INDEX link_date ON link (internal_date, size);
+-- The flags agreed on as the message arrives, as in `link`.
+ALTER TABLE intent ADD COLUMN flags INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE intent ADD COLUMN keywords TEXT;
+",
+];
 
 /// The version that this program writes.
 const NEWEST: u32 = STEPS.len() as u32;

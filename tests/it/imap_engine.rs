@@ -223,7 +223,7 @@ fn works(server: &dyn Server, disable: &[&str], inbox_path: &str) {
     if !disable.contains(&"UIDPLUS") || !disable.contains(&"MOVE") {
         session.store(&inbox, validity, &[(foreign_mark(&uids), change(&[], &["\\Deleted"]))]).unwrap();
     }
-    assert_eq!(session.move_messages(&inbox, validity, &part(30, 40), &odd[0]).unwrap(), Expunged::Gone);
+    assert_eq!(session.move_messages(&inbox, validity, &part(30, 40), &odd[0]).unwrap().left, Expunged::Gone);
     assert_eq!(all_of(&mut session, &inbox).messages.len(), 40);
     let moved = all_of(&mut session, &odd[0]);
     assert_eq!(moved.messages.len(), 10);

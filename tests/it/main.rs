@@ -15,6 +15,7 @@
 //! | `imap_engine` | the IMAP engine alone: every tier sees the same, every operation works, round trips are counted |
 //! | `bytes` | bytes, dates, copies, keywords |
 //! | `folders` | mailboxes made, removed, filtered, renamed; odd names; prefixes |
+//! | `moves` | moves, copies, renames, new UIDs, lost state: no body on the wire |
 //! | `policies` | expunge, trash, mark, never; push; limits |
 //! | `reports` | the dry run is the real run; NDJSON; silence; status, mailboxes, check, help |
 //! | `man` | the manual pages are in step |
@@ -40,6 +41,7 @@ mod imap_engine;
 mod kill;
 mod man;
 mod memory;
+mod moves;
 mod policies;
 mod reports;
 mod rounds;

@@ -130,7 +130,7 @@ enum Outcome<'p> {
 }
 
 /// Where the messages of a deletion are now.
-enum Left {
+pub enum Left {
     Nowhere,
     Marked,
     /// Marked instead of expunged, because an EXPUNGE would take as many messages of others along.
@@ -179,7 +179,7 @@ fn make_trash(world: &World<'_>, jobs: &[Job<'_>]) -> Result<()> {
 }
 
 /// Those of `uids` whose file is still not there.
-fn really_gone(world: &World<'_>, ledger: &mut Ledger<'_>, name: &MailboxName, uids: &UidSet) -> Result<UidSet> {
+pub fn really_gone(world: &World<'_>, ledger: &mut Ledger<'_>, name: &MailboxName, uids: &UidSet) -> Result<UidSet> {
     if !world.seen.local.mailboxes.contains_key(name) {
         return Ok(uids.clone());
     }
@@ -211,7 +211,9 @@ fn dispose<'p>(session: &mut Session, job: Job<'p>, results: &Results<'_, Outcom
     for (action, uids, disposal) in parts {
         let outcome = match (disposal, &trash) {
             (Disposal::Expunge, _) => session.expunge(&wire, uid_validity, &uids).map(left),
-            (Disposal::Trash, Some(trash)) => session.move_messages(&wire, uid_validity, &uids, trash).map(left),
+            (Disposal::Trash, Some(trash)) => {
+                session.move_messages(&wire, uid_validity, &uids, trash).map(|moved| left(moved.left))
+            }
             (Disposal::Mark, _) | (Disposal::Trash, None) => {
                 let mark = FlagChange { add: marked(), remove: Flags::none() };
                 let stored = session.store(&wire, uid_validity, &[(uids.clone(), mark)]);
@@ -227,7 +229,8 @@ fn dispose<'p>(session: &mut Session, job: Job<'p>, results: &Results<'_, Outcom
     Ok(())
 }
 
-fn left(expunged: Expunged) -> Left {
+/// What an expunge or a move left behind.
+pub fn left(expunged: Expunged) -> Left {
     match expunged {
         Expunged::Gone => Left::Nowhere,
         Expunged::LeftMarked { foreign } => Left::MarkedForOthers(foreign),
@@ -249,15 +252,24 @@ fn enter(
              would also remove {foreign} that another client marked"
         ));
     }
-    match left {
-        Left::Nowhere => unlink(ledger, name, uids)?,
-        Left::Marked | Left::MarkedForOthers(_) => {
-            for uid in uids.iter() {
-                let flags = world.remote_flags(ledger, name, uid).union(&marked());
-                stay(ledger, name, uid, Presence::RemoteOnly, flags)?;
-            }
-        }
-    }
+    enter_left(world, ledger, name, uids, left)?;
     ledger.done(name, action, done, 0);
     Ok(())
+}
+
+/// Enters where messages are that were to go.
+pub fn enter_left(
+    world: &World<'_>,
+    ledger: &mut Ledger<'_>,
+    name: &MailboxName,
+    uids: UidSet,
+    left: &Left,
+) -> Result<()> {
+    match left {
+        Left::Nowhere => unlink(ledger, name, uids),
+        Left::Marked | Left::MarkedForOthers(_) => uids.iter().try_for_each(|uid| {
+            let flags = world.remote_flags(ledger, name, uid).union(&marked());
+            stay(ledger, name, uid, Presence::RemoteOnly, flags)
+        }),
+    }
 }

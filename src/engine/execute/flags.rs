@@ -12,9 +12,17 @@ use crate::reconcile::guard::ApprovedPlan;
 use crate::reconcile::{Action, Phase, Side};
 use crate::remote::imap::{Session, WireName};
 
-/// Changes flags on both sides.
-pub fn run(world: &World<'_>, ledger: &mut Ledger<'_>, plan: &ApprovedPlan) -> Result<()> {
-    let planned = actions(plan, Phase::Flags, ledger);
+/// Changes flags on both sides: those planned, and those of messages that `came` from elsewhere, which were planned, and
+/// are told, with their move.
+pub fn run(
+    world: &World<'_>,
+    ledger: &mut Ledger<'_>,
+    plan: &ApprovedPlan,
+    came: &[(MailboxName, Action)],
+) -> Result<()> {
+    let mut planned = actions(plan, Phase::Flags, ledger);
+    planned.extend(came.iter().map(|(name, action)| (name, action)));
+    let told = |action: &Action| !came.iter().any(|(_, with_move)| std::ptr::eq(with_move, action));
     let on = |wanted: Side| {
         let of_side = move |(_, action): &(&MailboxName, &Action)| matches!(action, Action::SetFlags { side, .. } if *side == wanted);
         by_mailbox(planned.iter().copied().filter(of_side))
@@ -24,11 +32,13 @@ pub fn run(world: &World<'_>, ledger: &mut Ledger<'_>, plan: &ApprovedPlan) -> R
         for action in actions {
             let Action::SetFlags { uids, change, .. } = action else { continue };
             let done = set_locally(world, ledger, name, uids, change)?;
-            ledger.done(name, action, done, 0);
+            if told(action) {
+                ledger.done(name, action, done, 0);
+            }
         }
     }
     ledger.flush()?;
-    on_server(world, ledger, on(Side::Remote))
+    on_server(world, ledger, on(Side::Remote), &told)
 }
 
 /// Changes the flags of the files of `uids`; those done are entered.
@@ -69,7 +79,7 @@ pub fn is_gone(folder: &Folder, file: &FileId) -> bool {
 }
 
 /// The part of `change` that a file with `flags` now really carries: a keyword may have found no letter.
-fn kept(change: &FlagChange, flags: &Flags) -> FlagChange {
+pub fn kept(change: &FlagChange, flags: &Flags) -> FlagChange {
     FlagChange { add: change.add.minus(&change.add.minus(flags)), remove: change.remove.clone() }
 }
 
@@ -103,6 +113,7 @@ fn on_server<'p>(
     world: &World<'_>,
     ledger: &mut Ledger<'_>,
     planned: BTreeMap<&'p MailboxName, Vec<&'p Action>>,
+    told: &dyn Fn(&Action) -> bool,
 ) -> Result<()> {
     let mut jobs = Vec::new();
     for (name, actions) in planned {
@@ -114,7 +125,7 @@ fn on_server<'p>(
         Heard::Result(Outcome { name, action: None, result: Err(error) }) => {
             item_failed(ledger, name, Item::Mailbox, error)
         }
-        Heard::Result(Outcome { name, action: Some(action), result }) => stored(ledger, name, action, result),
+        Heard::Result(Outcome { name, action: Some(action), result }) => stored(ledger, name, action, result, told),
         Heard::Result(Outcome { action: None, result: Ok(()), .. }) => Ok(()),
     })
 }
@@ -138,7 +149,13 @@ fn store<'p>(session: &mut Session, job: Job<'p>, results: &Results<'_, Outcome<
     }
 }
 
-fn stored(ledger: &mut Ledger<'_>, name: &MailboxName, action: &Action, result: Result<(), Error>) -> Result<()> {
+fn stored(
+    ledger: &mut Ledger<'_>,
+    name: &MailboxName,
+    action: &Action,
+    result: Result<(), Error>,
+    told: &dyn Fn(&Action) -> bool,
+) -> Result<()> {
     let Action::SetFlags { uids, change, .. } = action else { return Ok(()) };
     if let Err(error) = result {
         return item_failed(ledger, name, Item::Mailbox, error);
@@ -146,7 +163,9 @@ fn stored(ledger: &mut Ledger<'_>, name: &MailboxName, action: &Action, result: 
     for uid in uids.iter() {
         enter(ledger, name, uid, change)?;
     }
-    ledger.done(name, action, uids.len(), 0);
+    if told(action) {
+        ledger.done(name, action, uids.len(), 0);
+    }
     Ok(())
 }
 

@@ -10,6 +10,8 @@ mod flags;
 mod identity;
 mod locate;
 mod mailboxes;
+mod relocate;
+mod rename;
 mod transfer;
 mod upload;
 
@@ -65,13 +67,16 @@ pub fn execute(world: &World<'_>, ledger: &mut Ledger<'_>, approved: &ApprovedPl
 }
 
 fn phases(world: &World<'_>, ledger: &mut Ledger<'_>, approved: &ApprovedPlan) -> Result<()> {
+    rename::run(world, ledger, approved)?;
     mailboxes::create(world, ledger, approved)?;
     identity::record(world, ledger, approved)?;
     ledger.flush()?;
+    let mut followups = relocate::run(world, ledger, approved)?;
     transfer::expect(ledger, approved);
     download::run(world, ledger, approved)?;
+    relocate::downloaded(world, ledger, approved, &mut followups)?;
     upload::run(world, ledger, approved)?;
-    flags::run(world, ledger, approved)?;
+    flags::run(world, ledger, approved, &followups.actions())?;
     delete::run(world, ledger, approved)?;
     mailboxes::remove(world, ledger, approved)
 }
@@ -155,7 +160,7 @@ impl World<'_> {
     }
 
     fn email_id(&self, name: &MailboxName, uid: Uid) -> Option<Box<str>> {
-        self.seen.email_ids.get(name)?.get(&uid).cloned()
+        self.message(name, uid)?.email_id.clone()
     }
 
     /// INTERNALDATE as observed, or as agreed on.

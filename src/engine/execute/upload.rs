@@ -130,8 +130,9 @@ fn known(
 fn intend(ledger: &mut Ledger<'_>, jobs: &[Job<'_>]) -> Result<()> {
     for job in jobs {
         let Some(mailbox) = ledger.id(job.name) else { continue };
-        for Letter { file, content, .. } in &job.letters {
-            let intent = Intent { mailbox, file: file.clone(), content: *content, uid_next: job.uid_next };
+        for Letter { file, content, flags, .. } in &job.letters {
+            let flags = flags.clone();
+            let intent = Intent { mailbox, file: file.clone(), content: *content, uid_next: job.uid_next, flags };
             ledger.enter(job.name, Fact::Intended(intent))?;
         }
     }
@@ -192,7 +193,7 @@ fn send<'p>(world: &World<'_>, session: &mut Session, job: Job<'p>, results: &Re
         return Ok(());
     }
     let sent: Vec<Sent> = unlocated.iter().map(|letter| Sent { content: letter.content }).collect();
-    let found = locate::locate(session, &wire, uid_validity, uid_next, &linked(world, name), &sent)?;
+    let found = locate::locate(session, &wire, uid_validity, uid_next, &seen_before(world, name), &sent)?;
     for (letter, uid) in unlocated.into_iter().zip(found) {
         results.send(match uid {
             Some(uid) => Outcome::Stored { name, letter, uid },
@@ -208,7 +209,7 @@ fn lost() -> Error {
 }
 
 /// UIDs at or above UIDNEXT that had a twin already when the mailbox was observed.
-fn linked(world: &World<'_>, name: &MailboxName) -> UidSet {
+pub fn seen_before(world: &World<'_>, name: &MailboxName) -> UidSet {
     match world.seen.remote.mailboxes.get(name) {
         Some(crate::reconcile::view::RemoteMailbox::Observed(listing)) => listing.messages.keys().copied().collect(),
         _ => UidSet::new(),

@@ -4,9 +4,11 @@
 //! side, so an account in which nothing changed costs one round trip, two `stat`s a mailbox, and no row of the state
 //! a message.
 
+mod elsewhere;
 pub mod local;
 pub mod names;
 pub mod remote;
+mod renames;
 pub mod same;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -20,9 +22,11 @@ use crate::config::Account;
 use crate::error::{Error, ItemFailure, Kind, Result};
 use crate::local::Store;
 use crate::mail::{
-    AccountId, Base, Intent, LocalCheckpoint, MailboxId, MailboxName, Presence, RemoteCheckpoint, Uid, UidSet,
+    AccountId, Base, Intent, LocalCheckpoint, MailboxId, MailboxName, Presence, RemoteCheckpoint, UidSet,
 };
+use crate::reconcile::alike::Dates;
 use crate::reconcile::view::{LocalView, MailboxIds, RemoteMailbox, RemoteView};
+use crate::reconcile::{Relatives, Renamed};
 use crate::remote::imap::Session;
 use crate::state::State;
 use crate::stop::Stop;
@@ -59,14 +63,16 @@ pub struct Observation<'a> {
     pub ids: MailboxIds,
     /// Uploads whose outcome is unknown.
     pub intents: BTreeMap<MailboxName, Vec<Intent>>,
+    /// Links of mailboxes that did not move on, and that something new elsewhere may be.
+    pub relatives: Relatives,
+    /// Mailboxes that have another name now; everything here goes by it.
+    pub renamed: Vec<Renamed>,
     /// What the server calls the mailboxes.
     pub directory: Directory<'a>,
     /// Local checkpoints of what was read.
     pub local_checks: BTreeMap<MailboxName, LocalCheckpoint>,
     /// Remote checkpoints of what was read.
     pub remote_checks: BTreeMap<MailboxName, RemoteCheckpoint>,
-    /// EMAILIDs of new messages.
-    pub email_ids: BTreeMap<MailboxName, BTreeMap<Uid, Box<str>>>,
     /// What could not be observed.
     pub failures: Vec<ItemFailure>,
     /// How many mailboxes there are, and how many moved on.
@@ -79,7 +85,7 @@ pub fn observe<'a>(sources: &Sources<'_, 'a>) -> Result<Observation<'a>> {
     let selects = |name: &MailboxName| account.mailboxes.selects(name);
     let mut base = sources.state.map(|s| s.base(&selects)).transpose()?.unwrap_or_default();
     let (session, local) = both_at_once(sources, &base)?;
-    let (mut session, directory) = session;
+    let (mut session, mut directory) = session;
     let mut local = local;
     must_list_something(&directory, &base)?;
 
@@ -90,6 +96,8 @@ pub fn observe<'a>(sources: &Sources<'_, 'a>) -> Result<Observation<'a>> {
         load_links(sources.state, &mut base, &mut intents, name)?;
     }
     let mut seen = remote::look(&mut session, &directory, &moved_remotely, &base, account.direction)?;
+    let renamed = renames::look(&base, &local, &seen);
+    renames::apply(&renamed, &mut base, &mut local, &mut seen, &mut directory, &mut intents);
     let reset = reset_mailboxes(&base, &seen.view);
     if let Some(store) = sources.store {
         for name in reset.iter().filter(|name| local.is_unchanged(name)).cloned().collect::<Vec<_>>() {
@@ -103,6 +111,8 @@ pub fn observe<'a>(sources: &Sources<'_, 'a>) -> Result<Observation<'a>> {
     };
     failures.append(&mut seen.failures);
     let ids = number(sources.state, &base, &local_view, &seen.view)?;
+    let relatives = elsewhere::relatives(sources.state, &base, &local_view, &seen.view)?;
+    elsewhere::identify(&mut session, &directory, &base, &relatives, &mut seen.view)?;
     for (name, mailbox) in &mut seen.view.mailboxes {
         let RemoteMailbox::Observed(listing) = mailbox else { continue };
         let linked = if reset.contains(name) { UidSet::new() } else { linked_uids(&base, name) };
@@ -111,10 +121,12 @@ pub fn observe<'a>(sources: &Sources<'_, 'a>) -> Result<Observation<'a>> {
             id: ids.get(name).copied(),
             linked: &linked,
             intents: intents.get(name).map_or(&[], Vec::as_slice),
+            dates: Dates::of(base.get(name), Some(listing.uid_validity)),
         };
         same::look(&mut session, &directory, name, &local_view, listing, &candidates)?;
     }
     sources.pool.give(session);
+    directory.settle()?;
     let all: BTreeSet<&MailboxName> = local_view.mailboxes.keys().chain(seen.view.mailboxes.keys()).collect();
     let mailboxes = (all.len(), moved.len());
     Ok(Observation {
@@ -123,10 +135,11 @@ pub fn observe<'a>(sources: &Sources<'_, 'a>) -> Result<Observation<'a>> {
         remote: seen.view,
         ids,
         intents,
+        relatives,
+        renamed,
         directory,
         local_checks,
         remote_checks: seen.checkpoints,
-        email_ids: seen.email_ids,
         failures,
         mailboxes,
     })

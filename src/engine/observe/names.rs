@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use crate::config::Account;
 use crate::error::{Error, Item, ItemFailure, Kind, Result};
 use crate::mail::MailboxName;
+use crate::reconcile::Renamed;
 use crate::remote::imap::{Listed, Listing, Names, WireName};
 
 /// The server's mailboxes under the names the tree gives them.
@@ -18,6 +19,8 @@ pub struct Directory<'a> {
     pub failures: Vec<ItemFailure>,
     /// The mailbox that deleted mail goes to.
     pub trash: Option<MailboxName>,
+    /// What the server still calls the mailboxes that are to have another name there, by their new ones.
+    pub former: BTreeMap<MailboxName, WireName>,
 }
 
 impl<'a> Directory<'a> {
@@ -29,6 +32,7 @@ impl<'a> Directory<'a> {
             mailboxes: BTreeMap::new(),
             failures: Vec::new(),
             trash: account.trash.clone(),
+            former: BTreeMap::new(),
         };
         for (server, listed) in listing.mailboxes {
             directory.add(&server, listed);
@@ -55,6 +59,22 @@ impl<'a> Directory<'a> {
             return;
         }
         self.mailboxes.insert(name, listed);
+    }
+
+    /// Lets mailboxes go by other names; the server calls them as before until [`Directory::settle`].
+    pub fn rename<'r>(&mut self, renamed: impl Iterator<Item = &'r Renamed> + Clone) {
+        super::renames::rename(&mut self.mailboxes, renamed.clone());
+        let former = renamed.filter_map(|r| Some((r.to.clone(), self.mailboxes.get(&r.to)?.wire.clone())));
+        self.former.extend(former);
+    }
+
+    /// From here on, [`Directory::wire`] gives the names that the server is to know renamed mailboxes by.
+    pub fn settle(&mut self) -> Result<()> {
+        for name in self.former.keys() {
+            let wire = self.names.wire(&self.account.rename.server(name))?;
+            self.mailboxes.get_mut(name).into_iter().for_each(|listed| listed.wire = wire.clone());
+        }
+        Ok(())
     }
 
     /// What the server calls the mailbox, existing or still to be made.

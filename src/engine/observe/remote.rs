@@ -15,8 +15,6 @@ pub struct RemoteSide {
     pub view: RemoteView,
     /// What to record once everything seen was processed.
     pub checkpoints: BTreeMap<MailboxName, RemoteCheckpoint>,
-    /// EMAILID or X-GM-MSGID of messages without a link.
-    pub email_ids: BTreeMap<MailboxName, BTreeMap<crate::mail::Uid, Box<str>>>,
     /// What could not be looked into.
     pub failures: Vec<ItemFailure>,
 }
@@ -99,17 +97,14 @@ impl RemoteSide {
             },
             permanent: checkpoint.permanent.clone(),
         };
-        let email_ids = self.email_ids.entry(name.clone()).or_default();
         for (uid, message) in messages {
-            if let Some(id) = message.email_id {
-                email_ids.insert(uid, id.into());
-            }
             let seen = RemoteMessage {
                 flags: message.flags,
                 size: message.size,
                 internal_date: message.internal_date,
                 message_id: None,
                 content: None,
+                email_id: message.email_id.map(Into::into),
             };
             listing.messages.insert(uid, seen);
         }

@@ -1,7 +1,8 @@
 //! Messages new on both sides: which of them are the same one?
 //!
 //! Three sieves, each cheaper than the next: equal size (known already), equal Message-ID (one header line a candidate),
-//! equal content (the body, read into a digest and thrown away). Only the last decides. Mail that came from us anyway is
+//! equal content (the body, read into a digest and thrown away). The second decides where it can ([`alike`]), else the
+//! last. Mail that came from us anyway is
 //! recognised by its file name and size and is not asked about.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -9,7 +10,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::names::Directory;
 use crate::error::{Error, Result};
 use crate::local::WireDigest;
-use crate::mail::{AccountId, Content, Intent, MailboxId, MailboxName, MessageIdHash, Uid, UidSet, UidValidity};
+use crate::mail::{
+    AccountId, Content, Intent, MailboxId, MailboxName, MessageIdHash, Uid, UidSet, UidValidity, UnixSeconds,
+};
+use crate::reconcile::alike::{Dates, alike};
 use crate::reconcile::view::{LocalContent, LocalListing, LocalMailbox, LocalView, RemoteListing, RemoteMessage};
 use crate::remote::imap::{BodySink, FetchedMessage, Session};
 
@@ -23,6 +27,8 @@ pub struct Candidates<'a> {
     pub linked: &'a UidSet,
     /// Uploads whose outcome is unknown.
     pub intents: &'a [Intent],
+    /// What mtimes tell.
+    pub dates: Dates,
 }
 
 /// Fills in Message-ID and content of the messages of `name` that may be a local file's twin.
@@ -41,14 +47,21 @@ pub fn look(
         return Ok(());
     }
     let wire = directory.wire(name)?;
-    let ids = session.message_ids(&wire, &suspects)?;
+    let unasked = |uid: &Uid| remote.messages.get(uid).is_some_and(|m| m.message_id.is_none());
+    let ids = session.message_ids(&wire, &suspects.iter().filter(unasked).collect())?;
     for (uid, id) in &ids {
         if let Some(message) = remote.messages.get_mut(uid) {
             message.message_id = *id;
         }
     }
+    let found = alike(
+        files.iter().map(|f| ((), f.content, f.modified)),
+        suspects.iter().filter_map(|uid| Some((uid, remote.messages.get(&uid)?))),
+        candidates.dates,
+    );
+    let found: UidSet = found.into_iter().map(|((), uid)| uid).collect();
     let equal = |uid: &Uid| remote.messages.get(uid).is_some_and(|m| has_twin(&files, m));
-    let twins: UidSet = suspects.iter().filter(equal).collect();
+    let twins: UidSet = suspects.iter().filter(|uid| !found.contains(*uid)).filter(equal).collect();
     if twins.is_empty() {
         return Ok(());
     }
@@ -63,12 +76,15 @@ pub fn look(
 /// A file without a link, as far as a comparison needs it.
 struct Unlinked {
     content: Content,
+    modified: UnixSeconds,
     origin: Option<crate::mail::Origin>,
 }
 
 fn unlinked(listing: &LocalListing) -> Vec<Unlinked> {
     let known = |content: &LocalContent| match content {
-        LocalContent::Known { content, origin, .. } => Some(Unlinked { content: *content, origin: *origin }),
+        LocalContent::Known { content, origin, modified } => {
+            Some(Unlinked { content: *content, modified: *modified, origin: *origin })
+        }
         LocalContent::Unread | LocalContent::Unreadable => None,
     };
     listing.files.values().filter_map(|file| known(&file.content)).collect()

@@ -63,9 +63,9 @@ fn limits_of_one_mailbox() {
 #[test]
 fn the_rest_of_the_plan_stays() {
     let mut scene = losing(&[("A", 40, 30), ("B", 200, 1)]);
-    scene.new_message("A", 99, 99, "").message("A", 40, "S");
+    scene.new_message("A", 99, 250, "").message("A", 40, "S");
     let (plan, refusals) = guard(&scene, HALF, &[]);
-    assert_eq!(lines(&plan), ["A: download 99 (199)", "A: flags local 40 +\\Seen", "B: expunge server 1"]);
+    assert_eq!(lines(&plan), ["A: download 99 (350)", "A: flags local 40 +\\Seen", "B: expunge server 1"]);
     assert_eq!(refusals, [refused(Remote, Some("A"), 30, 40)]);
     let (plan, refusals) = guard(&scene, HALF, &["A"]);
     assert_eq!((plan, refusals), (scene.plan(), vec![]));

@@ -3,5 +3,6 @@
 mod guarding;
 mod links;
 mod mailboxes;
+mod relocating;
 mod scene;
 mod unlinked;

@@ -4,9 +4,11 @@ use std::collections::BTreeMap;
 
 use crate::mail::*;
 use crate::reconcile::view::*;
-use crate::reconcile::{Action, Disposal, Input, Plan, Side, reconcile};
+use crate::reconcile::{Action, Disposal, Here, Input, Plan, Relatives, Relocation, Renamed, Side, reconcile};
 
 pub const ACCOUNT: AccountId = AccountId(7);
+/// The mtime of every file; messages arrived at another time.
+pub const MODIFIED: UnixSeconds = UnixSeconds(1);
 pub const VALIDITY: UidValidity = UidValidity(10);
 
 pub fn name(path: &str) -> MailboxName {
@@ -60,6 +62,8 @@ pub struct Scene {
     pub local: LocalView,
     pub remote: RemoteView,
     pub intents: BTreeMap<MailboxName, Vec<Intent>>,
+    pub relatives: Relatives,
+    pub renamed: Vec<Renamed>,
     pub policy: Policy,
 }
 
@@ -72,7 +76,8 @@ impl Default for Scene {
             expunge: Expunge::Named,
         };
         let (base, local, remote) = Default::default();
-        Scene { base, local, remote, intents: BTreeMap::new(), policy }
+        let (intents, relatives, renamed) = Default::default();
+        Scene { base, local, remote, intents, relatives, renamed, policy }
     }
 }
 
@@ -144,15 +149,21 @@ impl Scene {
     pub fn file_from(&mut self, path: &str, id: &str, body: u8, now: &str, origin: Option<u32>) -> &mut Self {
         let mailbox = MailboxId::of_path(path);
         let origin = origin.map(|n| Origin { account: ACCOUNT, mailbox, uid_validity: VALIDITY, uid: uid(n) });
-        let content = LocalContent::Known { content: content(body), modified: UnixSeconds(0), origin };
+        let content = LocalContent::Known { content: content(body), modified: MODIFIED, origin };
         self.local(path).files.insert(file(id), LocalFile { flags: flags(now), content });
         self
     }
 
     /// A linked message, as it is now.
     pub fn message(&mut self, path: &str, n: u32, now: &str) -> &mut Self {
-        let none =
-            RemoteMessage { flags: flags(now), size: None, internal_date: None, message_id: None, content: None };
+        let none = RemoteMessage {
+            flags: flags(now),
+            size: None,
+            internal_date: None,
+            message_id: None,
+            content: None,
+            email_id: None,
+        };
         self.remote(path).messages.insert(uid(n), none);
         self
     }
@@ -161,7 +172,7 @@ impl Scene {
     pub fn new_message(&mut self, path: &str, n: u32, body: u8, now: &str) -> &mut Self {
         let Content { wire_size, message_id, .. } = content(body);
         let (size, internal_date) = (Some(wire_size), Some(UnixSeconds(0)));
-        let seen = RemoteMessage { flags: flags(now), size, internal_date, message_id, content: None };
+        let seen = RemoteMessage { flags: flags(now), size, internal_date, message_id, content: None, email_id: None };
         self.remote(path).messages.insert(uid(n), seen);
         self
     }
@@ -174,8 +185,14 @@ impl Scene {
     }
 
     pub fn intent(&mut self, path: &str, id: &str, body: u8, from: u32) -> &mut Self {
+        self.intent_with(path, id, body, from, "")
+    }
+
+    /// An intent whose message arrives with the flags `sent`.
+    pub fn intent_with(&mut self, path: &str, id: &str, body: u8, from: u32, sent: &str) -> &mut Self {
         let mailbox = MailboxId::of_path(path);
-        let intent = Intent { mailbox, file: file(id), content: content(body), uid_next: Uid::new(from) };
+        let (uid_next, flags) = (Uid::new(from), flags(sent));
+        let intent = Intent { mailbox, file: file(id), content: content(body), uid_next, flags };
         self.intents.entry(name(path)).or_default().push(intent);
         self
     }
@@ -190,6 +207,8 @@ impl Scene {
             ids: &ids,
             account: ACCOUNT,
             intents: &self.intents,
+            relatives: &self.relatives,
+            renamed: &self.renamed,
             policy: &self.policy,
         })
     }
@@ -207,6 +226,10 @@ pub fn lines(plan: &Plan) -> Vec<String> {
 fn line(action: &Action) -> String {
     let bare = |flags: &Flags| if flags.is_empty() { "-".to_owned() } else { flags.to_string() };
     match action {
+        Action::RenameMailbox { side: Some(side), from } => format!("rename {side} {from}"),
+        Action::RenameMailbox { side: None, from } => format!("was {from}"),
+        Action::Move(relocation) => format!("move {}", relocated(relocation)),
+        Action::Copy(relocation) => format!("copy {}", relocated(relocation)),
         Action::CreateMailbox { side } => format!("create {side}"),
         Action::ResetMailbox => "reset".into(),
         Action::Link { uid, file, flags } => format!("link {uid} {file} {}", bare(flags)),
@@ -228,6 +251,21 @@ fn line(action: &Action) -> String {
         Action::RemoveMailbox { side } => format!("remove {side}"),
         Action::ForgetMailbox => "forget mailbox".into(),
     }
+}
+
+fn relocated(relocation: &Relocation) -> String {
+    let Relocation { from, uid, here, flags, local, remote, .. } = relocation;
+    let here = match here {
+        Here::File(file) => format!("as file {file}"),
+        Here::Message(uid) => format!("as UID {uid}"),
+    };
+    let mut line = format!("{} {from} {uid} {here}", relocation.side());
+    for (what, flags) in [("agreed", flags.to_string()), ("local", local.to_string()), ("server", remote.to_string())] {
+        if !flags.is_empty() {
+            line.push_str(&format!(" {what} {flags}"));
+        }
+    }
+    line
 }
 
 /// Fails with the plan's lines when they are not those wanted.

@@ -75,7 +75,7 @@ fn a_message_id_alone_is_no_evidence() {
 #[test]
 fn an_upload_that_may_have_arrived_is_linked() {
     let mut scene = Scene::with(&["A"]);
-    scene.new_file("A", "a", 1, "S").new_message("A", 4, 1, "S").intent("A", "a", 1, 4);
+    scene.new_file("A", "a", 1, "S").new_message("A", 4, 1, "S").intent_with("A", "a", 1, 4, "S");
     expect(&scene, &["A: link 4 a \\Seen"]);
     // Older than the upload.
     scene.intents.clear();
@@ -122,7 +122,7 @@ fn a_file_moved_to_trash_is_not_moved_there_twice() {
     scene.link("A", link(1, Presence::Both, "")).message("A", 1, "");
     scene.link("A", link(2, Presence::Both, "")).message("A", 2, "").new_file("Trash", "moved", 1, "");
     let deletions = ["A: expunge server 1", "A: trash server 2"];
-    expect(&scene, &[deletions[0], deletions[1], "Trash: upload moved - (101)"]);
+    expect(&scene, &[deletions[1], "Trash: move server A 1 as file moved"]);
     // Cut off after the upload, before or after it was recorded.
     scene.read_message("Trash", 5, 1, "");
     expect(&scene, &[deletions[0], deletions[1], "Trash: link 5 moved -"]);

@@ -3,7 +3,8 @@
 use std::collections::VecDeque;
 
 use super::command::Command;
-use super::reply::{Status, Untagged};
+use super::copied::CopyUid;
+use super::reply::{Code, Status, Untagged};
 use super::session::Session;
 use super::wire::Job;
 use crate::error::Result;
@@ -16,6 +17,8 @@ pub struct Outcome {
     pub refused: Vec<Option<Status>>,
     /// What a SEARCH among the commands found.
     pub found: Option<UidSet>,
+    /// Where copied and moved messages went.
+    pub copied: Vec<CopyUid>,
 }
 
 struct Batch {
@@ -32,13 +35,21 @@ impl Job for Batch {
     }
 
     fn untagged(&mut self, _current: usize, data: Untagged<'_>) -> Result<()> {
-        if let Untagged::Search(uids) = data {
-            self.outcome.found = Some(uids);
+        match data {
+            Untagged::Search(uids) => self.outcome.found = Some(uids),
+            // MOVE tells it before the messages go (RFC 6851 §4.3).
+            Untagged::Status(Status { code: Some(Code::CopyUid(copied)), .. }) => self.outcome.copied.push(copied),
+            _ => {}
         }
         Ok(())
     }
 
     fn tagged(&mut self, which: usize, status: Status) -> Result<()> {
+        if let Some(Code::CopyUid(copied)) = &status.code
+            && status.is_ok()
+        {
+            self.outcome.copied.push(copied.clone());
+        }
         let refused = self.sent.get(which).and_then(|item| self.outcome.refused.get_mut(*item));
         if let Some(refused @ None) = refused {
             *refused = Some(status).filter(|s| !s.is_ok());
@@ -57,7 +68,7 @@ impl Session {
         items: usize,
         commands: impl IntoIterator<Item = (usize, Command)>,
     ) -> Result<Outcome> {
-        let outcome = Outcome { refused: vec![None; items], found: None };
+        let outcome = Outcome { refused: vec![None; items], ..Outcome::default() };
         let mut batch = Batch { commands: commands.into_iter().collect(), sent: Vec::new(), outcome };
         self.wire.fly(&mut batch)?;
         Ok(batch.outcome)

@@ -1,4 +1,4 @@
-//! Changes to messages: flags, expunging, moving. Nothing here is sent before the mailbox is open and its UIDVALIDITY
+//! Changes to messages: flags, expunging. Nothing here is sent before the mailbox is open and its UIDVALIDITY
 //! is the one the caller means.
 
 use super::capability::Capability;
@@ -11,7 +11,7 @@ use crate::error::{Error, Kind, Result};
 use crate::mail::{FlagChange, Flags, UidSet, UidValidity};
 
 /// Octets a command may have; RFC 7162 §4 wants clients to stay below 8192.
-const COMMAND_MOST: usize = 8000;
+pub(super) const COMMAND_MOST: usize = 8000;
 
 /// What became of messages that were to be expunged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -84,39 +84,6 @@ impl Session {
         }
         let refused = self.one(Command::new("EXPUNGE"))?;
         gone(vec![refused])
-    }
-
-    /// Moves messages.
-    ///
-    /// # Errors
-    /// The mailbox was refused or replaced meanwhile (nothing was done), the server refused (some may have moved; none
-    /// is lost), or the connection is over.
-    pub fn move_messages(
-        &mut self,
-        mailbox: &WireName,
-        validity: UidValidity,
-        uids: &UidSet,
-        to: &WireName,
-    ) -> Result<Expunged> {
-        self.open_mailbox(mailbox, Access::ReadWrite, Some(validity))?;
-        let moves = self.capabilities.has(Capability::Move);
-        let word = if moves { "MOVE" } else { "COPY" };
-        let room = COMMAND_MOST.saturating_sub(2 * to.as_bytes().len());
-        let chunks = uids.chunks(u64::MAX, room);
-        let command = |chunk| Command::new(format_args!("UID {word} {chunk}")).mailbox(to, self.eight_bit);
-        let commands: Vec<_> = chunks.iter().map(command).enumerate().collect();
-        let mut refused = self.batch(chunks.len(), commands)?.refused;
-        let mut outcome = Expunged::Gone;
-        if !moves {
-            // Only what has a copy now may go.
-            let copied = chunks.iter().zip(&refused).filter(|(_, refused)| refused.is_none());
-            let copied: UidSet = copied.flat_map(|(chunk, _)| chunk.iter()).collect();
-            outcome = self.expunge(mailbox, validity, &copied)?;
-        }
-        match refused.iter_mut().find_map(Option::take) {
-            Some(refused) => Err(refused.refusal("The messages cannot be moved")),
-            None => Ok(outcome),
-        }
     }
 }
 
@@ -221,22 +188,6 @@ mod tests {
         let (mut session, _) = play("IMAP4rev1 UIDPLUS", &script);
         assert_eq!(session.expunge(&mailbox(), UidValidity(7), &set("1:2")).unwrap(), Expunged::Gone);
         assert_eq!(session.expunge(&mailbox(), UidValidity(7), &UidSet::new()).unwrap(), Expunged::Gone);
-    }
-
-    #[test]
-    fn what_could_not_be_copied_stays() {
-        let (mut session, log) =
-            play("IMAP4rev1 UIDPLUS", &[("SELECT", OPENED), ("UID COPY 1:2 \"b\"", "TAG NO [TRYCREATE] no b\n")]);
-        let to = WireName::new(b"b").unwrap();
-        let error = session.move_messages(&mailbox(), UidValidity(7), &set("1:2"), &to).unwrap_err();
-        assert!(error.to_string().contains("cannot be moved"));
-        assert!(!log.lock().unwrap().contains("STORE"));
-
-        let (mut session, _) = play(
-            "IMAP4rev1 UIDPLUS MOVE",
-            &[("SELECT", OPENED), ("UID MOVE 1:2 \"b\"", "* OK [COPYUID 9 1:2 4:5] x\n* VANISHED 1:2\nTAG OK\n")],
-        );
-        assert_eq!(session.move_messages(&mailbox(), UidValidity(7), &set("1:2"), &to).unwrap(), Expunged::Gone);
     }
 
     #[test]

@@ -55,6 +55,23 @@ impl Session {
         }
     }
 
+    /// Gives a mailbox another name, and its subscription; those below it follow (RFC 3501 §6.3.5).
+    ///
+    /// # Errors
+    /// The server refused, or the connection is over.
+    pub fn rename(&mut self, from: &WireName, to: &WireName) -> Result<()> {
+        self.leave(from)?;
+        if let Some(refused) =
+            self.one(Command::new("RENAME").mailbox(from, self.eight_bit).mailbox(to, self.eight_bit))?
+        {
+            return Err(refused.refusal("The mailbox cannot be renamed"));
+        }
+        let subscribe = Command::new("SUBSCRIBE").mailbox(to, self.eight_bit);
+        let unsubscribe = Command::new("UNSUBSCRIBE").mailbox(from, self.eight_bit);
+        self.batch(2, [(0, subscribe), (1, unsubscribe)])?;
+        Ok(())
+    }
+
     /// Leaves `mailbox` when it is the open one: Dovecot ends a connection whose open mailbox is deleted. Never by CLOSE,
     /// which would expunge.
     fn leave(&mut self, mailbox: &WireName) -> Result<()> {

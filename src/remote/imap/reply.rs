@@ -2,6 +2,7 @@
 //!
 //! Unknown untagged data is [`Untagged::Other`], an unknown code [`Code::Other`]: neither is ever an error.
 
+use super::copied::CopyUid;
 use super::frame::Line;
 use super::gate::Word;
 use super::quirk;
@@ -49,6 +50,8 @@ pub enum Code {
     Closed,
     /// COMPRESS is on already.
     CompressionActive,
+    /// Where copied or moved messages went (RFC 4315 §3).
+    CopyUid(CopyUid),
     /// Only an administrator can help.
     ContactAdmin,
     /// The mailbox is damaged.
@@ -271,6 +274,7 @@ impl Code {
             b"CLOSED" => Code::Closed,
             b"COMPRESSIONACTIVE" => Code::CompressionActive,
             b"CONTACTADMIN" => Code::ContactAdmin,
+            b"COPYUID" => Code::CopyUid(CopyUid::read(arguments)?),
             b"CORRUPTION" => Code::Corruption,
             b"HASCHILDREN" => Code::HasChildren,
             b"HIGHESTMODSEQ" => Code::HighestModSeq(modseq(arguments)?),

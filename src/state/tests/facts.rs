@@ -2,6 +2,7 @@
 
 use proptest::prelude::*;
 
+use super::super::Traits;
 use super::*;
 use crate::mail::{SystemFlags, UidSet};
 
@@ -27,6 +28,7 @@ fn any_fact() -> impl Strategy<Value = Fact> {
     prop_oneof![
         6 => id().prop_map(known),
         1 => id().prop_map(Fact::MailboxForgotten),
+        1 => id().prop_map(|id| Fact::MailboxRenamed(id, MailboxName::parse(&format!("New/{id}")).unwrap())),
         1 => id().prop_map(Fact::MailboxReset),
         12 => (id(), any_link()).prop_map(|(id, link)| Fact::Linked(id, link)),
         3 => (id(), uid(), file()).prop_map(|(id, uid, file)| Fact::Renamed(id, uid, file)),
@@ -153,4 +155,34 @@ fn ids_come_from_names_stay_and_never_meet() {
     assert_eq!(state.id_for(&y).unwrap(), first);
     state.record(&[Fact::MailboxKnown { id: third, name: x.clone() }]).unwrap();
     assert_eq!(state.id_for(&x).unwrap(), third);
+}
+
+#[test]
+fn two_mailboxes_swap_their_names_in_one_batch() {
+    let temp = tempfile::tempdir().unwrap();
+    let mut state = State::create(temp.path(), "work", AccountId(1)).unwrap();
+    let (a, b) = (MailboxId(1), MailboxId(2));
+    state.record(&[known(a), known(b), Fact::Linked(a, plain(3))]).unwrap();
+    state.record(&[Fact::MailboxRenamed(a, name(b)), Fact::MailboxRenamed(b, name(a))]).unwrap();
+    let base = state.base(&|_| true).unwrap();
+    assert_eq!((base[&name(b)].id, base[&name(b)].link_count, base[&name(a)].id), (a, 1, b));
+}
+
+#[test]
+fn kin_are_found_by_content_and_by_size_and_date_in_every_mailbox() {
+    let temp = tempfile::tempdir().unwrap();
+    let mut state = State::create(temp.path(), "work", AccountId(1)).unwrap();
+    let (a, b) = (MailboxId(1), MailboxId(2));
+    state.record(&[known(a), known(b), Fact::Linked(a, plain(3)), Fact::Linked(b, hard(4))]).unwrap();
+    let by = |digests: &[&Link], dates: &[&Link]| {
+        let traits = Traits {
+            digests: digests.iter().map(|l| l.digest).collect(),
+            dates: dates.iter().map(|l| (l.internal_date, l.size)).collect(),
+        };
+        state.kin(&traits).unwrap()
+    };
+    assert_eq!(by(&[&plain(3)], &[]), [(a, plain(3))]);
+    assert_eq!(by(&[], &[&hard(4)]), [(b, hard(4))]);
+    assert_eq!(by(&[&plain(9)], &[]), []);
+    assert_eq!(by(&[], &[&Link { size: 1, ..plain(3) }]), []);
 }

@@ -80,7 +80,13 @@ const DIRECTORIES: LocalCheckpoint = LocalCheckpoint { new_mtime: -1, cur_mtime:
 
 fn intent(mailbox: MailboxId) -> Intent {
     let content = Content { digest: Digest([3; 32]), wire_size: 9, message_id: Some(MessageIdHash(4)) };
-    Intent { mailbox, file: FileId::new("to-send"), content, uid_next: Some(uid(12)) }
+    Intent {
+        mailbox,
+        file: FileId::new("to-send"),
+        content,
+        uid_next: Some(uid(12)),
+        flags: flags(&["\\Seen", "Work"]),
+    }
 }
 
 /// What a state holds, links and intents included; or what it should hold, by the plainest means.
@@ -122,6 +128,7 @@ impl Model {
             Fact::MailboxKnown { id, name } => {
                 self.mailboxes.entry(id).or_insert_with(|| (name, fresh(id)));
             }
+            Fact::MailboxRenamed(id, name) => self.mailboxes.get_mut(&id)?.0 = name,
             Fact::MailboxForgotten(id) => {
                 self.mailboxes.remove(&id);
                 self.intents.retain(|(mailbox, _), _| *mailbox != id);

@@ -10,6 +10,7 @@ use mailtide::reconcile::view::{LocalContent, LocalMailbox, Policy, RemoteMailbo
 use mailtide::reconcile::{Action, Disposal, Phase, Plan, Side};
 
 use super::observe::{Blind, Observation, bare_checkpoint, observe};
+use super::relocate::Way;
 use super::state::State;
 use super::world::{ACCOUNT, Body, File, World, id_of};
 
@@ -64,15 +65,15 @@ pub fn sync(
     Ended { plan, steps, crashed }
 }
 
-struct Crash;
+pub struct Crash;
 
-type Step = Result<(), Crash>;
+pub type Step = Result<(), Crash>;
 
-struct Run<'a> {
-    world: &'a mut World,
-    state: &'a mut State,
+pub struct Run<'a> {
+    pub world: &'a mut World,
+    pub state: &'a mut State,
     seen: &'a Observation,
-    faults: &'a Faults,
+    pub faults: &'a Faults,
     steps: usize,
     held: BTreeSet<MailboxName>,
 }
@@ -81,7 +82,19 @@ impl Run<'_> {
     fn all(&mut self, approved: &ApprovedPlan) -> Step {
         let mut actions: Vec<(Phase, &MailboxName, &Action)> =
             approved.plan().actions().map(|(name, action)| (action.phase(), name, action)).collect();
-        actions.sort_by_key(|(phase, name, _)| (*phase, *name));
+        let waits = |state: &State, action: &Action| match action {
+            Action::Copy(r) => {
+                state.base.get(&r.from).and_then(|b| b.links.as_ref()).is_none_or(|l| !l.contains_key(&r.uid))
+            }
+            _ => false,
+        };
+        for (phase, _, action) in &mut actions {
+            // A copy of what is downloaded comes after it; others come before what they copy moves.
+            if waits(self.state, action) {
+                *phase = Phase::Flags;
+            }
+        }
+        actions.sort_by_key(|(phase, name, action)| (*phase, matches!(action, Action::Move(_)), *name));
         for (_, name, action) in actions {
             self.action(name, action)?;
         }
@@ -90,7 +103,7 @@ impl Run<'_> {
     }
 
     /// Before every effect and every fact.
-    fn step(&mut self) -> Step {
+    pub fn step(&mut self) -> Step {
         if self.faults.crash_at == Some(self.steps) {
             return Err(Crash);
         }
@@ -98,13 +111,13 @@ impl Run<'_> {
         Ok(())
     }
 
-    fn fact(&mut self, fact: Fact) -> Step {
+    pub fn fact(&mut self, fact: Fact) -> Step {
         self.step()?;
         self.state.record(fact);
         Ok(())
     }
 
-    fn hold(&mut self, name: &MailboxName) {
+    pub fn hold(&mut self, name: &MailboxName) {
         self.held.insert(name.clone());
     }
 
@@ -143,7 +156,7 @@ impl Run<'_> {
     }
 
     /// Links need to know which generation their UIDs are of.
-    fn fix_validity(&mut self, name: &MailboxName) -> Step {
+    pub fn fix_validity(&mut self, name: &MailboxName) -> Step {
         self.know(name)?;
         if self.state.base[name].remote.is_none()
             && let Some(mailbox) = self.world.server.mailboxes.get(name)
@@ -155,7 +168,7 @@ impl Run<'_> {
     }
 
     /// Whether UIDs still mean what they meant when they were seen.
-    fn same_generation(&self, name: &MailboxName) -> bool {
+    pub fn same_generation(&self, name: &MailboxName) -> bool {
         let now = self.world.server.mailboxes.get(name).map(|m| m.uid_validity);
         let then = match self.seen.remote.mailboxes.get(name) {
             Some(RemoteMailbox::Observed(listing)) => Some(listing.uid_validity),
@@ -165,7 +178,7 @@ impl Run<'_> {
         now.is_some() && now == then
     }
 
-    fn link(&self, name: &MailboxName, uid: Uid) -> Link {
+    pub fn link(&self, name: &MailboxName, uid: Uid) -> Link {
         self.state.base[name].links.as_ref().expect("links are kept")[&uid].clone()
     }
 
@@ -180,6 +193,9 @@ impl Run<'_> {
                 }
                 self.know(name)
             }
+            Action::RenameMailbox { .. } => panic!("nothing is renamed in this world"),
+            Action::Move(relocation) => self.relocate(name, relocation, Way::Move),
+            Action::Copy(relocation) => self.relocate(name, relocation, Way::Copy),
             Action::ResetMailbox => self.fact(Fact::MailboxReset(id)),
             Action::Link { uid, file, flags } => {
                 self.fix_validity(name)?;
@@ -217,7 +233,7 @@ impl Run<'_> {
         there.or_else(message).unwrap_or(0)
     }
 
-    fn linked(&mut self, name: &MailboxName, uid: Uid, file: &FileId, body: Body, flags: &Flags) -> Step {
+    pub fn linked(&mut self, name: &MailboxName, uid: Uid, file: &FileId, body: Body, flags: &Flags) -> Step {
         let (id, content) = (id_of(name), self.world.content(body));
         let link = Link {
             uid,
@@ -270,7 +286,8 @@ impl Run<'_> {
         self.fix_validity(name)?;
         let content = self.world.content(body);
         let (mailbox, uid_next) = (id_of(name), Some(uid_next));
-        self.fact(Fact::Intended(Intent { mailbox, file: file.clone(), content, uid_next }))?;
+        let intent = Intent { mailbox, file: file.clone(), content, uid_next, flags: flags.clone() };
+        self.fact(Fact::Intended(intent))?;
         self.step()?;
         let uid = self.world.server.append(name, body, flags).expect("the mailbox is there");
         if self.world.server.kind.uidplus {
@@ -284,7 +301,7 @@ impl Run<'_> {
         }
     }
 
-    fn set_flags(&mut self, name: &MailboxName, side: Side, uid: Uid, change: &FlagChange) -> Step {
+    pub fn set_flags(&mut self, name: &MailboxName, side: Side, uid: Uid, change: &FlagChange) -> Step {
         let link = self.link(name, uid);
         let mut achieved = change.clone();
         match side {
@@ -398,7 +415,7 @@ impl Run<'_> {
     }
 
     /// EXPUNGE alone hits everything that is marked: only when that is ours.
-    fn expunge_marked(&mut self, name: &MailboxName, uids: &UidSet) -> Step {
+    pub fn expunge_marked(&mut self, name: &MailboxName, uids: &UidSet) -> Step {
         self.step()?;
         let mailbox = self.world.server.mailboxes.get_mut(name).expect("it is there");
         let foreign = mailbox.messages.iter().any(|(uid, m)| m.flags.is_trashed() && !uids.contains(*uid));

@@ -8,6 +8,7 @@ mod edit;
 mod execute;
 mod observe;
 mod properties;
+mod relocate;
 mod state;
 mod symmetry;
 mod world;

@@ -10,7 +10,7 @@ use mailtide::reconcile::view::{
     Coverage, Direction, KeywordRoom, Keywords, LocalContent, LocalFile, LocalListing, LocalMailbox, LocalView,
     MailboxIds, Policy, RemoteListing, RemoteMailbox, RemoteMessage, RemoteView,
 };
-use mailtide::reconcile::{Input, Plan, Side, reconcile};
+use mailtide::reconcile::{Input, Plan, Relatives, Side, reconcile};
 
 use super::state::State;
 use super::world::{ACCOUNT, Body, Directory, Mailbox, World, id_of};
@@ -25,6 +25,7 @@ pub struct Observation {
     pub remote: RemoteView,
     pub ids: MailboxIds,
     pub intents: BTreeMap<MailboxName, Vec<Intent>>,
+    pub relatives: Relatives,
     pub policy: Policy,
     /// What may be recorded once everything seen was processed.
     pub local_checks: BTreeMap<MailboxName, LocalCheckpoint>,
@@ -40,6 +41,8 @@ impl Observation {
             ids: &self.ids,
             account: ACCOUNT,
             intents: &self.intents,
+            relatives: &self.relatives,
+            renamed: &[],
             policy: &self.policy,
         })
     }
@@ -71,6 +74,7 @@ pub fn observe(world: &World, state: &State, policy: Policy, blind: &Blind, dark
         remote: RemoteView { mailboxes: BTreeMap::new(), trash: world.server.kind.trash.clone() },
         ids: names.iter().map(|name| ((*name).clone(), id_of(name))).collect(),
         intents: state.intents.clone(),
+        relatives: Relatives::new(),
         policy,
         local_checks: BTreeMap::new(),
         remote_checks: BTreeMap::new(),
@@ -104,7 +108,8 @@ pub fn observe(world: &World, state: &State, policy: Policy, blind: &Blind, dark
         let both_unchanged = seen.local.mailboxes.get(name) == Some(&LocalMailbox::Unchanged)
             && seen.remote.mailboxes.get(name) == Some(&RemoteMailbox::Unchanged);
         if both_unchanged {
-            seen.base.get_mut(name).into_iter().for_each(|known| known.links = None);
+            let known = seen.base.get_mut(name).and_then(|known| known.links.take());
+            seen.relatives.extend(known.map(|links| (name.clone(), links)));
         }
     }
     seen
@@ -246,14 +251,17 @@ impl<'a> Sight<'a> {
                 }
             }
         }
+        let elsewhere = self.state.base.values().flat_map(|m| m.links.iter().flatten());
+        let is_known = elsewhere.into_iter().any(|(_, l)| l.size == content.wire_size);
         let linked = self.links().any(|l| l.uid == uid && l.presence == Presence::Both) && !self.started_anew();
         let reads = may_be && !named && !linked && !self.world.server.kind.headers_only;
         RemoteMessage {
             flags: self.flags(&message.flags),
             size: (!linked).then_some(content.wire_size),
-            internal_date: None,
-            message_id: content.message_id.filter(|_| may_be),
+            internal_date: (!linked).then_some(UnixSeconds(0)),
+            message_id: content.message_id.filter(|_| may_be || is_known),
             content: reads.then_some(content),
+            email_id: None,
         }
     }
 }

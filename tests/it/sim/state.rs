@@ -19,6 +19,10 @@ impl State {
                 let new = BaseMailbox { id, remote: None, local: None, link_count: 0, links: Some(BTreeMap::new()) };
                 self.base.entry(name).or_insert(new);
             }
+            Fact::MailboxRenamed(id, name) => {
+                let before = self.name(id);
+                self.base.remove(&before).into_iter().for_each(|mailbox| _ = self.base.insert(name.clone(), mailbox));
+            }
             Fact::MailboxForgotten(id) => {
                 let name = self.name(id);
                 self.base.remove(&name);

@@ -125,7 +125,10 @@ fn outcome(case: &Case) -> Vec<(u32, Done)> {
         }
         if let Some(there) = there {
             let (size, internal_date, message_id, content) = (Some(1), None, None, None);
-            messages.insert(uid(n), RemoteMessage { flags: flags(*there), size, internal_date, message_id, content });
+            messages.insert(
+                uid(n),
+                RemoteMessage { flags: flags(*there), size, internal_date, message_id, content, email_id: None },
+            );
         }
     }
     let permanent = PermanentFlags::everything();
@@ -166,6 +169,8 @@ fn outcome(case: &Case) -> Vec<(u32, Done)> {
         ids: &[(name.clone(), id_of(&name))].into(),
         account: ACCOUNT,
         intents: &BTreeMap::new(),
+        relatives: &BTreeMap::new(),
+        renamed: &[],
         policy: &policy,
     });
     let mut done: Vec<(u32, Done)> = plan.actions().flat_map(|(_, action)| in_words(action)).collect();
@@ -187,6 +192,7 @@ fn in_words(action: &Action) -> Vec<(u32, Done)> {
         Action::Forget { uids } => each(uids, Done::Forgotten),
         Action::CreateMailbox { side } => vec![(0, Done::MailboxMade(*side))],
         Action::RemoveMailbox { side } => vec![(0, Done::MailboxRemoved(*side))],
+        Action::RenameMailbox { .. } | Action::Move(_) | Action::Copy(_) => panic!("there is one mailbox only"),
         Action::ForgetMailbox => vec![(0, Done::MailboxForgotten)],
         // Only a server has UIDs to start anew.
         Action::ResetMailbox => vec![],

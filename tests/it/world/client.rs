@@ -76,6 +76,12 @@ impl Client {
         self.session.delete(self.wire(mailbox)).unwrap();
     }
 
+    pub fn rename(&mut self, from: &str, to: &str) {
+        self.selected = true;
+        self.session.examine("INBOX").unwrap();
+        self.session.rename(self.wire(from), self.wire(to)).unwrap();
+    }
+
     pub fn append(&mut self, mailbox: &str, bytes: &[u8], flags: &[&str]) {
         let wire = self.wire(mailbox);
         // The crate takes news of a selected mailbox for a refusal.

@@ -76,6 +76,11 @@ impl Mailtide {
         &self.home
     }
 
+    /// Where it keeps its states.
+    pub fn state(&self) -> PathBuf {
+        self.home.join(".local/state/mailtide")
+    }
+
     /// A command that knows the test account's password and nothing of the user who runs the tests.
     pub fn command(&self, args: &[&str]) -> Command {
         let mut command = Command::new(&self.program);

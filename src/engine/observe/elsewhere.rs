@@ -1,0 +1,121 @@
+//! What is new in one mailbox and known from another: the links it may be, and what tells.
+//!
+//! A file without a link is compared by its content, which is known. A UID without one has its EMAILID where the server
+//! gives one; else its size and INTERNALDATE must be those of a link before its Message-ID is asked for, one header line.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::names::Directory;
+use crate::error::Result;
+use crate::mail::{Base, Link, MailboxId, MailboxName, Uid, UidSet, UnixSeconds};
+use crate::reconcile::Relatives;
+use crate::reconcile::view::{LocalContent, LocalMailbox, LocalView, RemoteMailbox, RemoteMessage, RemoteView};
+use crate::remote::imap::Session;
+use crate::state::{State, Traits};
+
+/// Reads the links, in mailboxes that did not move on, that something new may be the same message as.
+pub fn relatives(state: Option<&State>, base: &Base, local: &LocalView, remote: &RemoteView) -> Result<Relatives> {
+    let unread: BTreeMap<MailboxId, &MailboxName> =
+        base.iter().filter(|(_, m)| m.links.is_none() && m.link_count > 0).map(|(name, m)| (m.id, name)).collect();
+    let Some(state) = state.filter(|_| !unread.is_empty()) else { return Ok(Relatives::new()) };
+    let mut traits = Traits::default();
+    for mailbox in local.mailboxes.values() {
+        let LocalMailbox::Listed(listing) = mailbox else { continue };
+        for file in listing.files.values() {
+            if let LocalContent::Known { content, .. } = &file.content {
+                traits.digests.insert(content.digest);
+            }
+        }
+    }
+    for (_, _, message) in new_messages(base, remote) {
+        traits.dates.extend(message.internal_date.zip(message.size));
+    }
+    let mut relatives = Relatives::new();
+    for (id, link) in state.kin(&traits)? {
+        if let Some(name) = unread.get(&id) {
+            relatives.entry((*name).clone()).or_default().insert(link.uid, link);
+        }
+    }
+    Ok(relatives)
+}
+
+/// Asks for the Message-ID of every new message that may be a known one.
+pub fn identify(
+    session: &mut Session,
+    directory: &Directory<'_>,
+    base: &Base,
+    relatives: &Relatives,
+    remote: &mut RemoteView,
+) -> Result<()> {
+    let loaded = base.values().flat_map(|m| m.links.iter().flat_map(BTreeMap::values));
+    let known = Known::of(loaded.chain(relatives.values().flat_map(BTreeMap::values)));
+    let mut wanted: BTreeMap<MailboxName, UidSet> = BTreeMap::new();
+    for (name, uid, _) in new_messages(base, remote).filter(|(_, _, message)| known.may_be(message)) {
+        wanted.entry(name.clone()).or_default().insert(uid);
+    }
+    for (name, uids) in wanted {
+        let ids = session.message_ids(&directory.wire(&name)?, &uids)?;
+        let Some(RemoteMailbox::Observed(listing)) = remote.mailboxes.get_mut(&name) else { continue };
+        for (uid, id) in ids {
+            if let Some(message) = listing.messages.get_mut(&uid) {
+                message.message_id = id;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Messages that have no link.
+fn new_messages<'a>(
+    base: &'a Base,
+    remote: &'a RemoteView,
+) -> impl Iterator<Item = (&'a MailboxName, Uid, &'a RemoteMessage)> {
+    remote.mailboxes.iter().flat_map(|(name, mailbox)| {
+        let listing = match mailbox {
+            RemoteMailbox::Observed(listing) => Some(listing),
+            RemoteMailbox::Unchanged | RemoteMailbox::Unknown => None,
+        };
+        let known = base.get(name).filter(|m| {
+            m.remote.as_ref().zip(listing).is_some_and(|(then, now)| then.uid_validity == now.uid_validity)
+        });
+        let links = known.and_then(|m| m.links.as_ref());
+        let is_new = move |uid: &Uid| links.is_none_or(|links| !links.contains_key(uid));
+        let messages = listing.into_iter().flat_map(|l| &l.messages).filter(move |(uid, _)| is_new(uid));
+        messages.map(move |(uid, message)| (name, *uid, message))
+    })
+}
+
+/// By what the known messages are recognised.
+#[derive(Default)]
+struct Known<'a> {
+    email_ids: BTreeSet<&'a str>,
+    /// Those that have no EMAILID, and all.
+    nameless: BTreeSet<(u64, UnixSeconds)>,
+    all: BTreeSet<(u64, UnixSeconds)>,
+}
+
+impl<'a> Known<'a> {
+    fn of(links: impl Iterator<Item = &'a Link>) -> Known<'a> {
+        let mut known = Known::default();
+        for link in links {
+            if let Some(id) = &link.email_id {
+                known.email_ids.insert(id);
+            } else if link.message_id.is_some() {
+                known.nameless.insert((link.size, link.internal_date));
+            }
+            if link.message_id.is_some() {
+                known.all.insert((link.size, link.internal_date));
+            }
+        }
+        known
+    }
+
+    /// Whether its Message-ID would tell more than is known.
+    fn may_be(&self, message: &RemoteMessage) -> bool {
+        let Some(key) = message.size.zip(message.internal_date) else { return false };
+        match message.email_id.as_deref() {
+            Some(id) => !self.email_ids.contains(id) && self.nameless.contains(&key),
+            None => self.all.contains(&key),
+        }
+    }
+}

@@ -1,0 +1,78 @@
+//! Mailboxes that got another name since the last run: from here on, everything goes by the new one.
+
+use std::collections::BTreeMap;
+
+use super::local::{LocalSide, Scanned};
+use super::names::Directory;
+use super::remote::RemoteSide;
+use crate::mail::{Base, Intent, MailboxName};
+use crate::reconcile::renames::{LocalTrace, RemoteTrace, Trace, Traces, find};
+use crate::reconcile::view::{Coverage, RemoteMailbox};
+use crate::reconcile::{Renamed, Side};
+
+/// Finds renamed mailboxes; the links of every mailbox that one side lacks must have been read.
+pub fn look(base: &Base, local: &LocalSide, remote: &RemoteSide) -> Vec<Renamed> {
+    let here = |name: &MailboxName| local.scans.contains_key(name);
+    let there = |name: &MailboxName| match (remote.view.mailboxes.get(name), base.get(name)) {
+        (Some(RemoteMailbox::Observed(listing)), Some(known)) => {
+            known.remote.as_ref().is_none_or(|c| c.uid_validity == listing.uid_validity)
+        }
+        (Some(_), _) => true,
+        (None, _) => false,
+    };
+    // Nearly always everything is where it was.
+    if base.keys().all(|name| here(name) && there(name)) {
+        return Vec::new();
+    }
+    let mut traces = Traces::default();
+    for (name, scanned) in &local.scans {
+        let trace = match scanned {
+            Scanned::Unchanged => Trace::Known,
+            Scanned::Unknown => Trace::Unknown,
+            Scanned::Listed(listing) => {
+                Trace::Seen(LocalTrace { inode: listing.checkpoint.inode, files: listing.files.keys().collect() })
+            }
+        };
+        traces.local.insert(name, trace);
+    }
+    for (name, mailbox) in &remote.view.mailboxes {
+        let trace = match mailbox {
+            RemoteMailbox::Unchanged => Trace::Known,
+            RemoteMailbox::Unknown => Trace::Unknown,
+            RemoteMailbox::Observed(listing) => match listing.coverage {
+                Coverage::Changes { .. } => Trace::Known,
+                Coverage::Everything => Trace::Seen(RemoteTrace {
+                    uid_validity: listing.uid_validity,
+                    object_id: remote.checkpoints.get(name).and_then(|c| c.object_id.as_deref()),
+                    messages: listing.messages.iter().map(|(uid, m)| (*uid, (m.size, m.internal_date))).collect(),
+                }),
+            },
+        };
+        traces.remote.insert(name, trace);
+    }
+    find(base, &traces)
+}
+
+/// Lets everything that was observed go by the new names.
+pub fn apply(
+    renamed: &[Renamed],
+    base: &mut Base,
+    local: &mut LocalSide,
+    remote: &mut RemoteSide,
+    directory: &mut Directory<'_>,
+    intents: &mut BTreeMap<MailboxName, Vec<Intent>>,
+) {
+    rename(base, renamed.iter());
+    rename(intents, renamed.iter());
+    let follows = |side: Side| renamed.iter().filter(move |r| r.follows == Some(side));
+    rename(&mut local.scans, follows(Side::Local));
+    rename(&mut remote.view.mailboxes, follows(Side::Remote));
+    rename(&mut remote.checkpoints, follows(Side::Remote));
+    directory.rename(follows(Side::Remote));
+}
+
+/// Moves entries from old to new names, all at once: two may swap theirs.
+pub(super) fn rename<'r, T>(map: &mut BTreeMap<MailboxName, T>, renamed: impl Iterator<Item = &'r Renamed>) {
+    let taken: Vec<_> = renamed.filter_map(|r| Some((r.to.clone(), map.remove(&r.from)?))).collect();
+    map.extend(taken);
+}

@@ -1,0 +1,421 @@
+//! Identity across mailboxes: what left one mailbox and came to another, or came to a second one, is one message.
+//!
+//! Works on a plan in which every mailbox is decided by itself, and replaces transfers by moves and copies that need no
+//! body:
+//!
+//! | the plan says | and | it becomes |
+//! | --- | --- | --- |
+//! | upload to B | delete from A on the server, same content | the server moves it from A to B |
+//! | upload to B | any message on the server has this content | the server copies it to B |
+//! | download in B | delete the file in A, same message | the file moves from A to B |
+//! | download in B | any linked file is the same message | the file is linked into B |
+//! | download in B and in C | same EMAILID | one download; the other is linked |
+//!
+//! A file is the same message as a link when their contents are equal. A UID is, when the EMAILID is that of the link
+//! (RFC 8474 §5.1: the server's word that the content is the same), else when Message-ID, size and INTERNALDATE are, and
+//! only this UID and only one content come into question. When in doubt it is transferred, and both ends are the same.
+//!
+//! Deletions that are not repeated (marked or kept copies) leave their message where it is, so what came elsewhere is a
+//! copy of it. A message gone from a mailbox on both sides is nobody's source; what came elsewhere on one side is
+//! transferred, so a move wins over a deletion, and of two moves to different places both happen.
+//!
+//! The flags of what moved merge as those of any message do, between the agreed ones and what both ends have now. A copy
+//! is a message of its own: it has the flags of what it copies on the other side.
+//!
+//! A run that is cut off after the effect and before the fact leaves something new on both sides, which is linked. Then
+//! the link that is gone from both sides, with the same content, tells which flags had been agreed on.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::Input;
+use super::delta::{LocalSide, RemoteSide};
+use super::merge::merge;
+use super::plan::{Action, Disposal, Here, Plan, Relocation, Side};
+use super::view::{Keywords, LocalContent, LocalMailbox, RemoteMailbox, RemoteMessage};
+use crate::mail::{
+    BaseMailbox, Digest, FileId, FlagChange, Flags, Link, MailboxName, MessageIdHash, PermanentFlags, Presence, Uid,
+    UidSet, UnixSeconds,
+};
+
+/// Replaces transfers by moves and copies.
+pub(super) fn relocate(input: &Input<'_>, plan: &mut Plan) {
+    on_server(input, plan);
+    in_tree(input, plan);
+    remembered(input, plan);
+    for actions in plan.mailboxes.values_mut() {
+        actions.sort_by(|a, b| a.phase().cmp(&b.phase()).then_with(|| a.cmp(b)));
+    }
+}
+
+/// A linked message that is where a relocation can take it from, with the flags it has there.
+#[derive(Clone, Copy)]
+struct Source<'a> {
+    mailbox: &'a MailboxName,
+    link: &'a Link,
+    flags: &'a Flags,
+}
+
+impl Source<'_> {
+    fn place(&self) -> (MailboxName, Uid) {
+        (self.mailbox.clone(), self.link.uid)
+    }
+}
+
+/// Every link with its mailbox: those of mailboxes that moved on, and the relatives in those that did not.
+fn links<'a>(input: &'a Input<'_>) -> impl Iterator<Item = (&'a MailboxName, Option<&'a BaseMailbox>, &'a Link)> {
+    let loaded = input.base.iter().flat_map(|(name, mailbox)| {
+        mailbox.links.iter().flat_map(BTreeMap::values).map(move |link| (name, Some(mailbox), link))
+    });
+    let relatives = input.relatives.iter().flat_map(|(name, links)| {
+        let mailbox = input.base.get(name);
+        links.values().map(move |link| (name, mailbox, link))
+    });
+    loaded.chain(relatives)
+}
+
+/// Whether the server started the mailbox's UIDs anew, so that its links are dropped.
+fn started_anew(remote: RemoteSide<'_>, base: Option<&BaseMailbox>) -> bool {
+    let agreed = base.and_then(|b| b.remote.as_ref()).map(|c| c.uid_validity);
+    remote.uid_validity().is_some_and(|now| agreed != Some(now))
+}
+
+/// What the plan deletes from `side`, and does not leave there marked.
+fn departures(plan: &Plan, side: Side) -> BTreeSet<(MailboxName, Uid)> {
+    let mut departures = BTreeSet::new();
+    for (name, action) in plan.actions() {
+        if let Action::Delete { side: s, uids, disposal: Disposal::Expunge | Disposal::Trash } = action
+            && *s == side
+        {
+            departures.extend(uids.iter().map(|uid| (name.clone(), uid)));
+        }
+    }
+    departures
+}
+
+/// Takes messages that move out of the deletions of their mailbox.
+fn spare(plan: &mut Plan, moved: &BTreeSet<(MailboxName, Uid)>, side: Side) {
+    for (name, actions) in &mut plan.mailboxes {
+        for action in actions.iter_mut() {
+            if let Action::Delete { side: s, uids, disposal: Disposal::Expunge | Disposal::Trash } = action
+                && *s == side
+            {
+                *uids = uids.iter().filter(|uid| !moved.contains(&(name.clone(), *uid))).collect();
+            }
+        }
+        actions.retain(|action| !matches!(action, Action::Delete { uids, .. } if uids.is_empty()));
+    }
+}
+
+/// How a source gets to its second place.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Way {
+    Move,
+    Copy,
+}
+
+impl Way {
+    fn action(self, relocation: Relocation) -> Action {
+        match self {
+            Way::Move => Action::Move(relocation),
+            Way::Copy => Action::Copy(relocation),
+        }
+    }
+}
+
+/// Which sources are still to be had: each one moves once at most, and may be copied any number of times.
+struct Supply {
+    departing: BTreeSet<(MailboxName, Uid)>,
+    moved: BTreeSet<(MailboxName, Uid)>,
+}
+
+impl Supply {
+    fn new(departing: BTreeSet<(MailboxName, Uid)>) -> Self {
+        Supply { departing, moved: BTreeSet::new() }
+    }
+
+    /// One of `sources`: one that departs from another mailbox comes first.
+    fn take<'a>(&mut self, to: &MailboxName, sources: &[Source<'a>]) -> Option<(Source<'a>, Way)> {
+        let departs = |s: &&Source<'a>| s.mailbox != to && self.departing.contains(&s.place());
+        if let Some(source) = sources.iter().find(departs).copied() {
+            self.departing.remove(&source.place());
+            self.moved.insert(source.place());
+            return Some((source, Way::Move));
+        }
+        sources.first().map(|source| (*source, Way::Copy))
+    }
+}
+
+/// Files that came to a mailbox: the server follows.
+fn on_server(input: &Input<'_>, plan: &mut Plan) {
+    let mut wanted: BTreeMap<Digest, Vec<Source<'_>>> = BTreeMap::new();
+    for (name, action) in plan.actions() {
+        if let Action::Upload { file, .. } = action
+            && let Some((digest, _)) = file_of(input, name, file)
+        {
+            wanted.entry(digest).or_default();
+        }
+    }
+    if wanted.is_empty() {
+        return;
+    }
+    for (name, base, link) in links(input).filter(|(_, _, link)| link.presence != Presence::LocalOnly) {
+        let Some(sources) = wanted.get_mut(&link.digest) else { continue };
+        let remote = RemoteSide::of(input.remote, name, base);
+        let standing = remote.delta(link).now(link).filter(|_| !started_anew(remote, base));
+        sources.extend(standing.map(|flags| Source { mailbox: name, link, flags }));
+    }
+    let mut supply = Supply::new(departures(plan, Side::Remote));
+    for (name, actions) in &mut plan.mailboxes {
+        let permanent = RemoteSide::of(input.remote, name, input.base.get(name)).permanent();
+        for action in actions.iter_mut() {
+            let Action::Upload { file, octets, .. } = &*action else { continue };
+            let Some((digest, here)) = file_of(input, name, file) else { continue };
+            let sources = wanted.get(&digest).map_or(&[][..], Vec::as_slice);
+            let Some((source, way)) = supply.take(name, sources) else { continue };
+            *action = way.action(Flagged { input, permanent: &permanent }.to_server(way, source, file, here, *octets));
+        }
+    }
+    spare(plan, &supply.moved, Side::Remote);
+}
+
+/// What a file holds that is to go up, and its flags.
+fn file_of<'a>(input: &'a Input<'_>, name: &MailboxName, file: &FileId) -> Option<(Digest, &'a Flags)> {
+    let Some(LocalMailbox::Listed(listing)) = input.local.mailboxes.get(name) else { return None };
+    let found = listing.files.get(file)?;
+    match &found.content {
+        LocalContent::Known { content, .. } => Some((content.digest, &found.flags)),
+        LocalContent::Unread | LocalContent::Unreadable => None,
+    }
+}
+
+/// By what a message is known without its body.
+type Key = (u64, UnixSeconds, MessageIdHash);
+
+fn key_of(message: &RemoteMessage) -> Option<Key> {
+    Some((message.size?, message.internal_date?, message.message_id?))
+}
+
+/// Messages that came to a mailbox on the server: the tree follows.
+fn in_tree(input: &Input<'_>, plan: &mut Plan) {
+    let mut by_email: BTreeMap<&str, Vec<Source<'_>>> = BTreeMap::new();
+    let mut by_key: BTreeMap<Key, Vec<Source<'_>>> = BTreeMap::new();
+    let mut claims: BTreeMap<Key, u64> = BTreeMap::new();
+    for (_, message) in plan.actions().flat_map(|(name, action)| downloads(input, name, action)) {
+        if let Some(id) = message.email_id.as_deref() {
+            by_email.entry(id).or_default();
+        }
+        if let Some(key) = key_of(message) {
+            by_key.entry(key).or_default();
+            *claims.entry(key).or_default() += 1;
+        }
+    }
+    if by_email.is_empty() && by_key.is_empty() {
+        return;
+    }
+    for (name, base, link) in links(input).filter(|(_, _, link)| link.presence != Presence::RemoteOnly) {
+        let local = LocalSide::of(input.local, name, base);
+        let Some(flags) = local.delta(link).now(link) else { continue };
+        if started_anew(RemoteSide::of(input.remote, name, base), base) {
+            continue;
+        }
+        let source = Source { mailbox: name, link, flags };
+        if let Some(sources) = link.email_id.as_deref().and_then(|id| by_email.get_mut(id)) {
+            sources.push(source);
+        }
+        let key = link.message_id.map(|id| (link.size, link.internal_date, id));
+        if let Some(sources) = key.and_then(|key| by_key.get_mut(&key)) {
+            sources.push(source);
+        }
+    }
+    let known = |message: &RemoteMessage| -> Vec<Source<'_>> {
+        let same = message.email_id.as_deref().and_then(|id| by_email.get(id));
+        if let Some(same) = same.filter(|sources| !sources.is_empty()) {
+            return same.clone();
+        }
+        let Some(key) = key_of(message).filter(|key| claims.get(key) == Some(&1)) else { return Vec::new() };
+        let sources = by_key.get(&key).map_or(&[][..], Vec::as_slice);
+        // Two EMAILIDs that differ are two messages.
+        let told_apart = |s: &Source<'_>| s.link.email_id.is_some() && message.email_id.is_some();
+        let sources: Vec<Source<'_>> = sources.iter().filter(|s| !told_apart(s)).copied().collect();
+        let contents: BTreeSet<Digest> = sources.iter().map(|s| s.link.digest).collect();
+        if contents.len() == 1 { sources } else { Vec::new() }
+    };
+    let mut supply = Supply::new(departures(plan, Side::Local));
+    let mut first: BTreeMap<(&str, Option<u64>), (MailboxName, Uid, &Flags)> = BTreeMap::new();
+    for (name, actions) in &mut plan.mailboxes {
+        let permanent = RemoteSide::of(input.remote, name, input.base.get(name)).permanent();
+        let flagged = Flagged { input, permanent: &permanent };
+        let mut relocations = Vec::new();
+        for action in actions.iter_mut() {
+            let here = downloads(input, name, action).collect::<Vec<_>>();
+            let Action::Download { uids, octets } = action else { continue };
+            let mut found = UidSet::new();
+            for (uid, message) in here {
+                let relocation = match supply.take(name, &known(message)) {
+                    Some((source, way)) => way.action(flagged.to_tree(way, source, uid, message)),
+                    None => {
+                        let Some(id) = message.email_id.as_deref() else { continue };
+                        match first.get(&(id, message.size)) {
+                            Some((from, first, flags)) => {
+                                Action::Copy(flagged.arrived(from, *first, flags, uid, message))
+                            }
+                            None => {
+                                first.insert((id, message.size), (name.clone(), uid, &message.flags));
+                                continue;
+                            }
+                        }
+                    }
+                };
+                found.insert(uid);
+                *octets = octets.saturating_sub(message.size.unwrap_or_default());
+                relocations.push(relocation);
+            }
+            *uids = uids.iter().filter(|uid| !found.contains(*uid)).collect();
+        }
+        actions.retain(|action| !matches!(action, Action::Download { uids, .. } if uids.is_empty()));
+        actions.append(&mut relocations);
+    }
+    spare(plan, &supply.moved, Side::Local);
+}
+
+/// The messages of a download as observed.
+fn downloads<'a>(
+    input: &'a Input<'_>,
+    name: &MailboxName,
+    action: &Action,
+) -> impl Iterator<Item = (Uid, &'a RemoteMessage)> + use<'a> {
+    let listing = match input.remote.mailboxes.get(name) {
+        Some(RemoteMailbox::Observed(listing)) => Some(listing),
+        Some(RemoteMailbox::Unchanged | RemoteMailbox::Unknown) | None => None,
+    };
+    let uids = match action {
+        Action::Download { uids, .. } => uids.clone(),
+        _ => UidSet::new(),
+    };
+    let uids: Vec<Uid> = uids.iter().collect();
+    uids.into_iter().filter_map(move |uid| Some((uid, listing?.messages.get(&uid)?)))
+}
+
+/// Merges the flags of what is relocated into one mailbox.
+struct Flagged<'a> {
+    input: &'a Input<'a>,
+    permanent: &'a PermanentFlags,
+}
+
+impl Flagged<'_> {
+    fn seen(&self, flags: &Flags) -> Flags {
+        match self.input.policy.keywords {
+            Keywords::Ignored => flags.without_keywords(),
+            Keywords::Synced => flags.clone(),
+        }
+    }
+
+    fn merged(&self, agreed: &Flags, local: &Flags, remote: &Flags) -> (Flags, FlagChange, FlagChange) {
+        use super::view::Direction;
+        let mut merged = merge(&self.seen(agreed), &self.seen(local), &self.seen(remote));
+        // What the mailbox it comes to cannot keep does not come along.
+        let agreed = self.permanent.storable(&merged.agreed);
+        let mut change = FlagChange { add: self.permanent.storable(&merged.remote.add), ..merged.remote };
+        match self.input.policy.direction {
+            Direction::Both => {}
+            Direction::Pull => change = FlagChange::default(),
+            Direction::Push => merged.local = FlagChange::default(),
+        }
+        (agreed, merged.local, change)
+    }
+
+    fn to_server(&self, way: Way, source: Source<'_>, file: &FileId, here: &Flags, octets: u64) -> Relocation {
+        let (flags, local, remote) = match way {
+            Way::Move => self.merged(&source.link.flags, here, source.flags),
+            Way::Copy => self.merged(source.flags, here, source.flags),
+        };
+        let (from, uid) = source.place();
+        Relocation { from, uid, here: Here::File(file.clone()), flags, local, remote, octets }
+    }
+
+    fn to_tree(&self, way: Way, source: Source<'_>, to: Uid, message: &RemoteMessage) -> Relocation {
+        if way == Way::Copy {
+            let (from, uid) = source.place();
+            return self.arrived(&from, uid, source.flags, to, message);
+        }
+        let (flags, local, remote) = self.merged(&source.link.flags, source.flags, &message.flags);
+        let (from, uid) = source.place();
+        Relocation { from, uid, here: Here::Message(to), flags, local, remote, octets: source.link.size }
+    }
+
+    /// A second place of a message whose file has `flags`.
+    fn arrived(&self, from: &MailboxName, uid: Uid, flags: &Flags, to: Uid, message: &RemoteMessage) -> Relocation {
+        let (first, second) = (self.seen(flags), self.seen(&message.flags));
+        let local = first.change_to(&second);
+        Relocation {
+            from: from.clone(),
+            uid,
+            here: Here::Message(to),
+            flags: first,
+            local,
+            remote: FlagChange::default(),
+            octets: message.size.unwrap_or_default(),
+        }
+    }
+}
+
+/// Merges the flags of messages newly linked, and gone from another mailbox on both sides, against those agreed on there.
+fn remembered(input: &Input<'_>, plan: &mut Plan) {
+    let mut lost: BTreeMap<Digest, Vec<&Link>> = BTreeMap::new();
+    for (name, action) in plan.actions() {
+        let Action::Forget { uids } = action else { continue };
+        let links = input.base.get(name).and_then(|b| b.links.as_ref());
+        for link in uids.iter().filter_map(|uid| links?.get(&uid)).filter(|l| l.presence == Presence::Both) {
+            lost.entry(link.digest).or_default().push(link);
+        }
+    }
+    if lost.is_empty() {
+        return;
+    }
+    for (name, actions) in &mut plan.mailboxes {
+        let intents = input.intents.get(name).map_or(&[][..], Vec::as_slice);
+        let permanent = RemoteSide::of(input.remote, name, input.base.get(name)).permanent();
+        let Some(RemoteMailbox::Observed(listing)) = input.remote.mailboxes.get(name) else { continue };
+        let mut changes = Vec::new();
+        for action in actions.iter_mut() {
+            let Action::Link { uid, file, flags } = action else { continue };
+            let Some((digest, here)) = file_of(input, name, file).filter(|_| !intents.iter().any(|i| i.file == *file))
+            else {
+                continue;
+            };
+            let link = lost.get_mut(&digest).and_then(Vec::pop);
+            let Some((link, message)) = link.zip(listing.messages.get(uid)) else { continue };
+            let flagged = Flagged { input, permanent: &permanent };
+            let (agreed, local, remote) = flagged.merged(&link.flags, here, &message.flags);
+            *flags = agreed;
+            changes.push((*uid, local, remote));
+        }
+        for (uid, local, remote) in changes {
+            put_flags(actions, uid, Side::Local, local);
+            put_flags(actions, uid, Side::Remote, remote);
+        }
+    }
+}
+
+/// Plans this change of a message's flags on `side`, and no other.
+fn put_flags(actions: &mut Vec<Action>, uid: Uid, side: Side, change: FlagChange) {
+    for action in actions.iter_mut() {
+        if let Action::SetFlags { side: s, uids, .. } = action
+            && *s == side
+        {
+            *uids = uids.iter().filter(|other| *other != uid).collect();
+        }
+    }
+    actions.retain(|action| !matches!(action, Action::SetFlags { uids, .. } if uids.is_empty()));
+    if change.is_empty() {
+        return;
+    }
+    let same = actions.iter_mut().find_map(|action| match action {
+        Action::SetFlags { side: s, uids, change: c } if *s == side && *c == change => Some(uids),
+        _ => None,
+    });
+    match same {
+        Some(uids) => uids.insert(uid),
+        None => actions.push(Action::SetFlags { side, uids: [uid].into_iter().collect(), change }),
+    }
+}

@@ -1,0 +1,186 @@
+//! Mailboxes that have another name now: found before anything is decided, so that the decisions see one mailbox.
+//!
+//! | side | `from` was renamed to `to` when | |
+//! | --- | --- | --- |
+//! | server | `from` is not what it was, and `to` has its MAILBOXID (RFC 8474 §4) | where both have one |
+//! | | … or its UIDVALIDITY and at least half of its UIDs, each of the same size and INTERNALDATE | else |
+//! | tree | `from` is gone, and `to`, new, has at least half of its files | |
+//! | | … or, when `from` had none, its directory's inode | |
+//!
+//! The other side follows when it still has `from`, and has no `to` of its own (two mailboxes that swapped their names on
+//! the server swap them in the tree). When both sides have renamed it alike there is only something to record. In every
+//! other case (a name given on both sides, or below itself, or with mailboxes of its own below it) nothing is renamed: messages
+//! move one by one, without their bodies ([`super::relocate`]), and nothing is lost. INBOX is never renamed: RENAME leaves it and takes its mail
+//! (RFC 3501 §6.3.5).
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::plan::Side;
+use crate::mail::{Base, BaseMailbox, FileId, Link, MailboxName, Presence, Uid, UidValidity, UnixSeconds};
+
+/// A mailbox under its new name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Renamed {
+    /// Its name so far.
+    pub from: MailboxName,
+    /// Its name from now on.
+    pub to: MailboxName,
+    /// The side that has to follow; `None` when both have done it.
+    pub follows: Option<Side>,
+}
+
+/// What one side shows of a mailbox that it has.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Trace<T> {
+    /// It is the one that was known under this name.
+    Known,
+    /// This was seen.
+    Seen(T),
+    /// It could not be looked into.
+    Unknown,
+}
+
+/// What a mailbox directory is recognised by.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LocalTrace<'a> {
+    /// Inode of `cur`; 0 when not known.
+    pub inode: u64,
+    /// Its files.
+    pub files: BTreeSet<&'a FileId>,
+}
+
+/// What a mailbox on the server is recognised by.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RemoteTrace<'a> {
+    /// The generation of its UIDs.
+    pub uid_validity: UidValidity,
+    /// MAILBOXID.
+    pub object_id: Option<&'a str>,
+    /// All its messages by size and INTERNALDATE, where they were asked for.
+    pub messages: BTreeMap<Uid, (Option<u64>, Option<UnixSeconds>)>,
+}
+
+/// What both sides show.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Traces<'a> {
+    /// The directories there are.
+    pub local: BTreeMap<&'a MailboxName, Trace<LocalTrace<'a>>>,
+    /// The mailboxes the server has.
+    pub remote: BTreeMap<&'a MailboxName, Trace<RemoteTrace<'a>>>,
+}
+
+/// Finds the mailboxes of `base`, their links read, that have another name on either side.
+#[must_use]
+pub fn find(base: &Base, traces: &Traces<'_>) -> Vec<Renamed> {
+    let on_server = pairs(base, &|from, mailbox, to| is_on_server(base, traces, from, mailbox, to), &traces.remote);
+    let in_tree = pairs(base, &|from, mailbox, to| is_in_tree(base, traces, from, mailbox, to), &traces.local);
+    let mut renamed = Vec::new();
+    for (from, to) in &on_server {
+        let follows = match in_tree.get(from) {
+            Some(also) if also == to => None,
+            Some(_) => continue,
+            // The place is free, or what is there goes elsewhere in turn.
+            None if is_whole(&traces.local, from) && !traces.local.keys().any(|n| n.is_below(to)) => Some(Side::Local),
+            None => continue,
+        };
+        renamed.push(Renamed { from: (*from).clone(), to: (*to).clone(), follows });
+    }
+    for (from, to) in &in_tree {
+        let stands = !on_server.contains_key(from) && is_whole(&traces.remote, from);
+        let is_free = !traces.remote.keys().any(|n| n == to || n.is_below(to));
+        if stands && is_free && !on_server.values().any(|taken| taken == to) {
+            renamed.push(Renamed { from: (*from).clone(), to: (*to).clone(), follows: Some(Side::Remote) });
+        }
+    }
+    renamed.retain(|r| !r.from.is_below(&r.to) && !r.to.is_below(&r.from));
+    only_free_places(&mut renamed, traces);
+    renamed
+}
+
+/// Drops renames in the tree whose place is not free, and whose occupant does not change places with them either.
+fn only_free_places(renamed: &mut Vec<Renamed>, traces: &Traces<'_>) {
+    let local = |r: &&Renamed| r.follows == Some(Side::Local);
+    let pairs: BTreeSet<(MailboxName, MailboxName)> =
+        renamed.iter().filter(local).map(|r| (r.from.clone(), r.to.clone())).collect();
+    let swapped = |r: &Renamed| pairs.contains(&(r.to.clone(), r.from.clone()));
+    renamed.retain(|r| r.follows != Some(Side::Local) || !traces.local.contains_key(&r.to) || swapped(r));
+}
+
+type Pairs<'a> = BTreeMap<&'a MailboxName, &'a MailboxName>;
+
+/// Who became whom on one side; each name is taken once.
+fn pairs<'a, T>(
+    base: &'a Base,
+    is_now: &dyn Fn(&MailboxName, &BaseMailbox, &MailboxName) -> bool,
+    names: &BTreeMap<&'a MailboxName, T>,
+) -> Pairs<'a> {
+    let mut taken = BTreeSet::new();
+    let mut pairs = Pairs::new();
+    for (from, mailbox) in base.iter().filter(|(from, _)| !from.is_inbox()) {
+        let to = names.keys().find(|to| !to.is_inbox() && !taken.contains(**to) && is_now(from, mailbox, to));
+        if let Some(to) = to {
+            taken.insert(*to);
+            pairs.insert(from, *to);
+        }
+    }
+    pairs
+}
+
+/// Whether a side has the mailbox and could look into it.
+fn is_whole<T>(side: &BTreeMap<&MailboxName, Trace<T>>, name: &MailboxName) -> bool {
+    matches!(side.get(name), Some(Trace::Known | Trace::Seen(_)))
+}
+
+fn is_on_server(base: &Base, traces: &Traces<'_>, from: &MailboxName, mailbox: &BaseMailbox, to: &MailboxName) -> bool {
+    let Some(Trace::Seen(trace)) = traces.remote.get(to) else { return false };
+    let left = |name: &MailboxName| match (traces.remote.get(name), base.get(name).and_then(|b| b.remote.as_ref())) {
+        (None, _) | (Some(Trace::Seen(_)), None) => true,
+        (Some(Trace::Known | Trace::Unknown), _) => false,
+        (Some(Trace::Seen(now)), Some(then)) => {
+            let renumbered = then.uid_validity != now.uid_validity;
+            let other = then.object_id.as_deref().zip(now.object_id).is_some_and(|(then, now)| then != now);
+            renumbered || other
+        }
+    };
+    from != to && left(from) && left(to) && is_same(mailbox, trace)
+}
+
+/// Whether a mailbox on the server is the one that was known.
+fn is_same(known: &BaseMailbox, trace: &RemoteTrace<'_>) -> bool {
+    let Some(checkpoint) = &known.remote else { return false };
+    if let (Some(id), Some(now)) = (checkpoint.object_id.as_deref(), trace.object_id) {
+        return id == now && checkpoint.uid_validity == trace.uid_validity;
+    }
+    if checkpoint.uid_validity != trace.uid_validity {
+        return false;
+    }
+    let links = links(known, Presence::LocalOnly);
+    let agrees = |link: &&&Link, size: Option<u64>, date: Option<UnixSeconds>| {
+        size.is_none_or(|size| size == link.size) && date.is_none_or(|date| date == link.internal_date)
+    };
+    let there: Vec<_> = links.iter().filter_map(|l| trace.messages.get(&l.uid).map(|(s, d)| (l, *s, *d))).collect();
+    let all_agree = there.iter().all(|(link, size, date)| agrees(link, *size, *date));
+    all_agree && is_most(there.len(), links.len())
+}
+
+fn is_in_tree(base: &Base, traces: &Traces<'_>, from: &MailboxName, mailbox: &BaseMailbox, to: &MailboxName) -> bool {
+    let Some(Trace::Seen(LocalTrace { inode, files })) = traces.local.get(to) else { return false };
+    if from == to || traces.local.contains_key(from) || base.contains_key(to) {
+        return false;
+    }
+    let links = links(mailbox, Presence::RemoteOnly);
+    if links.is_empty() {
+        let agreed = mailbox.local.map(|check| check.inode).filter(|inode| *inode != 0);
+        return files.is_empty() && agreed == Some(*inode);
+    }
+    let there = links.iter().filter(|link| files.contains(&link.file)).count();
+    is_most(there, links.len())
+}
+
+fn links(mailbox: &BaseMailbox, without: Presence) -> Vec<&Link> {
+    mailbox.links.iter().flat_map(BTreeMap::values).filter(|link| link.presence != without).collect()
+}
+
+fn is_most(there: usize, of: usize) -> bool {
+    there > 0 && 2 * there >= of
+}

@@ -1,0 +1,324 @@
+//! Moves, copies and renames across mailboxes.
+
+use super::scene::*;
+use crate::mail::*;
+use crate::reconcile::renames::{LocalTrace, RemoteTrace, Renamed, Trace, Traces, find};
+use crate::reconcile::view::*;
+
+/// A message without a link that the server knows by an EMAILID.
+fn email(scene: &mut Scene, path: &str, n: u32, id: &str) {
+    scene.remote(path).messages.get_mut(&uid(n)).unwrap().email_id = Some(id.into());
+}
+
+/// A and B known; A has a linked message of body 1.
+fn linked(agreed: &str) -> Scene {
+    let mut scene = Scene::with(&["A", "B"]);
+    scene.link("A", link(1, Presence::Both, agreed));
+    scene
+}
+
+#[test]
+fn a_file_that_moved_is_moved_on_the_server() {
+    let mut scene = linked("S");
+    scene.message("A", 1, "S").new_file("B", "x", 1, "S");
+    expect(&scene, &["B: move server A 1 as file x agreed \\Seen"]);
+    // Whatever became of its flags on both sides on the way.
+    let mut scene = linked("S");
+    scene.message("A", 1, "SF").new_file("B", "x", 1, "R");
+    expect(&scene, &["B: move server A 1 as file x agreed \\Seen local +\\Flagged server +\\Answered -\\Seen"]);
+}
+
+#[test]
+fn a_file_that_was_copied_is_copied_on_the_server_even_within_its_mailbox() {
+    let mut scene = linked("S");
+    scene.message("A", 1, "S").file("A", "f1", "S").new_file("B", "x", 1, "S").new_file("A", "y", 1, "S");
+    expect(&scene, &["A: copy server A 1 as file y agreed \\Seen", "B: copy server A 1 as file x agreed \\Seen"]);
+}
+
+#[test]
+fn of_several_places_one_gets_the_message_and_the_others_copies() {
+    let mut scene = linked("");
+    scene.message("A", 1, "").new_file("B", "x", 1, "").new_file("B", "y", 1, "");
+    expect(&scene, &["B: move server A 1 as file x", "B: copy server A 1 as file y"]);
+}
+
+#[test]
+fn a_message_that_moved_on_the_server_moves_in_the_tree() {
+    let mut scene = linked("S");
+    scene.file("A", "f1", "S").new_message("B", 7, 1, "S");
+    expect(&scene, &["B: move local A 1 as UID 7 agreed \\Seen"]);
+    // Flags of both sides.
+    let mut scene = linked("S");
+    scene.file("A", "f1", "SF").new_message("B", 7, 1, "");
+    expect(&scene, &["B: move local A 1 as UID 7 agreed \\Seen local -\\Seen server +\\Flagged"]);
+}
+
+#[test]
+fn a_message_that_was_copied_on_the_server_is_linked_in_the_tree() {
+    let mut scene = linked("");
+    scene.file("A", "f1", "").message("A", 1, "").new_message("B", 7, 1, "");
+    expect(&scene, &["B: copy local A 1 as UID 7"]);
+}
+
+#[test]
+fn only_an_unambiguous_message_is_known_by_its_message_id() {
+    // Two UIDs that it may be: both are fetched.
+    let mut scene = linked("");
+    scene.file("A", "f1", "").new_message("B", 7, 1, "").new_message("B", 8, 1, "");
+    expect(&scene, &["A: expunge local 1", "B: download 7:8 (202)"]);
+    // Two contents that it may be.
+    let mut scene = linked("");
+    let other = Link { digest: Digest([9; 32]), uid: uid(2), file: file("f2"), ..link(1, Presence::Both, "") };
+    scene.link("A", other).file("A", "f1", "").file("A", "f2", "").message("A", 2, "").new_message("B", 7, 1, "");
+    expect(&scene, &["A: expunge local 1", "B: download 7 (101)"]);
+    // Another date.
+    let mut scene = linked("");
+    scene.file("A", "f1", "").new_message("B", 7, 1, "");
+    scene.remote("B").messages.get_mut(&uid(7)).unwrap().internal_date = Some(UnixSeconds(5));
+    expect(&scene, &["A: expunge local 1", "B: download 7 (101)"]);
+}
+
+#[test]
+fn an_emailid_decides_alone() {
+    let mut scene = Scene::with(&["A", "B"]);
+    scene.link("A", Link { email_id: Some("e1".into()), ..link(1, Presence::Both, "") });
+    scene.file("A", "f1", "").new_message("B", 7, 1, "").new_message("B", 8, 1, "");
+    email(&mut scene, "B", 7, "e1");
+    email(&mut scene, "B", 8, "e1");
+    expect(&scene, &["B: move local A 1 as UID 7", "B: copy local A 1 as UID 8"]);
+    // Alike in all but that.
+    email(&mut scene, "B", 7, "e2");
+    email(&mut scene, "B", 8, "e3");
+    expect(&scene, &["A: expunge local 1", "B: download 7:8 (202)"]);
+}
+
+#[test]
+fn what_has_several_places_is_downloaded_once() {
+    let mut scene = Scene::with(&["A", "B"]);
+    scene.new_message("A", 1, 1, "S").new_message("B", 7, 1, "F").new_message("B", 8, 2, "");
+    email(&mut scene, "A", 1, "e1");
+    email(&mut scene, "B", 7, "e1");
+    email(&mut scene, "B", 8, "e2");
+    expect(
+        &scene,
+        &[
+            "A: download 1 (101)",
+            "B: copy local A 1 as UID 7 agreed \\Seen local +\\Flagged -\\Seen",
+            "B: download 8 (102)",
+        ],
+    );
+}
+
+#[test]
+fn relatives_in_mailboxes_that_did_not_move_are_sources_too() {
+    let mut scene = Scene::with(&["A", "B"]);
+    scene.base.get_mut(&name("A")).unwrap().links = None;
+    scene.base.get_mut(&name("A")).unwrap().link_count = 1;
+    scene.local.mailboxes.insert(name("A"), LocalMailbox::Unchanged);
+    scene.remote.mailboxes.insert(name("A"), RemoteMailbox::Unchanged);
+    let known = link(1, Presence::Both, "S");
+    scene.relatives.entry(name("A")).or_default().insert(known.uid, known);
+    scene.new_file("B", "x", 1, "S");
+    expect(&scene, &["B: copy server A 1 as file x agreed \\Seen"]);
+    let mut scene = Scene { local: scene.local.clone(), ..scene };
+    scene.local("B").files.clear();
+    scene.new_message("B", 7, 1, "S");
+    expect(&scene, &["B: copy local A 1 as UID 7 agreed \\Seen"]);
+}
+
+#[test]
+fn a_kept_copy_is_copied_and_stays() {
+    let mut scene = linked("");
+    scene.policy.deletions = Deletions::Never;
+    scene.message("A", 1, "").new_file("B", "x", 1, "");
+    expect(&scene, &["A: keep server 1", "B: copy server A 1 as file x"]);
+    let mut scene = linked("");
+    scene.policy.deletions = Deletions::Mark;
+    scene.file("A", "f1", "").new_message("B", 7, 1, "");
+    expect(&scene, &["A: mark local 1", "B: copy local A 1 as UID 7"]);
+}
+
+#[test]
+fn a_move_wins_over_a_deletion_and_two_moves_both_happen() {
+    // Moved here, deleted there.
+    let mut scene = linked("");
+    scene.new_file("B", "x", 1, "");
+    expect(&scene, &["A: forget 1", "B: upload x - (101)"]);
+    // Moved to B here and to C there.
+    let mut scene = Scene::with(&["A", "B", "C"]);
+    scene.link("A", link(1, Presence::Both, "")).new_file("B", "x", 1, "").new_message("C", 7, 1, "");
+    expect(&scene, &["A: forget 1", "B: upload x - (101)", "C: download 7 (101)"]);
+}
+
+#[test]
+fn what_was_cut_off_is_taken_up_with_the_flags_agreed_on() {
+    // Moved on both sides, recorded on neither; one flag was taken away here, another there.
+    let mut scene = linked("SF");
+    scene.file_from("B", "x", 1, "F", Some(7)).new_message("B", 7, 1, "S");
+    expect(
+        &scene,
+        &["A: forget 1", "B: link 7 x \\Flagged \\Seen", "B: flags local 7 -\\Flagged", "B: flags server 7 -\\Seen"],
+    );
+    // Sent there by us with these flags.
+    let mut scene = linked("");
+    scene.message("A", 1, "").file("A", "f1", "").new_file("B", "x", 1, "").read_message("B", 7, 1, "S");
+    scene.intent_with("B", "x", 1, 7, "S");
+    expect(&scene, &["B: link 7 x \\Seen", "B: flags server 7 -\\Seen"]);
+}
+
+#[test]
+fn a_copy_has_the_flags_of_what_it_copies() {
+    let mut scene = linked("S");
+    scene.message("A", 1, "SF").file("A", "f1", "S").new_file("B", "x", 1, "R");
+    let flags = "A: flags local 1 +\\Flagged";
+    let copy = "B: copy server A 1 as file x agreed \\Flagged \\Seen server +\\Answered -\\Flagged -\\Seen";
+    expect(&scene, &[flags, copy]);
+}
+
+#[test]
+fn a_pull_moves_nothing_on_the_server_and_a_push_nothing_here() {
+    let mut scene = linked("");
+    scene.policy.direction = Direction::Push;
+    scene.message("A", 1, "F").new_file("B", "x", 1, "S");
+    expect(&scene, &["B: move server A 1 as file x server +\\Seen"]);
+    let mut scene = linked("");
+    scene.policy.direction = Direction::Pull;
+    scene.file("A", "f1", "S").new_message("B", 7, 1, "F");
+    expect(&scene, &["B: move local A 1 as UID 7 local +\\Flagged"]);
+}
+
+#[test]
+fn a_mailbox_that_started_anew_is_nobodys_source() {
+    let mut scene = linked("");
+    scene.remote("A").uid_validity = UidValidity(11);
+    scene.new_message("A", 1, 2, "").new_file("A", "f1", 1, "").new_file("B", "x", 1, "");
+    let lines = scene.lines();
+    assert!(lines.contains(&"B: upload x - (101)".to_owned()), "{lines:?}");
+}
+
+#[test]
+fn after_new_uids_messages_are_matched_without_their_bodies() {
+    let mut scene = linked("S");
+    scene.remote("A").uid_validity = UidValidity(11);
+    scene.new_message("A", 5, 1, "S").new_file("A", "f1", 1, "S");
+    expect(&scene, &["A: reset", "A: link 5 f1 \\Seen"]);
+    // Two of a kind are not told apart so: their contents are asked for, and here there are none.
+    scene.new_message("A", 6, 1, "S");
+    assert!(!scene.lines().iter().any(|line| line.starts_with("A: link")));
+}
+
+#[test]
+fn a_known_mailbox_needs_the_date_and_a_new_one_does_not() {
+    let mut scene = Scene::with(&["A"]);
+    scene.new_file("A", "x", 1, "").new_message("A", 5, 1, "");
+    scene.remote("A").messages.get_mut(&uid(5)).unwrap().internal_date = Some(MODIFIED);
+    expect(&scene, &["A: link 5 x -"]);
+    scene.remote("A").messages.get_mut(&uid(5)).unwrap().internal_date = Some(UnixSeconds(77));
+    expect(&scene, &["A: download 5 (101)", "A: upload x - (101)"]);
+    scene.base.clear();
+    expect(&scene, &["A: link 5 x -"]);
+}
+
+/// A base of mailboxes with the bodies they hold, and what is seen of each on a side.
+fn known(mailboxes: &[(&str, &[u8])]) -> Base {
+    let mut scene = Scene::with(&mailboxes.iter().map(|(path, _)| *path).collect::<Vec<_>>());
+    for (number, (path, bodies)) in mailboxes.iter().enumerate() {
+        bodies.iter().for_each(|n| _ = scene.link(path, link(*n, Presence::Both, "")));
+        let mailbox = scene.base.get_mut(&name(path)).unwrap();
+        let validity = UidValidity(10 + u32::try_from(number).unwrap());
+        mailbox.remote = Some(RemoteCheckpoint { uid_validity: validity, ..checkpoint() });
+        mailbox.local = Some(LocalCheckpoint { new_mtime: 1, cur_mtime: 1, inode: 100 + number as u64 });
+    }
+    scene.base
+}
+
+fn there(validity: u32, bodies: &[u8]) -> Trace<RemoteTrace<'static>> {
+    let message = |n: &u8| (uid((*n).into()), (Some(content(*n).wire_size), Some(UnixSeconds(0))));
+    let messages = bodies.iter().map(message).collect();
+    Trace::Seen(RemoteTrace { uid_validity: UidValidity(validity), object_id: None, messages })
+}
+
+fn renamed(from: &str, to: &str, follows: Option<crate::reconcile::Side>) -> Renamed {
+    Renamed { from: name(from), to: name(to), follows }
+}
+
+#[test]
+fn a_mailbox_is_known_by_its_messages_on_the_server_and_its_files_here() {
+    let base = known(&[("A", &[1, 2]), ("A/x", &[3])]);
+    let names = ["A", "A/x", "B", "B/x"].map(name);
+    let [a, ax, b, bx] = &names;
+    let mut traces = Traces::default();
+    traces.local.extend([(a, Trace::Known), (ax, Trace::Known)]);
+    traces.remote.extend([(b, there(10, &[1, 2])), (bx, there(11, &[3]))]);
+    assert_eq!(find(&base, &traces), [renamed("A", "B", Some(Local)), renamed("A/x", "B/x", Some(Local))]);
+    // A size that does not fit: another mailbox, whatever its UIDVALIDITY.
+    let mut other = traces.clone();
+    let Some(Trace::Seen(trace)) = other.remote.get_mut(b) else { panic!() };
+    trace.messages.get_mut(&uid(1)).unwrap().0 = Some(7);
+    assert_eq!(find(&base, &other), [renamed("A/x", "B/x", Some(Local))]);
+
+    let files = [file("f1"), file("f2"), file("f3")];
+    fn here(inode: u64, files: &[FileId]) -> Trace<LocalTrace<'_>> {
+        Trace::Seen(LocalTrace { inode, files: files.iter().collect() })
+    }
+    let mut traces = Traces::default();
+    traces.remote.extend([(a, Trace::Known), (ax, Trace::Known)]);
+    traces.local.extend([(b, here(0, &files[..2])), (bx, here(0, &files[2..]))]);
+    assert_eq!(find(&base, &traces), [renamed("A", "B", Some(Remote)), renamed("A/x", "B/x", Some(Remote))]);
+    // Both sides alike; and each its own way.
+    traces.remote = [(b, there(10, &[1, 2])), (ax, Trace::Known)].into();
+    assert_eq!(find(&base, &traces), [renamed("A", "B", None), renamed("A/x", "B/x", Some(Remote))]);
+    let c = name("C");
+    traces.remote = [(&c, there(10, &[1, 2])), (ax, Trace::Known)].into();
+    assert_eq!(find(&base, &traces), [renamed("A/x", "B/x", Some(Remote))]);
+}
+
+#[test]
+fn two_mailboxes_that_swapped_their_names_swap_here() {
+    let base = known(&[("A", &[1, 2]), ("B", &[3])]);
+    let (a, b) = (name("A"), name("B"));
+    let mut traces = Traces::default();
+    traces.local.extend([(&a, Trace::Known), (&b, Trace::Known)]);
+    traces.remote.extend([(&a, there(11, &[3])), (&b, there(10, &[1, 2]))]);
+    assert_eq!(find(&base, &traces), [renamed("A", "B", Some(Local)), renamed("B", "A", Some(Local))]);
+    // A place that is taken is not free.
+    traces.remote = [(&b, there(10, &[1, 2]))].into();
+    assert_eq!(find(&base, &traces), []);
+}
+
+#[test]
+fn an_empty_mailbox_is_known_by_its_mailboxid_and_its_inode() {
+    let mut base = known(&[("A", &[])]);
+    let (a, b) = (name("A"), name("B"));
+    let mut traces = Traces::default();
+    traces.local.insert(&a, Trace::Known);
+    traces.remote.insert(&b, there(10, &[]));
+    assert_eq!(find(&base, &traces), [], "UIDVALIDITY alone tells nothing");
+    base.get_mut(&a).unwrap().remote.as_mut().unwrap().object_id = Some("m1".into());
+    let Some(Trace::Seen(trace)) = traces.remote.get_mut(&b) else { panic!() };
+    trace.object_id = Some("m1");
+    assert_eq!(find(&base, &traces), [renamed("A", "B", Some(Local))]);
+
+    let mut traces = Traces::default();
+    traces.remote.insert(&a, Trace::Known);
+    traces.local.insert(&b, Trace::Seen(LocalTrace { inode: 100, files: Default::default() }));
+    assert_eq!(find(&base, &traces), [renamed("A", "B", Some(Remote))]);
+}
+
+#[test]
+fn inbox_is_never_renamed() {
+    let base = known(&[("INBOX", &[1, 2])]);
+    let (inbox, b) = (MailboxName::inbox(), name("B"));
+    let mut traces = Traces::default();
+    traces.local.insert(&inbox, Trace::Known);
+    traces.remote.extend([(&b, there(10, &[1, 2]))]);
+    assert_eq!(find(&base, &traces), []);
+}
+
+#[test]
+fn a_rename_stands_before_everything_else_in_the_plan() {
+    let mut scene = Scene::with(&["B"]);
+    scene.link("B", link(1, Presence::Both, "")).file("B", "f1", "").message("B", 1, "S");
+    scene.renamed = vec![renamed("A", "B", Some(Local))];
+    expect(&scene, &["B: rename local A", "B: flags local 1 +\\Seen"]);
+}

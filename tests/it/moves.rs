@@ -1,0 +1,318 @@
+//! Messages that move, are copied, or whose mailbox is renamed: the other side follows without a body on the wire.
+//!
+//! Every test looks at what the server heard: no body was asked for and none was sent.
+
+use std::fs;
+
+use crate::world::cyrus::Cyrus;
+use crate::world::dovecot::Dovecot;
+use crate::world::mail::{Generator, Kind};
+use crate::world::maildir::{Layout, Tree};
+use crate::world::pair::{Pair, Setting};
+use crate::world::server::Server;
+
+/// Messages in the mailbox that everything comes from.
+const MANY: usize = 120;
+
+/// Every server the tests have, as it is and with extensions hidden.
+fn on_each_server(test: impl Fn(&dyn Server, &str)) {
+    test(&Dovecot::start(), "Dovecot");
+    let few = "IMAP4rev1 UIDPLUS CONDSTORE ENABLE LITERAL+";
+    test(&Dovecot::showing(few), "Dovecot without MOVE");
+    test(&Dovecot::showing("IMAP4rev1"), "Dovecot, bare");
+    if let Some(cyrus) = Cyrus::start() {
+        test(&cyrus, "Cyrus");
+    }
+}
+
+/// A pair with `MANY` messages in `From`, the same on both sides, every third one read, and an empty `To`.
+fn filled(server: &dyn Server) -> Pair<'_> {
+    filled_with(server, Setting::default())
+}
+
+fn filled_with(server: &dyn Server, setting: Setting) -> Pair<'_> {
+    let pair = Pair::with(server, setting);
+    let mut client = server.client();
+    let mut generator = Generator::new(11);
+    client.create("From");
+    client.create("To");
+    for n in 0..MANY {
+        let flags: &[&str] = if n % 3 == 0 { &["\\Seen", "work"] } else { &[] };
+        client.append("From", &generator.of(Kind::Plain), flags);
+    }
+    pair.sync();
+    pair.assert_equal("filled");
+    pair.assert_settled("filled");
+    pair
+}
+
+/// Syncs, and fails if a body went over the wire in either direction; then both sides are equal and settled.
+#[track_caller]
+fn sync_without_bodies(pair: &Pair<'_>, context: &str) {
+    let log = pair.server.wire_log().mark();
+    pair.sync();
+    let commands = log.commands();
+    let body = |c: &&String| c.contains("BODY.PEEK[]") || c.contains("BODY[]") || c.contains("APPEND");
+    assert_eq!(commands.iter().find(body), None, "{context}: {commands:#?}");
+    pair.assert_equal(context);
+    pair.assert_settled(context);
+}
+
+fn move_file(tree: &Tree, message: &crate::world::maildir::Message, to: &str, name: &str) {
+    fs::rename(&message.path, tree.dir(to).join("cur").join(name)).unwrap();
+}
+
+#[test]
+fn moved_here_as_mv_and_as_mutt_do() {
+    on_each_server(|server, which| {
+        let pair = filled(server);
+        let before = pair.tree.snapshot();
+        for (n, message) in pair.tree.messages("From").into_iter().enumerate() {
+            // mv keeps the name, mutt gives another; some are flagged on the way.
+            let letters = if n % 5 == 0 { format!("F{}", message.letters()) } else { message.letters() };
+            let keyword = letters.replace(char::is_lowercase, "");
+            let unique = message.name();
+            let unique = unique.split(":2,").next().unwrap();
+            match n % 2 {
+                0 => move_file(&pair.tree, &message, "To", &format!("{unique}:2,{keyword}")),
+                _ => move_file(&pair.tree, &message, "To", &format!("1700000000.R{n}.host:2,{keyword}")),
+            }
+        }
+        sync_without_bodies(&pair, which);
+        let after = pair.tree.snapshot();
+        assert_eq!((after.0["From"].len(), after.0["To"].len()), (0, MANY), "{which}");
+        let flagged = after.0["To"].iter().filter(|m| m.flags.contains("\\Flagged")).count();
+        assert_eq!(flagged, MANY.div_ceil(5), "{which}");
+        let contents = |messages: &[crate::world::compare::Seen]| {
+            let mut all: Vec<_> = messages.iter().map(|m| m.content).collect();
+            all.sort();
+            all
+        };
+        assert_eq!(contents(&before.0["From"]), contents(&after.0["To"]), "{which}");
+    });
+}
+
+#[test]
+fn moved_on_the_server() {
+    on_each_server(|server, which| {
+        let pair = filled(server);
+        let mut client = server.client();
+        client.store("From", "1:10", "+FLAGS (\\Flagged)");
+        client.move_to("From", "1:*", "To");
+        let dates = |tree: &Tree, mailbox: &str| {
+            let modified = |m: &crate::world::maildir::Message| fs::metadata(&m.path).unwrap().modified().unwrap();
+            let mut all: Vec<_> = tree.messages(mailbox).iter().map(modified).collect();
+            all.sort();
+            all
+        };
+        let before = dates(&pair.tree, "From");
+        sync_without_bodies(&pair, which);
+        assert_eq!(before, dates(&pair.tree, "To"), "{which}: dates");
+        let after = pair.tree.snapshot();
+        assert_eq!((after.0["From"].len(), after.0["To"].len()), (0, MANY), "{which}");
+        assert_eq!(after.0["To"].iter().filter(|m| m.flags.contains("work")).count(), MANY / 3, "{which}");
+    });
+}
+
+#[test]
+fn copied_on_each_side() {
+    on_each_server(|server, which| {
+        let pair = filled(server);
+        let mut client = server.client();
+        client.copy_to("From", "1:50", "To");
+        for message in pair.tree.messages("From").into_iter().rev().take(50) {
+            fs::copy(&message.path, pair.tree.dir("INBOX").join("cur").join(message.name())).unwrap();
+        }
+        sync_without_bodies(&pair, which);
+        let after = pair.tree.snapshot();
+        assert_eq!([after.0["From"].len(), after.0["To"].len(), after.0["INBOX"].len()], [MANY, 50, 50], "{which}");
+    });
+}
+
+/// A tree of mailboxes with mail in each.
+fn with_tree_of_mailboxes(pair: &Pair<'_>) {
+    let mut client = pair.server.client();
+    let mut generator = Generator::new(12);
+    for name in ["Old", "Old/a", "Old/b", "Old/b/c"] {
+        client.create(name);
+        for _ in 0..10 {
+            client.append(name, &generator.of(Kind::Plain), &["\\Seen"]);
+        }
+    }
+    pair.sync();
+    pair.assert_settled("a tree of mailboxes");
+}
+
+#[test]
+fn a_tree_of_mailboxes_renamed_here() {
+    on_each_server(|server, which| {
+        for layout in [Layout::Nested, Layout::MaildirPlusPlus] {
+            let pair = Pair::with(server, Setting { layout, ..Setting::default() });
+            with_tree_of_mailboxes(&pair);
+            for (name, dir) in pair.tree.mailboxes() {
+                if name == "Old" || (layout == Layout::MaildirPlusPlus && name.starts_with("Old/")) {
+                    fs::rename(dir, pair.tree.dir(&name.replacen("Old", "New", 1))).unwrap();
+                }
+            }
+            let log = server.wire_log().mark();
+            let context = format!("{which}, {layout:?}");
+            sync_without_bodies(&pair, &context);
+            let changing = log.changing_commands();
+            assert!(changing.iter().any(|c| c.starts_with("RENAME")), "{context}: {changing:?}");
+            assert!(
+                !changing.iter().any(|c| c.starts_with("CREATE") || c.starts_with("DELETE")),
+                "{context}: {changing:?}"
+            );
+            let names: Vec<String> = pair.tree.mailboxes().into_keys().collect();
+            assert!(names.contains(&"New/b/c".to_owned()) && !names.contains(&"Old".to_owned()), "{names:?}");
+            server.client().delete_mailbox("New/b/c");
+            ["New/b", "New/a", "New"].iter().for_each(|name| server.client().delete_mailbox(name));
+        }
+    });
+}
+
+#[test]
+fn a_tree_of_mailboxes_renamed_on_the_server() {
+    on_each_server(|server, which| {
+        for layout in [Layout::Nested, Layout::MaildirPlusPlus] {
+            let context = format!("{which}, {layout:?}");
+            let pair = Pair::with(server, Setting { layout, ..Setting::default() });
+            with_tree_of_mailboxes(&pair);
+            server.client().rename("Old", "New");
+            let inode = |name: &str| std::os::unix::fs::MetadataExt::ino(&fs::metadata(pair.tree.dir(name)).unwrap());
+            let before = inode("Old/b");
+            sync_without_bodies(&pair, &context);
+            assert_eq!(inode("New/b"), before, "{context}: the directory was renamed");
+            assert!(!pair.tree.mailboxes().contains_key("Old"), "{context}");
+            server.client().delete_mailbox("New/b/c");
+            ["New/b", "New/a", "New"].iter().for_each(|name| server.client().delete_mailbox(name));
+        }
+    });
+}
+
+#[test]
+fn two_mailboxes_swap_their_names() {
+    let dovecot = Dovecot::start();
+    for there in [true, false] {
+        let pair = filled(&dovecot);
+        let mut client = dovecot.client();
+        client.append("To", &Generator::new(13).of(Kind::Plain), &[]);
+        pair.sync();
+        if there {
+            client.rename("From", "Aside");
+            client.rename("To", "From");
+            client.rename("Aside", "To");
+        } else {
+            let dir = |name: &str| pair.tree.dir(name);
+            fs::rename(dir("From"), dir("Aside")).unwrap();
+            fs::rename(dir("To"), dir("From")).unwrap();
+            fs::rename(dir("Aside"), dir("To")).unwrap();
+        }
+        sync_without_bodies(&pair, if there { "swapped there" } else { "swapped here" });
+        let after = pair.tree.snapshot();
+        assert_eq!((after.0["From"].len(), after.0["To"].len()), (1, MANY));
+        client.delete_mailbox("From");
+        client.delete_mailbox("To");
+    }
+}
+
+#[test]
+fn moved_here_while_it_is_flagged_or_deleted_there() {
+    let dovecot = Dovecot::start();
+    let pair = filled(&dovecot);
+    let mut client = dovecot.client();
+    let uids: Vec<u32> = client.uids("From").into_keys().collect();
+    client.store("From", &uids[0].to_string(), "+FLAGS (\\Answered later)");
+    client.remove("From", &uids[1].to_string());
+    for message in pair.tree.messages("From") {
+        let name = message.name().replace(char::is_lowercase, "x");
+        move_file(&pair.tree, &message, "To", &name);
+    }
+    pair.sync();
+    pair.assert_equal("both at once");
+    let after = pair.tree.snapshot();
+    assert_eq!((after.0["From"].len(), after.0["To"].len()), (0, MANY), "a move wins over a deletion");
+    assert!(after.0["To"].iter().any(|m| m.flags.contains("\\Answered") && m.flags.contains("later")));
+    pair.assert_settled("both at once");
+}
+
+#[test]
+fn two_moves_to_different_places_both_happen() {
+    let dovecot = Dovecot::start();
+    let pair = filled(&dovecot);
+    let mut client = dovecot.client();
+    client.create("There");
+    client.move_to("From", "1:*", "There");
+    for message in pair.tree.messages("From") {
+        move_file(&pair.tree, &message, "To", &message.name());
+    }
+    pair.sync();
+    let after = pair.assert_equal("two moves");
+    assert_eq!([after.0["From"].len(), after.0["To"].len(), after.0["There"].len()], [0, MANY, MANY]);
+    pair.assert_settled("two moves");
+}
+
+#[test]
+fn a_new_uidvalidity_a_lost_and_an_old_state_fetch_nothing_anew() {
+    let dovecot = Dovecot::start();
+    let pair = filled(&dovecot);
+    let states = || fs::read_dir(pair.mailtide.state()).unwrap().map(|e| e.unwrap().path()).collect::<Vec<_>>();
+    let old: Vec<_> = states().into_iter().map(|path| (fs::read(&path).unwrap(), path)).collect();
+    // The state is lost.
+    states().iter().for_each(|path| fs::remove_file(path).unwrap());
+    sync_without_bodies(&pair, "state lost");
+    // An old one comes back, after some moves.
+    let mut client = dovecot.client();
+    client.move_to("From", "1:30", "To");
+    client.store("To", "1:*", "+FLAGS (\\Flagged)");
+    pair.sync();
+    states().iter().for_each(|path| fs::remove_file(path).unwrap());
+    old.into_iter().for_each(|(bytes, path)| fs::write(path, bytes).unwrap());
+    sync_without_bodies(&pair, "state restored");
+    drop(client);
+    // New UIDs for everything.
+    dovecot.wire_log().wait();
+    for mailbox in ["From", "To"] {
+        for entry in fs::read_dir(dovecot.maildir(mailbox)).unwrap().flatten() {
+            let name = entry.file_name().to_string_lossy().into_owned();
+            if name.starts_with("dovecot.index") || name == "dovecot-uidlist" {
+                fs::remove_file(entry.path()).unwrap();
+            }
+        }
+    }
+    sync_without_bodies(&pair, "new UIDs");
+    assert_eq!(pair.tree.snapshot().messages(), MANY);
+}
+
+#[test]
+fn duplicates_of_all_kinds_stay_as_many_as_they_are() {
+    let dovecot = Dovecot::start();
+    let pair = Pair::new(&dovecot);
+    let mut client = dovecot.client();
+    let mut generator = Generator::new(14);
+    client.create("From");
+    client.create("To");
+    for kind in [Kind::SharedMessageId, Kind::NoMessageId, Kind::EmptyBody] {
+        let message = generator.of(kind);
+        for _ in 0..5 {
+            client.append("From", &message, &[]);
+            // Another content under the same Message-ID.
+            client.append("From", &generator.of(kind), &[]);
+        }
+    }
+    pair.sync();
+    pair.assert_equal("duplicates");
+    client.move_to("From", "1:12", "To");
+    let files = pair.tree.messages("From");
+    for message in files.iter().rev().take(6) {
+        move_file(&pair.tree, message, "INBOX", &message.name());
+    }
+    pair.sync();
+    pair.assert_equal("duplicates moved");
+    pair.assert_settled("duplicates moved");
+    fs::read_dir(pair.mailtide.state()).unwrap().for_each(|e| fs::remove_file(e.unwrap().path()).unwrap());
+    let before = pair.tree.snapshot();
+    pair.sync();
+    assert_eq!(pair.assert_equal("state lost"), before);
+    pair.assert_settled("state lost");
+}

@@ -1,0 +1,109 @@
+//! Moves and copies between mailboxes of the simulated world.
+
+use mailtide::mail::{Fact, FileId, Flags, Intent, MailboxName, Origin, SystemFlag, UidSet};
+use mailtide::reconcile::{Here, Relocation, Side};
+
+use super::execute::{Run, Step};
+use super::world::{ACCOUNT, File, id_of};
+
+/// Whether the message stays where it comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Way {
+    Move,
+    Copy,
+}
+
+impl Run<'_> {
+    pub fn relocate(&mut self, to: &MailboxName, relocation: &Relocation, way: Way) -> Step {
+        let linked = self.state.base.get(&relocation.from).and_then(|b| b.links.as_ref());
+        if linked.is_none_or(|links| !links.contains_key(&relocation.uid)) {
+            // The download that it is a copy of failed.
+            self.hold(to);
+            return Ok(());
+        }
+        match &relocation.here {
+            Here::File(file) => self.follow_there(to, relocation, file, way),
+            Here::Message(uid) => self.follow_here(to, relocation, *uid, way),
+        }
+    }
+
+    fn missed(&mut self, to: &MailboxName, from: &MailboxName) -> Step {
+        self.hold(to);
+        self.hold(from);
+        Ok(())
+    }
+
+    fn follow_there(&mut self, to: &MailboxName, relocation: &Relocation, file: &FileId, way: Way) -> Step {
+        let Relocation { from, uid, flags, local, remote, .. } = relocation;
+        if !self.same_generation(from) || !self.same_generation(to) {
+            return self.missed(to, from);
+        }
+        // Whoever is back where it was has not moved.
+        let link = self.link(from, *uid);
+        let is_back = self.world.tree.get(from).is_some_and(|d| d.files.contains_key(&link.file));
+        let message = self.world.server.mailboxes[from].messages.get(uid).cloned();
+        let Some(message) = message.filter(|m| !(self.faults.bad.contains(&m.body) || is_back && way == Way::Move))
+        else {
+            return self.missed(to, from);
+        };
+        self.fix_validity(to)?;
+        let (mailbox, uid_next) = (id_of(to), Some(self.world.server.mailboxes[to].uid_next));
+        let (file, flags, content) = (file.clone(), flags.clone(), self.world.content(message.body));
+        self.fact(Fact::Intended(Intent { mailbox, file: file.clone(), content, uid_next, flags: flags.clone() }))?;
+        self.step()?;
+        let new = self.world.server.append(to, message.body, &message.flags).expect("the mailbox is there");
+        let uidplus = self.world.server.kind.uidplus;
+        if way == Way::Move {
+            let source = self.world.server.mailboxes.get_mut(from).expect("it is there");
+            if uidplus {
+                source.remove(*uid);
+            } else {
+                let mut flags = message.flags.clone();
+                flags.system.insert(SystemFlag::Trashed);
+                source.set_flags(*uid, &flags);
+                self.expunge_marked(from, &one(*uid))?;
+            }
+        }
+        self.linked(to, new, &file, message.body, &flags)?;
+        if way == Way::Move && uidplus {
+            self.fact(Fact::Unlinked(id_of(from), one(*uid)))?;
+        }
+        if !local.is_empty() {
+            self.set_flags(to, Side::Local, new, local)?;
+        }
+        if remote.is_empty() { Ok(()) } else { self.set_flags(to, Side::Remote, new, remote) }
+    }
+
+    fn follow_here(&mut self, to: &MailboxName, relocation: &Relocation, new: mailtide::mail::Uid, way: Way) -> Step {
+        let Relocation { from, uid, flags, local, remote, .. } = relocation;
+        let link = self.link(from, *uid);
+        let found = self.world.tree.get(from).and_then(|d| d.files.get(&link.file)).cloned();
+        let found = found.filter(|f| !self.faults.bad.contains(&f.body));
+        let (Some(found), true, true) = (found, self.world.tree.contains_key(to), self.same_generation(to)) else {
+            return self.missed(to, from);
+        };
+        self.fix_validity(to)?;
+        self.step()?;
+        let uid_validity = self.world.server.mailboxes[to].uid_validity;
+        let number = self.world.fresh();
+        let file = FileId::new(format!("m{}-{uid_validity}-{new}-{number}", id_of(to)));
+        let origin = Some(Origin { account: ACCOUNT, mailbox: id_of(to), uid_validity, uid: new });
+        let wanted = found.flags.after(local);
+        let kept = self.world.put_file(to, file.clone(), File { body: found.body, flags: wanted, origin });
+        if way == Way::Move {
+            self.world.tree.get_mut(from).into_iter().for_each(|d| _ = d.remove(&link.file));
+        }
+        let mut achieved = local.clone();
+        achieved.add.keywords.retain(|k| kept.keywords.contains(k));
+        let agreed: Flags = flags.after(&achieved);
+        self.linked(to, new, &file, found.body, &agreed)?;
+        if way == Way::Move {
+            self.fact(Fact::Unlinked(id_of(from), one(*uid)))?;
+        }
+        if remote.is_empty() { Ok(()) } else { self.set_flags(to, Side::Remote, new, remote) }
+    }
+}
+
+fn one(uid: mailtide::mail::Uid) -> UidSet {
+    [uid].into_iter().collect()
+}
