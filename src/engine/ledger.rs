@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::error::{Error, Item, ItemFailure, Result};
-use crate::mail::{Base, BaseMailbox, Fact, Flags, Link, MailboxId, MailboxName, Uid};
+use crate::mail::{Base, BaseMailbox, Fact, FileId, Flags, Link, MailboxId, MailboxName, Uid, UidSet};
 use crate::reconcile::Action;
 use crate::report::event::{Counts, Event, Report};
 use crate::state::State;
@@ -52,6 +52,15 @@ impl<'a> Ledger<'a> {
     /// The link of a UID.
     pub fn link(&self, name: &MailboxName, uid: Uid) -> Option<&Link> {
         self.base.get(name)?.links.as_ref()?.get(&uid)
+    }
+
+    /// The UIDs of each linked file.
+    pub fn files(&self, name: &MailboxName) -> BTreeMap<FileId, UidSet> {
+        let mut files: BTreeMap<FileId, UidSet> = BTreeMap::new();
+        for (uid, link) in self.mailbox(name).and_then(|m| m.links.as_ref()).into_iter().flatten() {
+            files.entry(link.file.clone()).or_default().insert(*uid);
+        }
+        files
     }
 
     /// The number of a mailbox that is known.

@@ -150,6 +150,31 @@ fn a_push_changes_nothing_in_the_tree() {
     assert_eq!(dovecot.client().snapshot().0["INBOX"].len(), 6);
 }
 
+/// Moves UID `uid` of INBOX away and back: the same message, with a UID of its own.
+fn moved_away_and_back(dovecot: &Dovecot, uid: &str) {
+    let mut client = dovecot.client();
+    client.create("Aside");
+    client.move_to("INBOX", uid, "Aside");
+    client.move_to("Aside", "1:*", "INBOX");
+}
+
+#[test]
+fn a_push_knows_what_went_from_the_server_and_came_back() {
+    for show in [None, Some("IMAP4rev1 UIDPLUS")] {
+        let dovecot = show.map_or_else(Dovecot::start, Dovecot::showing);
+        let pair = Pair::with(&dovecot, with_account("direction = \"push\""));
+        pair.tree.create_mailbox("INBOX");
+        for n in 1..=3 {
+            pair.tree.deliver("INBOX", &format!("17.{n}"), format!("Subject: {n}\n\n").as_bytes(), Some("S"));
+        }
+        pair.sync();
+        moved_away_and_back(&dovecot, "2");
+        pair.sync();
+        assert_eq!(on_server(&dovecot, "INBOX"), ["1", "2", "3"], "not sent a second time");
+        pair.assert_settled("came back");
+    }
+}
+
 #[test]
 fn a_lower_limit_stops_smaller_accidents() {
     let dovecot = Dovecot::start();

@@ -17,7 +17,6 @@ use crate::mail::{
     Content, Fact, FileId, Flags, Intent, Link, MailboxName, Presence, Uid, UidSet, UidValidity, UnixSeconds,
 };
 use crate::reconcile::guard::ApprovedPlan;
-use crate::reconcile::view::LocalContent;
 use crate::reconcile::{Action, Phase};
 use crate::remote::imap::{Append, Session, WireName};
 use crate::report::event::{Event, Progress};
@@ -30,8 +29,8 @@ pub fn run(world: &World<'_>, ledger: &mut Ledger<'_>, plan: &ApprovedPlan) -> R
     let mut linked = BTreeMap::new();
     for (name, action) in actions(plan, Phase::Transfer, ledger) {
         let Action::Upload { file, flags, octets } = action else { continue };
-        let old = linked.entry(name).or_insert_with(|| by_file(ledger, name)).remove(file).unwrap_or_default();
-        let Some((content, date)) = known(world, ledger, name, file, &old) else {
+        let old = linked.entry(name).or_insert_with(|| ledger.files(name)).remove(file).unwrap_or_default();
+        let Some((content, date)) = world.content(ledger, name, file, &old) else {
             ledger.hold(name);
             continue;
         };
@@ -99,31 +98,6 @@ impl<'p> Job<'p> {
         self.octets += letter.content.wire_size;
         self.letters.push(letter);
     }
-}
-
-/// The UIDs of each linked file.
-fn by_file(ledger: &Ledger<'_>, name: &MailboxName) -> BTreeMap<FileId, UidSet> {
-    let mut files: BTreeMap<FileId, UidSet> = BTreeMap::new();
-    for (uid, link) in ledger.mailbox(name).and_then(|m| m.links.as_ref()).into_iter().flatten() {
-        files.entry(link.file.clone()).or_default().insert(*uid);
-    }
-    files
-}
-
-/// What the file holds and its date: as read in this run, or as linked.
-fn known(
-    world: &World<'_>,
-    ledger: &Ledger<'_>,
-    name: &MailboxName,
-    file: &FileId,
-    linked: &UidSet,
-) -> Option<(Content, UnixSeconds)> {
-    if let Some(LocalContent::Known { content, modified, .. }) = world.file(name, file).map(|f| &f.content) {
-        return Some((*content, *modified));
-    }
-    let link = ledger.link(name, linked.first()?)?;
-    let content = Content { digest: link.digest, wire_size: link.size, message_id: link.message_id };
-    Some((content, link.internal_date))
 }
 
 /// Writes down what is about to be sent, before the first octet goes out.

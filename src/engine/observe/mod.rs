@@ -19,9 +19,7 @@ use super::pool::Pool;
 use crate::config::Account;
 use crate::error::{Error, ItemFailure, Kind, Result};
 use crate::local::Store;
-use crate::mail::{
-    AccountId, Base, Intent, LocalCheckpoint, MailboxId, MailboxName, Presence, RemoteCheckpoint, Uid, UidSet,
-};
+use crate::mail::{AccountId, Base, Intent, LocalCheckpoint, MailboxId, MailboxName, RemoteCheckpoint, Uid};
 use crate::reconcile::view::{LocalView, MailboxIds, RemoteMailbox, RemoteView};
 use crate::remote::imap::Session;
 use crate::state::State;
@@ -103,14 +101,16 @@ pub fn observe<'a>(sources: &Sources<'_, 'a>) -> Result<Observation<'a>> {
     };
     failures.append(&mut seen.failures);
     let ids = number(sources.state, &base, &local_view, &seen.view)?;
+    let none = BTreeMap::new();
     for (name, mailbox) in &mut seen.view.mailboxes {
         let RemoteMailbox::Observed(listing) = mailbox else { continue };
-        let linked = if reset.contains(name) { UidSet::new() } else { linked_uids(&base, name) };
+        let links = base.get(name).and_then(|m| m.links.as_ref()).filter(|_| !reset.contains(name));
         let candidates = same::Candidates {
             account: sources.id,
             id: ids.get(name).copied(),
-            linked: &linked,
+            links: links.unwrap_or(&none),
             intents: intents.get(name).map_or(&[], Vec::as_slice),
+            direction: account.direction,
         };
         same::look(&mut session, &directory, name, &local_view, listing, &candidates)?;
     }
@@ -205,11 +205,6 @@ fn reset_mailboxes(base: &Base, remote: &RemoteView) -> BTreeSet<MailboxName> {
         RemoteMailbox::Unchanged | RemoteMailbox::Unknown => None,
     };
     remote.mailboxes.iter().filter_map(reset).collect()
-}
-
-fn linked_uids(base: &Base, name: &MailboxName) -> UidSet {
-    let links = base.get(name).and_then(|m| m.links.as_ref());
-    links.into_iter().flatten().filter(|(_, l)| l.presence == Presence::Both).map(|(uid, _)| *uid).collect()
 }
 
 /// The number of every mailbox, known or not.
