@@ -1,7 +1,10 @@
 //! What a deletion does, and what never happens by the way: other clients' marks, one-way accounts, limits.
 
 use crate::world::dovecot::Dovecot;
+use crate::world::mail::Generator;
+use crate::world::maildir::Message;
 use crate::world::pair::{Pair, Setting};
+use crate::world::proxy::{Manner, Proxy, Trouble};
 use crate::world::server::Server;
 
 fn with_account(lines: &str) -> Setting {
@@ -173,6 +176,32 @@ fn a_push_knows_what_went_from_the_server_and_came_back() {
         assert_eq!(on_server(&dovecot, "INBOX"), ["1", "2", "3"], "not sent a second time");
         pair.assert_settled("came back");
     }
+}
+
+#[test]
+fn a_file_that_was_linked_anew_when_the_run_broke_off_is_not_sent() {
+    let dovecot = Dovecot::start();
+    stocked(&dovecot);
+    let kept_marked = with_account("deletions = \"mark\"");
+    let pair = Pair::with(&dovecot, kept_marked);
+    pair.sync();
+    dovecot.client().remove("INBOX", "2");
+    pair.sync();
+    // The file stays, marked. It comes back on both sides: undeleted here, under a new UID there.
+    dovecot.client().append("INBOX", b"Subject: 2\r\n\r\n", &["\\Seen"]);
+    let subject = |m: &Message| m.bytes().starts_with(b"Subject: 2\n");
+    pair.tree.messages("INBOX").into_iter().find(subject).unwrap().toggle('T');
+    // That much is recorded; then the line breaks, each time.
+    pair.tree.deliver("INBOX", "17.large", &Generator::new(1).sized(1_000_000), Some("S"));
+    let manner = Manner { to_server: Trouble::CutAfter(100_000), ..Manner::default() };
+    let proxy = Proxy::start(dovecot.port(), manner);
+    let mark = "deletions = \"mark\"\n";
+    pair.configure(&Setting { through: Some(proxy.port()), account: mark.into(), ..Setting::default() });
+    pair.try_sync(&[]).expect(5);
+    pair.configure(&with_account(mark));
+    pair.sync();
+    assert_eq!(pair.assert_equal("undeleted").0["INBOX"].len(), 7);
+    pair.assert_settled("undeleted");
 }
 
 #[test]

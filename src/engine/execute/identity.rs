@@ -46,8 +46,7 @@ fn apply<'p>(
                 Some(world.link(name, *uid, file, flags.clone(), content))
             });
             let Some(link) = link else { return Ok(0) };
-            ledger.enter(name, Fact::Linked(id, link))?;
-            ledger.enter(name, Fact::Settled(id, file.clone()))?;
+            ledger.link_file(name, link, old)?;
             Ok(1)
         }
         Action::Rename { uid, file } => {

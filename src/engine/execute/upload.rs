@@ -234,11 +234,7 @@ impl<'p> Booking<'_, '_, '_, 'p> {
     }
 
     fn stored(&mut self, name: &'p MailboxName, letter: Letter, uid: Uid) -> Result<()> {
-        let Some(id) = self.ledger.id(name) else { return Ok(()) };
         let Letter { file, content, date, flags, old } = letter;
-        if !old.is_empty() {
-            self.ledger.enter(name, Fact::Unlinked(id, old))?;
-        }
         let link = Link {
             uid,
             file: file.clone(),
@@ -250,8 +246,7 @@ impl<'p> Booking<'_, '_, '_, 'p> {
             internal_date: date,
             email_id: None,
         };
-        self.ledger.enter(name, Fact::Linked(id, link))?;
-        self.ledger.enter(name, Fact::Settled(id, file.clone()))?;
+        self.ledger.link_file(name, link, old)?;
         if let Some((key, action)) = self.planned.get_key_value(&(name, &file)) {
             self.ledger.done(key.0, action, 1, content.wire_size);
         }
