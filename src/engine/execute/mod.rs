@@ -139,6 +139,15 @@ impl World<'_> {
         }
     }
 
+    /// The part of `flags` that the mailbox can keep. Of one that the server listed, the plan saw to that.
+    fn storable(&self, ledger: &Ledger<'_>, name: &MailboxName, flags: &Flags) -> Flags {
+        let made_here = !self.seen.directory.mailboxes.contains_key(name);
+        match ledger.mailbox(name).and_then(|m| m.remote.as_ref()).filter(|_| made_here) {
+            Some(made) => made.permanent.storable(flags),
+            None => flags.clone(),
+        }
+    }
+
     /// What the file holds and its date: as read in this run, or as one of the links it has says.
     fn content(
         &self,

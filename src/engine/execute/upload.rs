@@ -34,7 +34,7 @@ pub fn run(world: &World<'_>, ledger: &mut Ledger<'_>, plan: &ApprovedPlan) -> R
             ledger.hold(name);
             continue;
         };
-        let letter = Letter { file: file.clone(), content, date, flags: flags.clone(), old };
+        let letter = Letter { file: file.clone(), content, date, flags: world.storable(ledger, name, flags), old };
         total += octets;
         planned.insert((name, file), action);
         let fits = |job: &&mut Job<'_>| {
