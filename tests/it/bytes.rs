@@ -235,3 +235,26 @@ fn uploads_to_a_server_that_tells_no_uids_are_found_there() {
     assert_eq!(there, here);
     assert_eq!(there.len(), 12);
 }
+
+#[test]
+fn a_keyword_for_which_the_directory_has_no_letter_left_is_planned_once() {
+    // The server keeps `late` and no other keyword; so the 26 that a file here has are in no link.
+    let small = Small::start(Ways { permanent: "\\Seen \\Deleted late", ..Ways::default() });
+    small.inbox().add(b"Subject: theirs\r\n\r\n", &["\\Seen"]);
+    let scratch = Scratch::new();
+    let mailtide = Mailtide::new(&scratch, As::Me);
+    let config = small.configuration(&scratch, "");
+    let sync = ["sync", "-c", &config];
+    let tree = Tree::new(mailtide.home().join("Mail"), Layout::Nested);
+    tree.create_mailbox("INBOX");
+    let letters: String = (0..26).map(|n| tree.keyword_letter("INBOX", &format!("k{n}"))).collect();
+    tree.deliver("INBOX", "17.1", b"Subject: ours\n\n", Some(&format!("S{letters}")));
+    mailtide.run(&sync).expect(0);
+    tree.grow_old("INBOX");
+    mailtide.run(&sync).expect(0);
+    small.inbox().messages.get_mut(&1).unwrap().flags.insert("late".into());
+    mailtide.run(&sync).expect(0);
+    let plan = mailtide.run(&["sync", "-c", &config, "--dry-run", "--json"]).expect(0).stdout;
+    let actions: Vec<_> = events(&plan).into_iter().filter(|e| e["event"] == "action").collect();
+    assert!(actions.is_empty(), "planned again: {actions:#?}");
+}

@@ -20,7 +20,7 @@ use crate::config::Account;
 use crate::error::{Error, ItemFailure, Kind, Result};
 use crate::local::Store;
 use crate::mail::{AccountId, Base, Intent, LocalCheckpoint, MailboxId, MailboxName, RemoteCheckpoint, Uid};
-use crate::reconcile::view::{LocalView, MailboxIds, RemoteMailbox, RemoteView};
+use crate::reconcile::view::{Keywords, LocalView, MailboxIds, RemoteMailbox, RemoteView};
 use crate::remote::imap::Session;
 use crate::state::State;
 use crate::stop::Stop;
@@ -90,9 +90,12 @@ pub fn observe<'a>(sources: &Sources<'_, 'a>) -> Result<Observation<'a>> {
     let mut seen = remote::look(&mut session, &directory, &moved_remotely, &base, account.direction)?;
     let reset = reset_mailboxes(&base, &seen.view);
     if let Some(store) = sources.store {
-        for name in reset.iter().filter(|name| local.is_unchanged(name)).cloned().collect::<Vec<_>>() {
-            local.rescan(store, &name, None);
+        let mut anew = reset.clone();
+        if account.keywords == Keywords::Synced {
+            anew.extend(with_new_keywords(&base, &seen.view));
         }
+        anew.retain(|name| local.is_unchanged(name));
+        anew.iter().for_each(|name| local.rescan(store, name, None));
     }
     let local_checks = local.checkpoints();
     let (local_view, mut failures) = match sources.store {
@@ -205,6 +208,21 @@ fn reset_mailboxes(base: &Base, remote: &RemoteView) -> BTreeSet<MailboxName> {
         RemoteMailbox::Unchanged | RemoteMailbox::Unknown => None,
     };
     remote.mailboxes.iter().filter_map(reset).collect()
+}
+
+/// Mailboxes in which the server shows a keyword that no link has: which letters are left, only the directory tells.
+fn with_new_keywords(base: &Base, remote: &RemoteView) -> BTreeSet<MailboxName> {
+    let shows_new = |(name, mailbox): &(&MailboxName, &RemoteMailbox)| {
+        let RemoteMailbox::Observed(listing) = mailbox else { return false };
+        let links = base.get(*name).and_then(|m| m.links.as_ref());
+        let mut shown = listing.messages.values().flat_map(|m| &m.flags.keywords).peekable();
+        // Most servers show none, and then the links need not be gone through.
+        shown.peek().is_some() && {
+            let known: BTreeSet<_> = links.into_iter().flatten().flat_map(|(_, l)| &l.flags.keywords).collect();
+            shown.any(|keyword| !known.contains(keyword))
+        }
+    };
+    remote.mailboxes.iter().filter(shows_new).map(|(name, _)| name.clone()).collect()
 }
 
 /// The number of every mailbox, known or not.
