@@ -26,9 +26,10 @@ pub fn locate(
     seen_before: &UidSet,
     sent: &[Sent],
 ) -> Result<Vec<Option<Uid>>> {
-    let range = UidSet::range(uid_next.unwrap_or(Uid::MIN), Uid::MAX);
-    let mut new: BTreeMap<Uid, Option<MessageIdHash>> = session.message_ids(wire, &range)?;
-    new.retain(|uid, _| !seen_before.contains(*uid));
+    let arrived = session.uids_from(wire, uid_validity, uid_next.unwrap_or(Uid::MIN))?;
+    let arrived: UidSet = arrived.iter().filter(|uid| !seen_before.contains(*uid)).collect();
+    let ids = session.message_ids(wire, &arrived)?;
+    let new = arrived.iter().map(|uid| (uid, ids.get(&uid).copied().flatten())).collect();
     let mut found = by_message_id(&new, sent);
     if found.iter().any(Option::is_none) {
         let open: UidSet = new.keys().copied().filter(|uid| !found.contains(&Some(*uid))).collect();

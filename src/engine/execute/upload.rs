@@ -17,7 +17,6 @@ use crate::mail::{
     Content, Fact, FileId, Flags, Intent, Link, MailboxName, Presence, Uid, UidSet, UidValidity, UnixSeconds,
 };
 use crate::reconcile::guard::ApprovedPlan;
-use crate::reconcile::view::LocalContent;
 use crate::reconcile::{Action, Phase};
 use crate::remote::imap::{Append, Session, WireName};
 use crate::report::event::{Event, Progress};
@@ -30,12 +29,12 @@ pub fn run(world: &World<'_>, ledger: &mut Ledger<'_>, plan: &ApprovedPlan) -> R
     let mut linked = BTreeMap::new();
     for (name, action) in actions(plan, Phase::Transfer, ledger) {
         let Action::Upload { file, flags, octets } = action else { continue };
-        let old = linked.entry(name).or_insert_with(|| by_file(ledger, name)).remove(file).unwrap_or_default();
-        let Some((content, date)) = known(world, ledger, name, file, &old) else {
+        let old = linked.entry(name).or_insert_with(|| ledger.files(name)).remove(file).unwrap_or_default();
+        let Some((content, date)) = world.content(ledger, name, file, &old) else {
             ledger.hold(name);
             continue;
         };
-        let letter = Letter { file: file.clone(), content, date, flags: flags.clone(), old };
+        let letter = Letter { file: file.clone(), content, date, flags: world.storable(ledger, name, flags), old };
         total += octets;
         planned.insert((name, file), action);
         let fits = |job: &&mut Job<'_>| {
@@ -99,31 +98,6 @@ impl<'p> Job<'p> {
         self.octets += letter.content.wire_size;
         self.letters.push(letter);
     }
-}
-
-/// The UIDs of each linked file.
-fn by_file(ledger: &Ledger<'_>, name: &MailboxName) -> BTreeMap<FileId, UidSet> {
-    let mut files: BTreeMap<FileId, UidSet> = BTreeMap::new();
-    for (uid, link) in ledger.mailbox(name).and_then(|m| m.links.as_ref()).into_iter().flatten() {
-        files.entry(link.file.clone()).or_default().insert(*uid);
-    }
-    files
-}
-
-/// What the file holds and its date: as read in this run, or as linked.
-fn known(
-    world: &World<'_>,
-    ledger: &Ledger<'_>,
-    name: &MailboxName,
-    file: &FileId,
-    linked: &UidSet,
-) -> Option<(Content, UnixSeconds)> {
-    if let Some(LocalContent::Known { content, modified, .. }) = world.file(name, file).map(|f| &f.content) {
-        return Some((*content, *modified));
-    }
-    let link = ledger.link(name, linked.first()?)?;
-    let content = Content { digest: link.digest, wire_size: link.size, message_id: link.message_id };
-    Some((content, link.internal_date))
 }
 
 /// Writes down what is about to be sent, before the first octet goes out.
@@ -261,11 +235,7 @@ impl<'p> Booking<'_, '_, '_, 'p> {
     }
 
     fn stored(&mut self, name: &'p MailboxName, letter: Letter, uid: Uid) -> Result<()> {
-        let Some(id) = self.ledger.id(name) else { return Ok(()) };
         let Letter { file, content, date, flags, old } = letter;
-        if !old.is_empty() {
-            self.ledger.enter(name, Fact::Unlinked(id, old))?;
-        }
         let link = Link {
             uid,
             file: file.clone(),
@@ -277,8 +247,7 @@ impl<'p> Booking<'_, '_, '_, 'p> {
             internal_date: date,
             email_id: None,
         };
-        self.ledger.enter(name, Fact::Linked(id, link))?;
-        self.ledger.enter(name, Fact::Settled(id, file.clone()))?;
+        self.ledger.link_file(name, link, old)?;
         if let Some((key, action)) = self.planned.get_key_value(&(name, &file)) {
             self.ledger.done(key.0, action, 1, content.wire_size);
         }
