@@ -31,6 +31,7 @@ mod fault;
 mod intents;
 mod lock;
 mod place;
+mod policy;
 mod schema;
 
 use std::cell::RefCell;
