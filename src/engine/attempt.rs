@@ -5,7 +5,7 @@ use super::ledger::Ledger;
 use super::observe::{Changes, Observation, Sources, observe};
 use super::pool::Pool;
 use super::tree::Ground;
-use super::{Job, Mode, now, settle};
+use super::{Job, Mode, now, settings, settle};
 use crate::config::Account;
 use crate::error::{Error, Kind, Result};
 use crate::exit::Exit;
@@ -54,6 +54,9 @@ pub fn attempt(
 ) -> Result<Ended> {
     let account = job.account;
     let mut ground = Ground::enter(job)?;
+    if let (Mode::Sync, Some(state)) = (job.mode, &mut ground.state) {
+        state.check_under(&settings::words(account))?;
+    }
     let sources = Sources {
         account,
         id: ground.id,

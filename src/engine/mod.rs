@@ -16,6 +16,7 @@ mod once;
 mod overview;
 mod pool;
 mod retry;
+mod settings;
 mod settle;
 mod tree;
 

@@ -32,6 +32,7 @@ mod intents;
 mod kin;
 mod lock;
 mod place;
+mod policy;
 mod schema;
 
 use std::cell::RefCell;

@@ -83,10 +83,13 @@ CREATE INDEX link_date ON link (internal_date, size);
 ALTER TABLE intent ADD COLUMN flags INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE intent ADD COLUMN keywords TEXT;
 ",
+    r"
+ALTER TABLE account ADD COLUMN policy TEXT; -- the settings that the checkpoints were made under, NULL when not known
+",
 ];
 
 /// The version that this program writes.
-const NEWEST: u32 = STEPS.len() as u32;
+pub(super) const NEWEST: u32 = STEPS.len() as u32;
 
 /// Tells whose file it is: our version; `None` for an empty one (made, and the power went); an error for all others.
 pub(super) fn identify(connection: &Connection, path: &Path) -> Result<Option<u32>> {
@@ -162,6 +165,22 @@ mod tests {
 
     fn version(connection: &Connection) -> u32 {
         identify(connection, Path::new("x")).unwrap().unwrap()
+    }
+
+    #[test]
+    fn a_file_of_the_first_version_becomes_one_of_the_newest() {
+        let mut connection = Connection::open_in_memory().unwrap();
+        let first = STEPS.get(..1).unwrap();
+        advance(&mut connection, 0, first, |c| {
+            c.pragma_update(None, "application_id", APPLICATION)?;
+            c.execute("INSERT INTO account (one, id) VALUES (1, 5)", []).map(|_| ())
+        })
+        .unwrap();
+        assert_eq!(version(&connection), 1);
+        migrate(&mut connection, 1).unwrap();
+        assert_eq!((version(&connection), account(&connection).unwrap()), (NEWEST, AccountId(5)));
+        let policy = connection.query_row("SELECT policy FROM account", [], |row| row.get::<_, Option<String>>(0));
+        assert_eq!(policy.unwrap(), None);
     }
 
     #[test]

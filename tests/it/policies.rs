@@ -231,3 +231,27 @@ fn keywords_can_be_left_alone() {
     let remote = dovecot.client().snapshot();
     assert!(remote.0["INBOX"][0].flags.contains("work"));
 }
+
+#[test]
+fn a_changed_setting_is_felt_by_what_was_settled_before() {
+    let dovecot = Dovecot::start();
+    stocked(&dovecot);
+    let pair = Pair::with(&dovecot, with_account("keywords = false\ndeletions = \"mark\""));
+    pair.sync();
+    dovecot.client().store("INBOX", "3", "+FLAGS (Work)");
+    delete_locally(&pair, "1");
+    pair.sync();
+    pair.assert_settled("marked, and without keywords");
+    assert_eq!(on_server(&dovecot, "INBOX"), ["1!", "2", "3", "4", "5", "6"]);
+    // Nothing is as it was when this was decided, and nothing has changed on either side since.
+    pair.tree.grow_old("INBOX");
+    pair.sync();
+    pair.configure(&with_account(""));
+    let planned = pair.planned();
+    assert!(!planned.is_empty(), "a dry run sees it too");
+    pair.sync();
+    assert_eq!(on_server(&dovecot, "INBOX"), ["2", "3", "4", "5", "6"], "what was marked is expunged");
+    let both = pair.assert_equal("keywords come down");
+    assert_eq!(both.0["INBOX"].iter().filter(|m| m.flags.contains("work")).count(), 1);
+    pair.assert_settled("changed settings");
+}

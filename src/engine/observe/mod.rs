@@ -18,10 +18,11 @@ use local::LocalSide;
 use names::Directory;
 
 use super::pool::Pool;
+use super::settings;
 use crate::config::Account;
 use crate::error::{Error, ItemFailure, Kind, Result};
 use crate::local::Store;
-use crate::mail::{AccountId, Base, Intent, LocalCheckpoint, MailboxId, MailboxName, RemoteCheckpoint};
+use crate::mail::{AccountId, Base, BaseMailbox, Intent, LocalCheckpoint, MailboxId, MailboxName, RemoteCheckpoint};
 use crate::reconcile::alike::Dates;
 use crate::reconcile::view::{Keywords, LocalView, MailboxIds, RemoteMailbox, RemoteView};
 use crate::reconcile::{Relatives, Renamed};
@@ -82,6 +83,11 @@ pub fn observe<'a>(sources: &Sources<'_, 'a>) -> Result<Observation<'a>> {
     let account = sources.account;
     let selects = |name: &MailboxName| account.mailboxes.selects(name);
     let mut base = sources.state.map(|s| s.base(&selects)).transpose()?.unwrap_or_default();
+    if let Some(state) = sources.state
+        && !state.was_checked_under(&settings::words(account))?
+    {
+        base.values_mut().for_each(BaseMailbox::look_again);
+    }
     let (session, local) = both_at_once(sources, &base)?;
     let (mut session, mut directory) = session;
     let mut local = local;
