@@ -3,21 +3,24 @@
 use jiff::Timestamp;
 
 use super::Global;
+use super::look::Look;
 use super::sync::{self, Wish};
-use super::target::Target;
 use crate::check;
 use crate::config::Account;
 use crate::engine::{self, Job};
 use crate::error::Result;
 use crate::exit::Exit;
 use crate::mail::UnixSeconds;
-use crate::report::{self, Cell, Format, Output, Run};
+use crate::report::{self, Cell, Format};
 use crate::state::{State, Unresolved};
 
 /// Show what is not in sync
 ///
 /// Looks at both sides as `sync` does and prints what it would do, then what earlier runs could not do and how the last
-/// one ended. Changes nothing. Exits with 1 when something is unresolved.
+/// one ended. Changes nothing.
+///
+/// Exit code 0 does not mean that there is nothing to do, only that a run could do it: with `--json`, the summary's
+/// `outcome` tells `in-sync` from `planned`. 1 means that something is unresolved, 6 that the guard would refuse.
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = "\
 Examples:
@@ -26,23 +29,16 @@ Examples:
   mailtide status --json | jq 'select(.event == \"unresolved\")'")]
 pub(super) struct Args {
     #[command(flatten)]
-    target: Target,
-
-    /// Print NDJSON, one object a line, for programs
-    #[arg(long)]
-    json: bool,
+    look: Look,
 }
 
 /// Plans without executing, then reads the state.
 pub(super) fn run(args: &Args, global: &Global) -> Result<Exit> {
-    let chosen = args.target.choose(global)?;
-    let stop = super::signal::stop(None)?;
-    let format = super::format(args.json);
-    let output = Output { format, verbosity: global.verbosity(), run: Run::Dry, again: chosen.again };
-    let report = report::make(output);
-    sync::each(&chosen.accounts, &Wish::look(), &stop, |job| {
-        let planned =
-            engine::run(job, &*report, &stop).map_or_else(|error| error.kind().into(), |outcome| outcome.exit);
+    let looking = args.look.begin(global)?;
+    let (stop, format) = (&looking.stop, looking.format);
+    let report = report::make(looking.output(global));
+    sync::each(&looking.chosen.accounts, &Wish::look(), stop, |job| {
+        let planned = engine::run(job, &*report, stop).map_or_else(|error| error.kind().into(), |outcome| outcome.exit);
         Ok(planned.merge(kept(job, format)?))
     })
 }

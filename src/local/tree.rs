@@ -14,7 +14,7 @@ use rustix::fs::FileType;
 use super::Layout;
 use super::dir::Dir;
 use super::layout::LOST_AND_FOUND;
-use super::store::{Inner, Store};
+use super::store::{Inner, MARKER, Store};
 use super::trouble::{is_a_link, shown};
 use crate::error::{Error, Kind, Result, safe_line};
 use crate::mail::MailboxName;
@@ -84,7 +84,13 @@ impl Walk {
     fn nested(&mut self, dir: &Dir, relative: &Path, depth: usize) -> Result<()> {
         const DEPTH: usize = 100;
         let mut kinds = BTreeMap::new();
-        for (name, kind) in dir.entries()? {
+        let entries = dir.entries()?;
+        if !relative.as_os_str().is_empty() && entries.iter().any(|(name, _)| name == MARKER) {
+            return Err(Error::new(Kind::LocalTree, "Another Maildir tree stands inside this one")
+                .hint("Move it out: each account would take the other's mail for its own.")
+                .at(shown(relative)));
+        }
+        for (name, kind) in entries {
             let below = relative.join(&name);
             if ["cur", "new", "tmp"].iter().any(|sub| name == *sub) {
                 kinds.insert(name, kind);
@@ -241,6 +247,16 @@ mod tests {
         std::fs::write(root.join("file"), "x").unwrap();
         symlink("file", root.join("link-to-file")).unwrap();
         assert_eq!(listed(&store), ["A", "A/.dot", "A/cur", "INBOX", "INBOX/x", "box/v1.0/Entwürfe"]);
+    }
+
+    #[test]
+    fn another_accounts_tree_inside_is_left_alone() {
+        let (temp, store) = tree(Layout::Nested);
+        let root = temp.path().join("Mail");
+        ["A", "other/INBOX", "other/B/C"].iter().for_each(|path| maildir(root.join(path)));
+        std::fs::write(root.join("other/.mailtide"), "Mailtide tree, version 1\n").unwrap();
+        assert_eq!(listed(&store), ["A", "!other"]);
+        assert!(unusable_at(&store.mailboxes().unwrap(), &mailbox("other/B/C")).is_some());
     }
 
     #[test]

@@ -9,10 +9,10 @@
 
 use std::collections::BTreeMap;
 
-use super::Again;
 use super::console::Tone;
 use super::count::{Tally, refuses};
 use super::words::{self, Detail};
+use super::{Again, Run};
 use crate::error::safe_line;
 use crate::mail::{FileId, FlagChange, MailboxName, UidSet};
 use crate::reconcile::guard::Refusal;
@@ -74,13 +74,13 @@ pub fn view(
 }
 
 fn sum(plan: &Plan, tally: &Tally) -> String {
-    let counts = words::counts(&tally.counts);
+    let counts = words::counts(&tally.counts, Run::Dry);
     let failed = words::count(tally.counts.failed);
     let would = match (plan.is_empty(), counts.is_empty(), tally.counts.failed) {
         (true, _, 0) => return "in sync, nothing to do".to_owned(),
         (true, _, _) => "nothing to do".to_owned(),
         (false, true, _) => "a run would change no mail, only what is recorded".to_owned(),
-        (false, false, _) => format!("a run would bring {counts}"),
+        (false, false, _) => format!("a run would {counts}"),
     };
     if tally.counts.failed == 0 { would } else { format!("{would}; {failed} failed") }
 }
@@ -249,7 +249,7 @@ work: Old
   = mailbox gone from both sides
 work: Refused: INBOX: 20 of 30 messages would be deleted on the server
   hint: If that is what you want: mailtide sync work --allow-deletions INBOX
-work: a run would bring 1 mailbox renamed, 3 new (12.3 kB), 1 moved or copied, 1 deleted, 1 mailbox removed here; 1 mailbox made, 3 sent (6.0 kB), 1 moved or copied, 7 flags changed, 1 deleted on the server; 1 found the same on both sides
+work: a run would rename 1 mailbox, bring 3 (12.3 kB), move or copy 1, delete 1, remove 1 mailbox here; make 1 mailbox, send 3 (6.0 kB), move or copy 1, change flags of 7, delete 1 on the server; record 1 as the same on both sides
 
 "#]],
         );
