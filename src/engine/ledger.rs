@@ -13,7 +13,7 @@ use crate::report::event::{Counts, Event, Report};
 use crate::state::State;
 
 /// How many facts wait at most before they are written.
-const BATCH: usize = 1000;
+const BATCH: usize = 250;
 
 /// See the module's page.
 pub struct Ledger<'a> {

@@ -17,7 +17,7 @@ use crate::secret::Secret;
 use crate::stop::Stop;
 
 /// How many results may wait for the calling thread.
-const QUEUE: usize = 64;
+const QUEUE: usize = 16;
 
 /// TLS connectors, one for each distinct way to trust a server: building one reads the system's certificates.
 #[derive(Debug, Default)]
