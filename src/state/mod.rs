@@ -170,10 +170,12 @@ fn connect(path: &Path) -> Result<Option<Connection>> {
     open().map(Some).map_err(|e| fault::sqlite(path, e))
 }
 
-/// Makes a returned commit durable: a write-ahead log that is flushed with each of them.
+/// Makes a returned commit durable: a write-ahead log that is flushed with each of them. The page cache is a quarter of
+/// the usual: rows are written in the order of their keys, and memory is counted.
 fn configure(connection: &Connection) -> rusqlite::Result<()> {
     connection.pragma_update(None, "journal_mode", "wal")?;
     connection.pragma_update(None, "synchronous", "full")?;
+    connection.pragma_update(None, "cache_size", -512)?;
     connection.pragma_update(None, "foreign_keys", true)
 }
 
