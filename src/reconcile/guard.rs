@@ -5,7 +5,7 @@ use std::fmt;
 
 use serde::Serialize;
 
-use super::plan::{Action, Disposal, Plan, Side};
+use super::plan::{Action, Disposal, Here, Plan, Relocation, Side};
 use super::view::{LocalContent, LocalMailbox, LocalView, RemoteMailbox, RemoteView};
 use crate::mail::{Base, BaseMailbox, Digest, Link, MailboxName, Presence, Uid, UidSet, UnixSeconds};
 
@@ -83,7 +83,7 @@ impl ApprovedPlan {
 /// Takes out of a plan the deletions that look like an accident, and says which; the rest of the plan stays.
 ///
 /// A deletion removes a message from a side for good or to Trash; a mark is none, nor is a move: the plan brings the
-/// same message to that side's other mailbox (the same content goes up, or one of the same size and INTERNALDATE comes
+/// same message to that side's other mailbox (the same content goes up or is found there, or one of the same size and INTERNALDATE comes
 /// down). Per mailbox and side, `max` decides.
 /// Per side as a whole, all of its deletions go when the *other* side has no mailbox at all (marks too, then: a tree or
 /// an account that is missing altogether is no wish), when 5 or more deletions would leave nothing of the account, or
@@ -202,7 +202,13 @@ fn arrivals(plan: &Plan, local: &LocalView, remote: &RemoteView, side: Side) -> 
     let mut add = |trace: Trace| *arrivals.entry(trace).or_default() += 1;
     for (name, action) in plan.actions() {
         match (action, local.mailboxes.get(name), remote.mailboxes.get(name)) {
-            (Action::Upload { file, .. }, Some(LocalMailbox::Listed(listing)), _) if side == Side::Remote => {
+            (
+                Action::Upload { file, .. }
+                | Action::Link { file, .. }
+                | Action::Copy(Relocation { here: Here::File(file), .. }),
+                Some(LocalMailbox::Listed(listing)),
+                _,
+            ) if side == Side::Remote => {
                 if let Some(LocalContent::Known { content, .. }) = listing.files.get(file).map(|f| &f.content) {
                     add(Trace::Content(content.digest));
                 }

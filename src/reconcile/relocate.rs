@@ -19,6 +19,8 @@
 //! copy of it. A message gone from a mailbox on both sides is nobody's source; what came elsewhere on one side is
 //! transferred, so a move wins over a deletion, and of two moves to different places both happen.
 //!
+//! Without UIDPLUS a move on the server is a copy and a deletion, each at its time: an EXPUNGE may hit what others marked.
+//!
 //! The flags of what moved merge as those of any message do, between the agreed ones and what both ends have now. A copy
 //! is a message of its own: it has the flags of what it copies on the other side.
 //!
@@ -31,7 +33,7 @@ use super::Input;
 use super::delta::{LocalSide, RemoteSide};
 use super::merge::merge;
 use super::plan::{Action, Disposal, Here, Plan, Relocation, Side};
-use super::view::{Keywords, LocalContent, LocalMailbox, RemoteMailbox, RemoteMessage};
+use super::view::{Expunge, Keywords, LocalContent, LocalMailbox, RemoteMailbox, RemoteMessage};
 use crate::mail::{
     BaseMailbox, Digest, FileId, FlagChange, Flags, Link, MailboxName, MessageIdHash, PermanentFlags, Presence, Uid,
     UidSet, UnixSeconds,
@@ -172,7 +174,14 @@ fn on_server(input: &Input<'_>, plan: &mut Plan) {
             let Some((digest, here)) = file_of(input, name, file) else { continue };
             let sources = wanted.get(&digest).map_or(&[][..], Vec::as_slice);
             let Some((source, way)) = supply.take(name, sources) else { continue };
-            *action = way.action(Flagged { input, permanent: &permanent }.to_server(way, source, file, here, *octets));
+            let relocation = Flagged { input, permanent: &permanent }.to_server(way, source, file, here, *octets);
+            *action = match (way, input.policy.expunge) {
+                (Way::Move, Expunge::WholeMailbox) => {
+                    supply.moved.remove(&source.place());
+                    Action::Copy(relocation)
+                }
+                (Way::Move | Way::Copy, Expunge::Named | Expunge::WholeMailbox) => way.action(relocation),
+            };
         }
     }
     spare(plan, &supply.moved, Side::Remote);

@@ -29,6 +29,25 @@ fn a_file_that_moved_is_moved_on_the_server() {
 }
 
 #[test]
+fn without_uidplus_a_move_is_a_copy_and_a_deletion_and_the_guard_takes_it_for_none() {
+    use crate::reconcile::guard::{Allowed, MaxDelete, approve};
+    let mut scene = Scene::with(&["A", "B"]);
+    scene.policy.expunge = Expunge::WholeMailbox;
+    for n in 1..=30 {
+        scene.link("A", link(n, Presence::Both, "S")).message("A", n.into(), "S");
+        scene.new_file("B", &format!("x{n:02}"), n, "F");
+    }
+    let lines = scene.lines();
+    assert!(lines.contains(&"A: expunge server 1:30".to_owned()), "{lines:?}");
+    let copy = "B: copy server A 1 as file x01 agreed \\Seen server +\\Flagged -\\Seen";
+    assert!(lines.contains(&copy.to_owned()), "{lines:?}");
+    let allowed = Allowed::Mailboxes(Default::default());
+    let (approved, refusals) =
+        approve(scene.plan(), &scene.base, &scene.local, &scene.remote, MaxDelete::Percent(50), &allowed);
+    assert_eq!((approved.plan(), refusals), (&scene.plan(), vec![]));
+}
+
+#[test]
 fn a_file_that_was_copied_is_copied_on_the_server_even_within_its_mailbox() {
     let mut scene = linked("S");
     scene.message("A", 1, "S").file("A", "f1", "S").new_file("B", "x", 1, "S").new_file("A", "y", 1, "S");

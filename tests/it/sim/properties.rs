@@ -484,7 +484,14 @@ proptest! {
             }
             settle(&mut world, &mut state, MIRROR);
             assert_same(&world);
-            prop_assert_eq!(mail(world.pictures().0), mail(whole.pictures().0));
+            let (mut found, mut wanted) = (mail(world.pictures().0), mail(whole.pictures().0));
+            if !faults.blind.is_empty() {
+                // What moved from a mailbox that was seen to one that was not is no move: its flags start anew.
+                for (_, flags) in found.values_mut().chain(wanted.values_mut()).flatten() {
+                    *flags = Flags::none();
+                }
+            }
+            prop_assert_eq!(found, wanted);
             assert_kept_promises(&world);
         }
     }

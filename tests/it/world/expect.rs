@@ -8,9 +8,10 @@ use super::compare::{Fingerprint, FlagSet, Seen, Snapshot};
 /// The merge of two sides that were `base` once. Contents must be distinct within a mailbox.
 ///
 /// A message is there when it is new on either side, or old and gone from neither; its flags are those that were set or
-/// cleared on either side; a mailbox is there by the same rule, and while it holds a message.
+/// cleared on either side, also where it moved meanwhile; a mailbox is there by the same rule, and while it holds a message.
 pub fn merged(base: &Snapshot, local: &Snapshot, remote: &Snapshot) -> Snapshot {
     let mut merged = Snapshot::default();
+    let mut moves = Moves { sides: [base, local, remote], taken: BTreeSet::new() };
     let names: BTreeSet<&String> = [base, local, remote].iter().flat_map(|s| s.0.keys()).collect();
     for name in names {
         let sides = [base, local, remote].map(|s| by_content(s, name));
@@ -20,8 +21,18 @@ pub fn merged(base: &Snapshot, local: &Snapshot, remote: &Snapshot) -> Snapshot 
             let [b, l, r] = [0, 1, 2].map(|i: usize| sides[i].get(content));
             let (flags, seen) = match (b, l, r) {
                 (Some(b), Some(l), Some(r)) => (merged_flags(&b.flags, &l.flags, &r.flags), b),
-                (None, Some(l), Some(r)) => (l.flags.union(&r.flags).cloned().collect(), l),
-                (None, Some(x), None) | (None, None, Some(x)) => (x.flags.clone(), x),
+                (None, Some(l), Some(r)) => match moves.take(*content, [false, false]) {
+                    Some([base, _, _]) => (merged_flags(&base.unwrap_or_default(), &l.flags, &r.flags), l),
+                    None => (l.flags.union(&r.flags).cloned().collect(), l),
+                },
+                (None, Some(l), None) => match moves.take(*content, [false, true]) {
+                    Some([Some(base), _, Some(there)]) => (merged_flags(&base, &l.flags, &there), l),
+                    _ => (l.flags.clone(), l),
+                },
+                (None, None, Some(r)) => match moves.take(*content, [true, false]) {
+                    Some([Some(base), Some(here), _]) => (merged_flags(&base, &here, &r.flags), r),
+                    _ => (r.flags.clone(), r),
+                },
                 _ => continue,
             };
             messages.push(Seen { flags, ..seen.clone() });
@@ -50,4 +61,24 @@ fn merged_flags(base: &FlagSet, local: &FlagSet, remote: &FlagSet) -> FlagSet {
         if base.contains(**f) { l && r } else { l || r }
     };
     all.iter().filter(set).map(|f| (*f).clone()).collect()
+}
+
+/// Messages that left their mailbox, each for one other place.
+struct Moves<'a> {
+    sides: [&'a Snapshot; 3],
+    taken: BTreeSet<(&'a String, Fingerprint)>,
+}
+
+impl Moves<'_> {
+    /// The flags, agreed, here and there, of a message that was agreed on in a mailbox and is still in it on these sides only.
+    fn take(&mut self, content: Fingerprint, stays: [bool; 2]) -> Option<[Option<FlagSet>; 3]> {
+        for name in self.sides[0].0.keys() {
+            let found = self.sides.map(|side| by_content(side, name).remove(&content).map(|seen| seen.flags));
+            let here = found[0].is_some() && [found[1].is_some(), found[2].is_some()] == stays;
+            if here && self.taken.insert((name, content)) {
+                return Some(found);
+            }
+        }
+        None
+    }
 }

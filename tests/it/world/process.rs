@@ -141,7 +141,15 @@ impl Running {
         let outputs = ["stdout", "stderr"].map(|n| dir.join(format!(".{n}-{number}")));
         command.stdout(File::create(&outputs[0]).unwrap()).stderr(File::create(&outputs[1]).unwrap());
         let started = Instant::now();
-        let child = command.spawn().unwrap_or_else(|e| panic!("{command:?}: {e}"));
+        // A copy of the program is busy while a process that another thread has just forked still has it open.
+        let busy = |e: &std::io::Error| e.kind() == std::io::ErrorKind::ExecutableFileBusy;
+        let child = loop {
+            match command.spawn() {
+                Ok(child) => break child,
+                Err(e) if busy(&e) && started.elapsed() < Duration::from_secs(10) => std::thread::yield_now(),
+                Err(e) => panic!("{command:?}: {e}"),
+            }
+        };
         Running { child, started, outputs, peak_kib: 0 }
     }
 
