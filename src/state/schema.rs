@@ -78,6 +78,7 @@ CREATE TABLE failure (
 ",
     r"
 ALTER TABLE account ADD COLUMN policy TEXT; -- the settings that the checkpoints were made under, NULL when not known
+ALTER TABLE account ADD COLUMN sending_since INTEGER; -- when the last APPENDs were begun, seconds since 1970
 ",
 ];
 
