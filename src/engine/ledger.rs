@@ -15,6 +15,15 @@ use crate::state::State;
 /// How many facts wait at most before they are written.
 const BATCH: usize = 250;
 
+/// Whether the account has to be looked at again in this run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Look {
+    /// It has not.
+    Enough,
+    /// Something was met that only another observation sorts out.
+    Again,
+}
+
 /// See the module's page.
 pub struct Ledger<'a> {
     account: &'a str,
@@ -25,6 +34,7 @@ pub struct Ledger<'a> {
     failures: Vec<ItemFailure>,
     held: BTreeSet<MailboxName>,
     broken: BTreeSet<MailboxName>,
+    look: Look,
     counts: BTreeMap<MailboxName, Counts>,
 }
 
@@ -40,6 +50,7 @@ impl<'a> Ledger<'a> {
             failures: Vec::new(),
             held: BTreeSet::new(),
             broken: BTreeSet::new(),
+            look: Look::Enough,
             counts: BTreeMap::new(),
         }
     }
@@ -159,6 +170,17 @@ impl<'a> Ledger<'a> {
     /// Whether the mailbox's checkpoints must stay.
     pub fn is_held(&self, name: &MailboxName) -> bool {
         self.held.contains(name)
+    }
+
+    /// Holds the mailbox and asks for another look in this run.
+    pub fn look_again(&mut self, name: &MailboxName) {
+        self.hold(name);
+        self.look = Look::Again;
+    }
+
+    /// Whether another look was asked for.
+    pub fn look(&self) -> Look {
+        self.look
     }
 
     /// Does nothing more in a mailbox that failed as a whole.

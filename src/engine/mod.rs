@@ -23,12 +23,13 @@ mod tree;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use attempt::{Again, Ended, SentBefore, attempt};
+use attempt::{Again, Ended, attempt};
 pub use clock::now;
 use once::Once;
 pub use overview::{MailboxRow, mailboxes};
 pub use pool::Connectors;
 use pool::{Credentials, Pool};
+use settle::SentBefore;
 
 use crate::config::Account;
 use crate::error::Result;
@@ -112,8 +113,8 @@ fn until_done(job: &Job<'_>, report: &dyn Report, stop: &Stop) -> Result<Outcome
     let mut total = Summary::default();
     loop {
         let pause = match attempt(job, &pool, sent_before, report, stop, &mut total) {
-            Ok(Ended { again: Again::SettledNow, .. }) => {
-                sent_before = SentBefore::Settled;
+            Ok(Ended { again: Again::ToSee(seen), .. }) => {
+                sent_before = seen;
                 Duration::ZERO
             }
             Ok(Ended { again: Again::MoreToDo, .. }) if rounds < ROUNDS => {

@@ -1,6 +1,7 @@
 //! Uploads: intents on record first, then APPENDs, streamed from the files; each outcome becomes a link.
 //!
-//! A server without UIDPLUS does not tell the UID a message got: [`super::locate`] finds it.
+//! A server without UIDPLUS does not tell the UID a message got: [`super::locate`] finds it. It also tells whether a
+//! message that a broken run may have sent has turned up since the mailbox was observed; such a one is not sent again.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -10,6 +11,7 @@ use super::locate::{self, Sent};
 use super::transfer::{MESSAGES_A_JOB, OCTETS_A_JOB, width};
 use super::{World, actions, item_failed};
 use crate::engine::ledger::Ledger;
+use crate::engine::now;
 use crate::engine::pool::{Heard, Results};
 use crate::error::{Error, Item, Kind, Result};
 use crate::local::Folder;
@@ -34,7 +36,10 @@ pub fn run(world: &World<'_>, ledger: &mut Ledger<'_>, plan: &ApprovedPlan) -> R
             ledger.hold(name);
             continue;
         };
-        let letter = Letter { file: file.clone(), content, date, flags: world.storable(ledger, name, flags), old };
+        let intents = world.seen.intents.get(name).map_or(&[][..], Vec::as_slice);
+        let earlier = if intents.iter().any(|i| i.file == *file) { Earlier::Begun } else { Earlier::Never };
+        let flags = world.storable(ledger, name, flags);
+        let letter = Letter { file: file.clone(), content, date, flags, old, earlier };
         total += octets;
         planned.insert((name, file), action);
         let fits = |job: &&mut Job<'_>| {
@@ -66,6 +71,14 @@ struct Letter {
     flags: Flags,
     /// The UIDs it had: a file that is sent again, because its copy went from the server, leaves them behind.
     old: UidSet,
+    earlier: Earlier,
+}
+
+/// Whether a run that broke off had begun to send the message.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Earlier {
+    Never,
+    Begun,
 }
 
 struct Job<'p> {
@@ -110,7 +123,8 @@ fn intend(ledger: &mut Ledger<'_>, jobs: &[Job<'_>]) -> Result<()> {
             ledger.enter(job.name, Fact::Intended(intent))?;
         }
     }
-    ledger.flush()
+    ledger.flush()?;
+    ledger.state().begin_sending(now())
 }
 
 enum Outcome<'p> {
@@ -120,10 +134,14 @@ enum Outcome<'p> {
     Failed { name: &'p MailboxName, file: FileId, error: Error },
     /// The file went or changed meanwhile; the next run sees to it.
     Changed { name: &'p MailboxName, file: FileId },
+    /// It is on the server since the mailbox was observed; the next look links it.
+    TurnedUp { name: &'p MailboxName },
 }
 
 fn send<'p>(world: &World<'_>, session: &mut Session, job: Job<'p>, results: &Results<'_, Outcome<'p>>) -> Result<()> {
-    let Job { name, wire, uid_validity, uid_next, letters, .. } = job;
+    let (name, uid_validity, uid_next) = (job.name, job.uid_validity, job.uid_next);
+    let wire = job.wire.clone();
+    let letters = still_to_send(world, session, job, results)?;
     let folder = world.store.folder(name)?;
     // Letters on their way, by the index the session knows them by; and those that still have to be found.
     let on_the_way: RefCell<Vec<Option<Letter>>> = RefCell::new(Vec::new());
@@ -177,6 +195,27 @@ fn send<'p>(world: &World<'_>, session: &mut Session, job: Job<'p>, results: &Re
     Ok(())
 }
 
+/// The letters of a job without those that turned up; those that were in doubt come first, right after this look.
+fn still_to_send<'p>(
+    world: &World<'_>,
+    session: &mut Session,
+    job: Job<'p>,
+    results: &Results<'_, Outcome<'p>>,
+) -> Result<Vec<Letter>> {
+    let Job { name, wire, uid_validity, uid_next, letters, .. } = job;
+    let (mut doubtful, fresh): (Vec<_>, Vec<_>) = letters.into_iter().partition(|l| l.earlier == Earlier::Begun);
+    if !doubtful.is_empty() {
+        let sent: Vec<Sent> = doubtful.iter().map(|letter| Sent { content: letter.content }).collect();
+        let found = locate::turned_up(session, &wire, uid_validity, uid_next, &seen_before(world, name), &sent)?;
+        if found.iter().any(Option::is_some) {
+            results.send(Outcome::TurnedUp { name })?;
+        }
+        doubtful = doubtful.into_iter().zip(found).filter(|(_, uid)| uid.is_none()).map(|(letter, _)| letter).collect();
+    }
+    doubtful.extend(fresh);
+    Ok(doubtful)
+}
+
 fn lost() -> Error {
     Error::new(Kind::Refused, "The server took the message, and it cannot be found there")
         .hint("Look for it with another client: the server or a filter may have moved or changed it.")
@@ -226,6 +265,10 @@ impl<'p> Booking<'_, '_, '_, 'p> {
                 self.ledger.hold(name);
                 self.settle(name, &file)
             }
+            Heard::Result(Outcome::TurnedUp { name }) => {
+                self.ledger.look_again(name);
+                Ok(())
+            }
             Heard::Pause => self.ledger.flush(),
         }
     }
@@ -235,7 +278,7 @@ impl<'p> Booking<'_, '_, '_, 'p> {
     }
 
     fn stored(&mut self, name: &'p MailboxName, letter: Letter, uid: Uid) -> Result<()> {
-        let Letter { file, content, date, flags, old } = letter;
+        let Letter { file, content, date, flags, old, .. } = letter;
         let link = Link {
             uid,
             file: file.clone(),
