@@ -50,13 +50,13 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<Exit> {
 /// Prints what the state knows of the account.
 fn kept(job: &Job<'_>, format: Format) -> Result<Exit> {
     let account = job.account;
-    let Some(state) = State::open_read_only(&job.state_dir, &account.name)? else { return Ok(Exit::InSync) };
+    let Some(state) = State::open_read_only(&job.state_dir, account.name())? else { return Ok(Exit::InSync) };
     if let Some(last) = state.last_run()? {
         let row = vec![name(account), time(last.ended, format), Cell::Count(last.exit.into())];
         report::table(format, "last-run", &["account", "last-run", "exit"], &[row]);
     }
     let mut unresolved = state.failures()?;
-    unresolved.retain(|unresolved| account.mailboxes.selects(&unresolved.failure.mailbox));
+    unresolved.retain(|unresolved| account.mailboxes().selects(&unresolved.failure.mailbox));
     let row = |unresolved: Unresolved| {
         let failure = unresolved.failure;
         vec![
@@ -74,7 +74,7 @@ fn kept(job: &Job<'_>, format: Format) -> Result<Exit> {
 }
 
 fn name(account: &Account) -> Cell {
-    Cell::Text(account.name.clone())
+    Cell::Text(account.name().to_owned())
 }
 
 /// A point in time: for a person in the local zone, for a program in UTC (RFC 3339).

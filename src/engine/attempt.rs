@@ -6,7 +6,7 @@ use super::observe::{Changes, Observation, Sources, observe};
 use super::pool::Pool;
 use super::tree::Ground;
 use super::{Job, Mode, now, settle};
-use crate::config::Account;
+use crate::config::ImapAccount;
 use crate::error::{Error, Kind, Result};
 use crate::exit::Exit;
 use crate::reconcile::guard::{self, ApprovedPlan, Refusal};
@@ -45,7 +45,7 @@ pub enum SentBefore {
 
 /// Observes, plans, and carries the plan out as the job's mode says.
 pub fn attempt(
-    job: &Job<'_>,
+    job: &Job<'_, ImapAccount>,
     pool: &Pool<'_>,
     sent_before: SentBefore,
     report: &dyn Report,
@@ -117,7 +117,7 @@ pub fn attempt(
 }
 
 /// Tells what the server can that matters for speed and safety.
-fn tell_connected(account: &Account, session: &Session, report: &dyn Report) {
+fn tell_connected(account: &ImapAccount, session: &Session, report: &dyn Report) {
     let can = |capability| session.capabilities().has(capability);
     let tier = match (can(Capability::Qresync), can(Capability::CondStore)) {
         (true, _) => "QRESYNC",
@@ -131,7 +131,12 @@ fn tell_connected(account: &Account, session: &Session, report: &dyn Report) {
     report.event(&account.name, Event::Connected { host: &host, tier: &tier });
 }
 
-fn plan(job: &Job<'_>, ground: &Ground, seen: &Observation<'_>, expunge: Expunge) -> (ApprovedPlan, Vec<Refusal>) {
+fn plan(
+    job: &Job<'_, ImapAccount>,
+    ground: &Ground,
+    seen: &Observation<'_>,
+    expunge: Expunge,
+) -> (ApprovedPlan, Vec<Refusal>) {
     let account = job.account;
     let policy =
         Policy { direction: account.direction, deletions: account.deletions, keywords: account.keywords, expunge };
@@ -149,7 +154,7 @@ fn plan(job: &Job<'_>, ground: &Ground, seen: &Observation<'_>, expunge: Expunge
 
 /// A dry run ends with its plan.
 fn show(
-    job: &Job<'_>,
+    job: &Job<'_, ImapAccount>,
     report: &dyn Report,
     seen: &Observation<'_>,
     approved: &ApprovedPlan,
