@@ -40,7 +40,7 @@
 //! | [`mail`] | the vocabulary: identifiers, flags, UID sets, mailbox names, links, facts |
 //! | [`reconcile`] | base + what was observed + policy → plan; pure. The guard that refuses a plan |
 //! | [`local`] | the Maildir store: layouts, file names, scanning, durable delivery, keywords |
-//! | [`remote`] | byte streams (TCP, TLS, deflate) and the IMAP engine on top of them |
+//! | [`remote`] | byte streams (TCP, TLS, deflate), the IMAP engine and the POP3 client on top of them |
 //! | [`state`] | SQLite: the base, facts in, lock |
 //! | [`engine`] | one run of one account: observe, execute, record |
 //! | [`config`], [`secret`] | the TOML file and command line resolved into accounts; where passwords come from |
