@@ -47,6 +47,12 @@ impl Serial {
     }
 }
 
+impl Default for Serial {
+    fn default() -> Self {
+        Serial::FIRST
+    }
+}
+
 impl fmt::Display for Serial {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt(f)
@@ -96,6 +102,8 @@ pub struct DeliveredMessage {
 pub enum ServerCopy {
     /// The last listing had it.
     Listed,
+    /// It may be there or not: we asked to delete it and have no answer, or the record was made anew of the file.
+    Unknown,
     /// Listings have lacked it since then. Nobody said that it was deleted: the listing may have been partial.
     Absent(UnixSeconds),
     /// We deleted it, and the server confirmed that then.
