@@ -109,7 +109,12 @@ impl Capabilities {
 
     /// Whether the server can and the configuration allows it.
     pub fn has(&self, capability: Capability) -> bool {
-        !self.disabled.contains(capability.name()) && self.says(capability)
+        !self.is_disabled(capability) && self.says(capability)
+    }
+
+    /// Whether the configuration switched it off.
+    pub fn is_disabled(&self, capability: Capability) -> bool {
+        self.disabled.contains(capability.name())
     }
 
     /// Whether the server announced it, disabled or not; without CAPA, nothing was announced.
@@ -153,11 +158,83 @@ impl Capabilities {
         self.arguments("IMPLEMENTATION").filter(|words| !words.is_empty())
     }
 
+    /// Whether asking again after the login may tell more: values that depend on the user (RFC 2449 §6.5, §6.7), and
+    /// servers that tell the half of it only to users (jakartaee/mail-api#50).
+    pub(super) fn may_change_with_login(&self) -> bool {
+        let of_user = |name| self.arguments(name).is_some_and(|a| a.to_ascii_uppercase().ends_with(" USER"));
+        let basic = [Capability::Pipelining, Capability::Uidl, Capability::Top];
+        of_user("EXPIRE") || of_user("LOGIN-DELAY") || !basic.iter().all(|c| self.says(*c))
+    }
+
     /// What stands behind a name (upper case), empty when that is nothing.
     pub(super) fn arguments(&self, name: &str) -> Option<&str> {
         self.all_lines().find_map(|line| {
             let (word, rest) = line.split_once([' ', '\t']).unwrap_or((line, ""));
             word.eq_ignore_ascii_case(name).then_some(rest.trim())
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn capabilities(lines: &[&str], disabled: &[&str]) -> Capabilities {
+        let lines = lines.iter().map(|l| l.to_string()).collect();
+        Capabilities::new(Some(lines), &disabled.iter().map(|n| n.to_string()).collect())
+    }
+
+    const GMAIL: [&str; 8] = [
+        "USER",
+        "RESP-CODES",
+        "EXPIRE 0",
+        "LOGIN-DELAY 300",
+        "TOP",
+        "UIDL",
+        "X-GOOGLE-RICO",
+        "SASL PLAIN XOAUTH2 OAUTHBEARER",
+    ];
+
+    #[test]
+    fn what_is_announced_is_there_in_any_case_with_its_values() {
+        let c = capabilities(&GMAIL, &[]);
+        assert!(c.are_known() && c.has(Capability::Uidl) && c.has(Capability::Sasl) && !c.has(Capability::Pipelining));
+        assert_eq!(c.mechanisms().collect::<Vec<_>>(), ["PLAIN", "XOAUTH2", "OAUTHBEARER"]);
+        assert_eq!(c.expire(), Some(Expire::Days(0)));
+        assert_eq!(c.login_delay(), Some(Duration::from_secs(300)));
+        assert_eq!(c.implementation(), None);
+        assert_eq!(c.all_lines().count(), 8);
+        let c = capabilities(&["pipelining", "Expire never", "IMPLEMENTATION Cyrus POP3 v3", "LOGIN-DELAY soon"], &[]);
+        assert!(c.has(Capability::Pipelining) && c.login_delay().is_none());
+        assert_eq!((c.expire(), c.implementation()), (Some(Expire::Never), Some("Cyrus POP3 v3")));
+        assert_eq!(capabilities(&["EXPIRE -3"], &[]).expire(), None);
+    }
+
+    #[test]
+    fn what_is_disabled_is_never_there() {
+        let c = capabilities(&GMAIL, &["UIDL", "AUTH=PLAIN"]);
+        assert!(!c.has(Capability::Uidl) && c.says(Capability::Uidl) && c.is_disabled(Capability::Uidl));
+        assert_eq!(c.mechanisms().collect::<Vec<_>>(), ["XOAUTH2", "OAUTHBEARER"]);
+        assert_eq!(capabilities(&GMAIL, &["SASL"]).mechanisms().count(), 0);
+    }
+
+    #[test]
+    fn a_server_without_capa_announces_nothing() {
+        let c = Capabilities::new(None, &BTreeSet::new());
+        assert!(!c.are_known() && !Capability::ALL.iter().any(|cap| c.has(*cap)) && c.may_change_with_login());
+    }
+
+    #[test]
+    fn asking_again_after_the_login_is_for_those_who_may_say_more() {
+        assert!(capabilities(&GMAIL, &[]).may_change_with_login());
+        assert!(!capabilities(&["TOP", "UIDL", "PIPELINING", "EXPIRE 60"], &[]).may_change_with_login());
+        assert!(capabilities(&["TOP", "UIDL", "PIPELINING", "EXPIRE 5 USER"], &[]).may_change_with_login());
+    }
+
+    #[test]
+    fn each_capability_is_listed_once_under_its_own_name() {
+        let names: BTreeSet<&str> = Capability::ALL.iter().map(|c| c.name()).collect();
+        assert_eq!(names.len(), Capability::ALL.len());
+        assert!(Capability::ALL.iter().all(|c| c.name() == c.name().to_uppercase() && !c.buys().is_empty()));
     }
 }

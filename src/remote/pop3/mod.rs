@@ -12,7 +12,12 @@ mod listing;
 pub mod open;
 pub mod quirk;
 mod retrieve;
+#[cfg(test)]
+mod scripted;
 mod session;
+mod status;
+mod unstuff;
+mod wire;
 
 pub use auth::Pop3Auth;
 pub use capability::{Capabilities, Capability, Expire};

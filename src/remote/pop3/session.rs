@@ -1,13 +1,11 @@
-//! One session with a maildrop. What it can do stands in the files named after the work.
+//! One session with a maildrop: opening and leaving it. What it can do stands in the files named after the work.
 
-use super::capability::Capabilities;
-use super::delete::Committed;
-use super::listing::{Listing, Stat};
-use super::open::Pop3Options;
-use super::retrieve::MaildropSink;
-use crate::error::{Error, Kind, Result};
-use crate::mail::MessageNumber;
-use crate::remote::net::{Connector, Meter};
+use super::capability::{Capabilities, Capability};
+use super::listing::Sizes;
+use super::open::{self, Opened, Pop3Options};
+use super::wire::{Window, Wire};
+use crate::error::Result;
+use crate::remote::net::{Connector, Exchange, Meter};
 use crate::secret::Secret;
 use crate::stop::Stop;
 
@@ -17,11 +15,14 @@ use crate::stop::Stop;
 /// refusal of the server. Dropped without [`Session::quit`], nothing is deleted (RFC 1939 §6).
 #[derive(Debug)]
 pub struct Session {
-    capabilities: Capabilities,
-}
-
-fn unbuilt() -> Error {
-    Error::new(Kind::Protocol, "This part of the POP3 client is not there yet")
+    pub(super) wire: Wire,
+    pub(super) capabilities: Capabilities,
+    /// What may be unanswered at once.
+    pub(super) window: Window,
+    /// The sizes that the server listed, once it has.
+    pub(super) sizes: Sizes,
+    /// How many messages are marked deleted.
+    pub(super) marked: usize,
 }
 
 impl Session {
@@ -40,8 +41,15 @@ impl Session {
         meter: &Meter,
         stop: &Stop,
     ) -> Result<Session> {
-        let _ = (options, connector, secret, meter, stop);
-        Err(unbuilt())
+        let Opened { wire, capabilities } = open::open(options, connector, secret, meter, stop)?;
+        Ok(Session::over(wire.map(|transport| Box::new(transport) as Box<dyn Exchange + Send>), capabilities))
+    }
+
+    /// Goes on over a connection that is logged in.
+    pub(super) fn over(wire: Wire, capabilities: Capabilities) -> Session {
+        let pipelined = capabilities.has(Capability::Pipelining);
+        let window = if pipelined { Window::PIPELINED } else { Window::LOCK_STEP };
+        Session { wire, capabilities, window, sizes: Sizes::default(), marked: 0 }
     }
 
     /// What the server can do and may be used.
@@ -50,68 +58,8 @@ impl Session {
     }
 
     /// Whether an error has left the connection unusable: only a new session helps then, and nothing of this one was
-    /// deleted, unless the error was one of [`Session::quit`].
+    /// deleted.
     pub fn is_broken(&self) -> bool {
-        true
-    }
-
-    /// How many messages there are and how large they are.
-    ///
-    /// # Errors
-    /// Refused, nonsense, or the connection is over.
-    pub fn stat(&mut self) -> Result<Stat> {
-        Err(unbuilt())
-    }
-
-    /// Numbers, sizes and unique ids.
-    ///
-    /// # Errors
-    /// LIST was refused, a list is no list or too long, or the connection is over. A refused UIDL is none.
-    pub fn listing(&mut self) -> Result<Listing> {
-        Err(unbuilt())
-    }
-
-    /// Fetches the headers, by TOP; each number ends in one `done` or `refused` of the sink.
-    ///
-    /// # Errors
-    /// The sink failed, the server asks to come back later again and again, or the connection is over.
-    pub fn headers(&mut self, numbers: &[MessageNumber], sink: &mut dyn MaildropSink) -> Result<()> {
-        let _ = (numbers, sink);
-        Err(unbuilt())
-    }
-
-    /// Fetches whole messages, by RETR; each number ends in one `done` or `refused` of the sink.
-    ///
-    /// # Errors
-    /// As [`Session::headers`].
-    pub fn retrieve(&mut self, numbers: &[MessageNumber], sink: &mut dyn MaildropSink) -> Result<()> {
-        let _ = (numbers, sink);
-        Err(unbuilt())
-    }
-
-    /// Marks messages deleted; what the server says to each, in the same order. They are deleted at [`Session::quit`].
-    ///
-    /// # Errors
-    /// The connection is over.
-    pub fn delete(&mut self, numbers: &[MessageNumber]) -> Result<Vec<(MessageNumber, Result<()>)>> {
-        let _ = numbers;
-        Err(unbuilt())
-    }
-
-    /// Takes all marks back.
-    ///
-    /// # Errors
-    /// Refused, or the connection is over.
-    pub fn reset(&mut self) -> Result<()> {
-        Err(unbuilt())
-    }
-
-    /// Ends the session, and with it deletes what was marked.
-    ///
-    /// # Errors
-    /// Anything but the server's OK. When messages were marked, whether they are deleted is unknown then, and the error
-    /// says so.
-    pub fn quit(self) -> Result<Committed> {
-        Err(unbuilt())
+        self.wire.is_broken()
     }
 }
