@@ -167,7 +167,7 @@ fn uidls_that_turn_out_to_name_other_messages_are_believed_no_more() {
     scene.run();
     scene.server.messages.remove(0);
     scene.server.receive(0);
-    assert_eq!(scene.run().fetched, 1);
+    assert_eq!(scene.run().fetched, 2, "the new one, and one without a header to tell by");
     scene.run();
     assert_eq!(scene.account.files.len(), 5);
 }
