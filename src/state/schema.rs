@@ -14,7 +14,8 @@ use crate::mail::AccountId;
 const APPLICATION: u32 = u32::from_be_bytes(*b"MTID");
 
 /// Step `n` leads from version `n` to version `n + 1`.
-const STEPS: &[&str] = &[r"
+const STEPS: &[&str] = &[
+    r"
 CREATE TABLE account (
     one INTEGER PRIMARY KEY CHECK (one = 1),
     id INTEGER NOT NULL,
@@ -74,7 +75,24 @@ CREATE TABLE failure (
     first_seen INTEGER NOT NULL,        -- seconds since 1970
     PRIMARY KEY (mailbox, item)
 ) STRICT, WITHOUT ROWID;
-"];
+",
+    r"
+ALTER TABLE account ADD COLUMN next_serial INTEGER NOT NULL DEFAULT 1; -- of the next new message of a maildrop
+ALTER TABLE account ADD COLUMN delivering INTEGER NOT NULL DEFAULT 0;  -- 1: files may be unknown to `message`
+CREATE TABLE message (                  -- what is known of a maildrop
+    serial INTEGER PRIMARY KEY,
+    uidl INTEGER,                       -- a hash
+    size INTEGER NOT NULL,              -- octets, as listed
+    first_seen INTEGER NOT NULL,        -- seconds since 1970
+    copy INTEGER NOT NULL,              -- the server's: 0 listed, 1 unknown, 2 absent, 3 deleted
+    since INTEGER,                      -- absent or deleted since then
+    digest BLOB,                        -- NULL, as all below: seen and not delivered
+    header INTEGER,                     -- a hash
+    file BLOB                           -- the unique part of its name
+) STRICT;
+CREATE INDEX message_digest ON message (digest);
+",
+];
 
 /// The version that this program writes.
 const NEWEST: u32 = STEPS.len() as u32;

@@ -193,7 +193,7 @@ proptest! {
             // What shared its UIDL with what was deleted just now has it for itself.
             left.retain(|action| !matches!(action, Action::Recognise { .. }));
         }
-        if uidls == Uidls::Proper || told_apart {
+        if uidls == Uidls::Proper || (told_apart && uidls != Uidls::Numbers) {
             prop_assert_eq!(left, []);
         }
         let delivered = again.plan.fetch.iter().filter(|f| !matches!(f.what, Fetched::Doubtful { .. })).count();
