@@ -53,11 +53,13 @@ impl Store {
             Layout::Nested => walk.nested(root, Path::new(""), 0)?,
             Layout::MaildirPlusPlus => walk.flat(root)?,
         }
-        for (name, why) in walk.nameless {
-            match walk.found.entry(name) {
-                std::collections::btree_map::Entry::Vacant(free) => drop(free.insert(Directory::Unusable(why))),
-                std::collections::btree_map::Entry::Occupied(_) => log::warn!("{why}"),
+        for (mut name, why) in walk.nameless {
+            // `inbox` comes near INBOX, which is there.
+            while walk.found.contains_key(&name) {
+                let Some(free) = MailboxName::parse(&format!("{}?", name.path())) else { break };
+                name = free;
             }
+            walk.found.insert(name, Directory::Unusable(why));
         }
         Ok(walk.found)
     }
@@ -171,7 +173,10 @@ impl Walk {
             (None, Directory::Usable) => {
                 let stand_in = self.layout.stand_in(&relative);
                 let why = Error::new(Kind::LocalTree, "The directory's name is none that Mailtide gives a mailbox")
-                    .hint("Rename it (UTF-8, no leading dot, INBOX in capitals), or set the `layout` that it is in.")
+                    .hint(
+                        "Rename it (in UTF-8, without control characters, `%` or a dot in front; INBOX in capitals), or \
+                         set the `layout` that it is in.",
+                    )
                     .at(shown(&relative));
                 self.nameless.push((stand_in, why));
             }
@@ -276,7 +281,7 @@ mod tests {
         use std::os::unix::ffi::OsStrExt;
         let (temp, store) = tree(Layout::Nested);
         let root = temp.path().join("Mail");
-        ["A", "inbox", "%41", ".Sent"].iter().for_each(|path| maildir(root.join(path)));
+        ["A", "INBOX", "inbox", "Inbox", "%41", ".Sent"].iter().for_each(|path| maildir(root.join(path)));
         ["half/cur", "lame/new"].iter().for_each(|path| std::fs::create_dir_all(root.join(path)).unwrap());
         maildir(root.join(OsStr::from_bytes(b"caf\xe9")));
         maildir(temp.path().join("outside/B"));
@@ -285,7 +290,20 @@ mod tests {
         std::fs::create_dir(root.join("C")).unwrap();
         symlink("../../outside/B/cur", root.join("C/cur")).unwrap();
         std::fs::create_dir(root.join("C/new")).unwrap();
-        let want = ["!%41", "!.Sent", "A", "!C", "!INBOX", "!caf\u{fffd}", "!half", "!lame", "!linked", "!unmounted"];
+        let want = [
+            "!%41",
+            "!.Sent",
+            "A",
+            "!C",
+            "INBOX",
+            "!INBOX?",
+            "!INBOX??",
+            "!caf\u{fffd}",
+            "!half",
+            "!lame",
+            "!linked",
+            "!unmounted",
+        ];
         assert_eq!(listed(&store), want);
         let all = store.mailboxes().unwrap();
         for below in ["linked/B", "linked", "unmounted/x/y"] {
