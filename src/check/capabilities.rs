@@ -1,18 +1,19 @@
-//! What the server can, what that buys and what its lack costs, a line each.
+//! What the server can, what that buys and what its lack costs, a line each; only what a run has a use for.
 
 use std::collections::BTreeSet;
 
 use super::Finding;
 use crate::remote::imap::{Capabilities, Capability};
 
-/// Tells of every capability that is offered or missed.
+/// Tells of every capability that is used or missed.
 pub(super) fn check(can: &Capabilities, disabled: &BTreeSet<String>, put: &mut dyn FnMut(Finding)) {
     let offered: BTreeSet<&str> = can.all_names().collect();
     for capability in Capability::ALL {
+        let Some(buys) = capability.buys() else { continue };
         let name = capability.name();
         let lack = lack(capability, can).map(|cost| format!(": {cost}")).unwrap_or_default();
         if can.has(capability) {
-            put(Finding::ok(name, format!("Offered: {}", capability.buys())));
+            put(Finding::ok(name, format!("Offered: {buys}")));
         } else if disabled.contains(name) && offered.contains(name) {
             put(Finding::note(name, format!("Offered, but switched off by `disable`{lack}")));
         } else if !lack.is_empty() {
@@ -66,7 +67,7 @@ mod tests {
     #[test]
     fn what_is_missed_is_told_with_its_cost() {
         let disabled = BTreeSet::from(["MOVE".to_owned()]);
-        let can = Capabilities::new("IMAP4rev1 CONDSTORE MOVE LITERAL-", &disabled);
+        let can = Capabilities::new("IMAP4rev1 CONDSTORE MOVE LITERAL- IDLE", &disabled);
         let mut all = Vec::new();
         check(&can, &disabled, &mut |f| all.push(f));
         let of = |name| all.iter().find(|f| f.subject == name);

@@ -23,9 +23,9 @@ pub(super) enum Known {
 pub(super) fn state(dir: &Path, account: &str, put: &mut dyn FnMut(Finding)) -> Known {
     let read = State::open_read_only(dir, account).and_then(|state| {
         let Some(state) = state else { return Ok(None) };
-        Ok(Some((state.account_id(), state.last_run()?, state.failures()?.len())))
+        Ok(Some((state.account_id(), state.path().display().to_string(), state.last_run()?, state.failures()?.len())))
     });
-    let (id, last, failures) = match read {
+    let (id, path, last, failures) = match read {
         Ok(Some(known)) => known,
         Ok(None) => {
             put(Finding::ok("state", format!("None yet; the first run makes it in {}", dir.display())));
@@ -41,10 +41,10 @@ pub(super) fn state(dir: &Path, account: &str, put: &mut dyn FnMut(Finding)) -> 
         None => "no run has ended yet".to_owned(),
     };
     put(match failures {
-        0 => Finding::ok("state", format!("Readable, account {id}; {last}")),
+        0 => Finding::ok("state", format!("{path}: account {id}; {last}")),
         n => Finding::warn(
             "state",
-            format!("Readable, account {id}; {last}; {n} unresolved"),
+            format!("{path}: account {id}; {last}; {n} unresolved"),
             format!("`mailtide status {account}` shows them."),
         ),
     });

@@ -8,8 +8,7 @@ use super::{Finding, Subject, capabilities, found};
 use crate::config::{Deletions, ImapAccount};
 use crate::error::{Kind, Result};
 use crate::remote::imap::{Listing, Session, SpecialUse};
-
-use crate::remote::net::{Connector, Meter, Transport, resolve};
+use crate::remote::net::{Connector, Meter, Protection, Transport, resolve};
 use crate::remote::{ServerOptions, TlsMode};
 
 /// Goes as far as it can.
@@ -39,9 +38,10 @@ pub(super) fn check(subject: &Subject<'_>, account: &ImapAccount, put: &mut dyn 
     {
         return found("tls", error, put);
     }
+    let seen = transport.protection();
     drop(transport);
     if server.tls != TlsMode::StartTls {
-        put(protection(server, &addresses));
+        protection(server, &addresses, seen.as_ref(), put);
     }
 
     let secret = match (subject.secret)() {
@@ -53,7 +53,7 @@ pub(super) fn check(subject: &Subject<'_>, account: &ImapAccount, put: &mut dyn 
         Err(error) => return found(if error.kind() == Kind::Tls { "tls" } else { "login" }, error, put),
     };
     if server.tls == TlsMode::StartTls {
-        put(protection(server, &addresses));
+        protection(server, &addresses, session.protection(), put);
     }
     put(Finding::ok("login", format!("Logged in as {}", imap.user)));
     capabilities::check(session.capabilities(), &imap.disable, put);
@@ -70,27 +70,38 @@ fn connector(server: &ServerOptions) -> Result<Option<Connector>> {
     (server.tls != TlsMode::None).then(|| Connector::new(&server.trust)).transpose()
 }
 
-fn protection(server: &ServerOptions, addresses: &[SocketAddr]) -> Finding {
+fn protection(
+    server: &ServerOptions,
+    addresses: &[SocketAddr],
+    seen: Option<&Protection>,
+    put: &mut dyn FnMut(Finding),
+) {
+    const SUBJECT: &str = "tls";
     let how = match server.tls {
-        TlsMode::Implicit => "TLS from the first octet",
-        TlsMode::StartTls => "STARTTLS",
+        TlsMode::Implicit => "from the first octet",
+        TlsMode::StartTls => "by STARTTLS",
         TlsMode::None if addresses.iter().all(|address| address.ip().is_loopback()) => {
-            return Finding::ok("tls", "None, as configured; the server is on this machine");
+            return put(Finding::ok(SUBJECT, "None, as configured; the server is on this machine"));
         }
         TlsMode::None => {
-            return Finding::warn(
-                "tls",
+            return put(Finding::warn(
+                SUBJECT,
                 "None, as configured: everybody on the way can read the password and the mail",
                 "Set `tls = \"implicit\"`, or `tls = \"starttls\"` if the server has nothing else.",
-            );
+            ));
         }
     };
     let checked = match &server.trust {
-        trust if trust.pin.is_some() => "the certificate is the pinned one",
-        trust if trust.ca_file.is_some() => "the certificate is believed, with the help of `ca-file`",
-        _ => "the certificate is believed",
+        trust if trust.pin.is_some() => "is the pinned one",
+        trust if trust.ca_file.is_some() => "is believed, with the help of `ca-file`",
+        _ => "is believed",
     };
-    Finding::ok("tls", format!("{how}; {checked}"))
+    let version = seen.and_then(|p| p.version).unwrap_or("TLS");
+    let ends = seen.map(|p| format!("; it ends {}", p.ends)).unwrap_or_default();
+    put(Finding::ok(SUBJECT, format!("{version} {how}; the certificate {checked}{ends}")));
+    if let Some(Protection { certificate, public_key, .. }) = seen {
+        put(Finding::ok("pin", format!("The public key is {public_key}, the certificate {certificate}")));
+    }
 }
 
 fn mailboxes(account: &ImapAccount, listing: &Listing, put: &mut dyn FnMut(Finding)) {

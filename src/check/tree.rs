@@ -70,7 +70,7 @@ fn mailboxes(store: &Store, put: &mut dyn FnMut(Finding)) {
         }
     };
     let usable = directories.values().filter(|directory| matches!(directory, Directory::Usable)).count();
-    put(Finding::ok(SUBJECT, format!("{usable} mailboxes")));
+    put(Finding::ok(SUBJECT, format!("Mailboxes in it: {usable}")));
     for directory in directories.into_values() {
         if let Directory::Unusable(why) | Directory::Incomplete(why) = directory {
             // A run leaves such a mailbox alone and goes on.
@@ -88,13 +88,13 @@ fn inbox(options: &LocalOptions, layout: Layout) -> std::path::PathBuf {
 
 /// The other layout, if INBOX is where that has it.
 fn other_layout(options: &LocalOptions) -> Option<&'static str> {
-    let (other, name) = match options.layout {
-        Layout::Nested => (Layout::MaildirPlusPlus, "maildir++"),
-        Layout::MaildirPlusPlus => (Layout::Nested, "nested"),
+    let other = match options.layout {
+        Layout::Nested => Layout::MaildirPlusPlus,
+        Layout::MaildirPlusPlus => Layout::Nested,
     };
     let is_mailbox = |path: &Path| path.join("cur").is_dir() && path.join("new").is_dir();
     let only_there = is_mailbox(&inbox(options, other)) && !is_mailbox(&inbox(options, options.layout));
-    only_there.then_some(name)
+    only_there.then_some(other.word())
 }
 
 /// Which of a mailbox's directories is not on the file system of its `tmp`.

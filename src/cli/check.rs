@@ -1,7 +1,8 @@
 //! `mailtide check`: looks at everything a run needs.
 
 use super::Global;
-use super::target::{self, Target};
+use super::look::{Look, Looking};
+use super::target;
 use crate::check::{self, Grade};
 use crate::error::Result;
 use crate::exit::Exit;
@@ -20,25 +21,20 @@ Examples:
   mailtide check --json | jq 'select(.mark == \"bad\")'")]
 pub(super) struct Args {
     #[command(flatten)]
-    target: Target,
-
-    /// Print NDJSON, one object a line, for programs
-    #[arg(long)]
-    json: bool,
+    look: Look,
 }
 
 /// Prints the findings as they are made.
 pub(super) fn run(args: &Args, global: &Global) -> Result<Exit> {
-    let chosen = args.target.choose(global)?;
-    let stop = super::signal::stop(None)?;
-    let format = super::format(args.json);
+    let Looking { chosen, stop, format } = args.look.begin(global)?;
     let mut exit = Exit::InSync;
     for account in &chosen.accounts {
         let secret = target::password(account, &stop);
         let subject = check::Subject { account, secret: &secret, config: chosen.config.as_deref(), stop: &stop };
         check::check(&subject, &mut |found| {
             exit = exit.merge(found.exit());
-            if global.quiet && found.grade == Grade::Ok {
+            // A note without a fix is nothing that anybody could act on.
+            if global.quiet && (found.grade == Grade::Ok || found.grade == Grade::Warn && found.fix.is_none()) {
                 return;
             }
             let finding = Finding {

@@ -1,12 +1,12 @@
 //! `mailtide mailboxes`: what there is on either side, and what takes part.
 
 use super::Global;
+use super::look::Look;
 use super::sync::{self, Wish};
-use super::target::Target;
 use crate::engine::{self, MailboxRow};
 use crate::error::Result;
 use crate::exit::Exit;
-use crate::report::{self, Cell, Event, Output};
+use crate::report::{self, Cell, Event};
 
 /// List the mailboxes on both sides
 ///
@@ -19,24 +19,18 @@ Examples:
   mailtide mailboxes --json | jq -r 'select(.selected == \"no\") | .mailbox'")]
 pub(super) struct Args {
     #[command(flatten)]
-    target: Target,
-
-    /// Print NDJSON, one object a line, for programs
-    #[arg(long)]
-    json: bool,
+    look: Look,
 }
 
 /// Prints a table an account; an account that cannot be reached does not stop the next.
 pub(super) fn run(args: &Args, global: &Global) -> Result<Exit> {
-    let chosen = args.target.choose(global)?;
-    let stop = super::signal::stop(None)?;
-    let format = super::format(args.json);
-    let output = Output { format, verbosity: global.verbosity(), again: chosen.again, ..Output::default() };
-    let report = report::make(output);
+    let looking = args.look.begin(global)?;
+    let (stop, format) = (&looking.stop, looking.format);
+    let report = report::make(looking.output(global));
     let headings = ["account", "mailbox", "on-server", "use", "messages", "local", "selected"];
-    sync::each(&chosen.accounts, &Wish::look(), &stop, |job| {
+    sync::each(&looking.chosen.accounts, &Wish::look(), stop, |job| {
         let name = job.account.name();
-        let listed = engine::mailboxes(job, &stop).inspect_err(|error| report.event(name, Event::Aborted(error)))?;
+        let listed = engine::mailboxes(job, stop).inspect_err(|error| report.event(name, Event::Aborted(error)))?;
         let rows: Vec<_> = listed.into_iter().filter(|m| m.selectable).map(|m| row(name, m)).collect();
         report::table(format, "mailbox", &headings, &rows);
         Ok(Exit::InSync)

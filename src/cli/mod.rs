@@ -3,12 +3,14 @@
 //! | file | what lives there |
 //! | --- | --- |
 //! | `sync`, `status`, `mailboxes`, `check`, `completions`, `man` | the commands |
+//! | `look` | what the commands that change nothing share |
 //! | `target` | which accounts a command is about: names from the configuration, or a URL |
 //! | `page` | the man page: what clap knows, and the sections written by hand |
 //! | `signal` | Ctrl-C ends between two facts |
 
 mod check;
 mod completions;
+mod look;
 mod mailboxes;
 mod man;
 pub mod page;
@@ -64,18 +66,10 @@ struct Cli {
 /// What every command takes.
 #[derive(Debug, clap::Args)]
 struct Global {
-    /// Read the configuration from FILE
+    /// Read the configuration from FILE, else from $MAILTIDE_CONFIG
     ///
     /// By default it is `config.toml` in `$XDG_CONFIG_HOME/mailtide`, usually `~/.config/mailtide`.
-    #[arg(
-        short,
-        long,
-        global = true,
-        value_name = "FILE",
-        env = "MAILTIDE_CONFIG",
-        hide_env_values = true,
-        help_heading = "Global options"
-    )]
+    #[arg(short, long, global = true, value_name = "FILE", help_heading = "Global options")]
     config: Option<PathBuf>,
 
     /// Print only what needs a person
@@ -90,6 +84,12 @@ struct Global {
 }
 
 impl Global {
+    /// The configuration that is asked for; an empty variable asks for none.
+    fn config(&self) -> Option<PathBuf> {
+        let variable = || std::env::var_os("MAILTIDE_CONFIG").filter(|path| !path.is_empty());
+        self.config.clone().or_else(|| variable().map(PathBuf::from))
+    }
+
     fn verbosity(&self) -> Verbosity {
         match (self.quiet, self.verbose) {
             (true, _) => Verbosity::Quiet,

@@ -1,23 +1,28 @@
 //! `mailtide status`: what a run would do, what earlier runs could not do, and how the last one ended.
 
+use std::collections::BTreeSet;
+use std::sync::{Mutex, PoisonError};
+
 use jiff::Timestamp;
 
 use super::Global;
+use super::look::Look;
 use super::sync::{self, Wish};
-use super::target::Target;
 use crate::check;
-use crate::config::Account;
 use crate::engine::{self, Job};
 use crate::error::Result;
 use crate::exit::Exit;
 use crate::mail::UnixSeconds;
-use crate::report::{self, Cell, Format, Output, Run};
-use crate::state::{State, Unresolved};
+use crate::report::{self, Cell, Event, Format, Report, Verbosity};
+use crate::state::{RunRecord, State, Unresolved};
 
 /// Show what is not in sync
 ///
 /// Looks at both sides as `sync` does and prints what it would do, then what earlier runs could not do and how the last
-/// one ended. Changes nothing. Exits with 1 when something is unresolved.
+/// one ended. Changes nothing.
+///
+/// Exit code 0 does not mean that there is nothing to do, only that a run could do it: with `--json`, the summary's
+/// `outcome` tells `in-sync` from `planned`. 1 means that something is unresolved, 6 that the guard would refuse.
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = "\
 Examples:
@@ -26,62 +31,90 @@ Examples:
   mailtide status --json | jq 'select(.event == \"unresolved\")'")]
 pub(super) struct Args {
     #[command(flatten)]
-    target: Target,
-
-    /// Print NDJSON, one object a line, for programs
-    #[arg(long)]
-    json: bool,
+    look: Look,
 }
 
 /// Plans without executing, then reads the state.
 pub(super) fn run(args: &Args, global: &Global) -> Result<Exit> {
-    let chosen = args.target.choose(global)?;
-    let stop = super::signal::stop(None)?;
-    let format = super::format(args.json);
-    let output = Output { format, verbosity: global.verbosity(), run: Run::Dry, again: chosen.again };
-    let report = report::make(output);
-    sync::each(&chosen.accounts, &Wish::look(), &stop, |job| {
-        let planned =
-            engine::run(job, &*report, &stop).map_or_else(|error| error.kind().into(), |outcome| outcome.exit);
-        Ok(planned.merge(kept(job, format)?))
+    let looking = args.look.begin(global)?;
+    let report = report::make(looking.output(global));
+    sync::each(&looking.chosen.accounts, &Wish::look(), &looking.stop, |job| {
+        let heard = Heard { report: &*report, failures: Mutex::default() };
+        let planned = engine::run(job, &heard, &looking.stop);
+        let planned = planned.map_or_else(|error| error.kind().into(), |outcome| outcome.exit);
+        let told = heard.failures.into_inner().unwrap_or_else(PoisonError::into_inner);
+        Ok(planned.merge(kept(job, looking.format, global.verbosity(), &told)?))
     })
 }
 
-/// Prints what the state knows of the account.
-fn kept(job: &Job<'_>, format: Format) -> Result<Exit> {
+/// Passes events on and remembers the failures that were told.
+struct Heard<'a> {
+    report: &'a dyn Report,
+    failures: Mutex<BTreeSet<String>>,
+}
+
+impl Report for Heard<'_> {
+    fn event(&self, account: &str, event: Event<'_>) {
+        if let Event::Failed(failure) = &event {
+            self.failures.lock().unwrap_or_else(PoisonError::into_inner).insert(failure.to_string());
+        }
+        self.report.event(account, event);
+    }
+}
+
+/// Prints what the state knows of the account; a person is not told twice of what was `told` already.
+fn kept(job: &Job<'_>, format: Format, verbosity: Verbosity, told: &BTreeSet<String>) -> Result<Exit> {
     let account = job.account;
     let Some(state) = State::open_read_only(&job.state_dir, account.name())? else { return Ok(Exit::InSync) };
-    if let Some(last) = state.last_run()? {
-        let row = vec![name(account), time(last.ended, format), Cell::Count(last.exit.into())];
-        report::table(format, "last-run", &["account", "last-run", "exit"], &[row]);
-    }
+    let last = state.last_run()?;
     let mut unresolved = state.failures()?;
     unresolved.retain(|unresolved| account.mailboxes().selects(&unresolved.failure.mailbox));
-    let row = |unresolved: Unresolved| {
-        let failure = unresolved.failure;
+    let exit = if unresolved.is_empty() { Exit::InSync } else { Exit::SomeFailed };
+    match format {
+        Format::Json => for_a_program(account.name(), last, unresolved),
+        Format::Human => {
+            unresolved.retain(|unresolved| !told.contains(&unresolved.failure.to_string()));
+            for_a_person(account.name(), last.filter(|_| verbosity != Verbosity::Quiet), &unresolved);
+        }
+    }
+    Ok(exit)
+}
+
+fn for_a_person(account: &str, last: Option<RunRecord>, unresolved: &[Unresolved]) {
+    let at = |time| check::local_time(time).unwrap_or_else(|| "at an unknown time".to_owned());
+    if let Some(last) = last {
+        report::line(&format!("{account}: the last run ended {} with exit code {}", at(last.ended), last.exit));
+    }
+    for Unresolved { failure, first_seen } in unresolved {
+        report::line(&format!("{account}: unresolved since {}: {failure}", at(*first_seen)));
+        if let Some(hint) = &failure.hint {
+            report::line(&format!("  hint: {hint}"));
+        }
+    }
+}
+
+fn for_a_program(account: &str, last: Option<RunRecord>, unresolved: Vec<Unresolved>) {
+    let account = || Cell::Text(account.to_owned());
+    if let Some(last) = last {
+        let row = vec![account(), time(last.ended), Cell::Count(last.exit.into())];
+        report::table(Format::Json, "last-run", &["account", "last-run", "exit"], &[row]);
+    }
+    let row = |Unresolved { failure, first_seen }| {
         vec![
-            name(account),
+            account(),
             Cell::Text(failure.mailbox.to_string()),
             Cell::Text(failure.item.to_string()),
-            time(unresolved.first_seen, format),
+            time(first_seen),
             Cell::Text(failure.what),
             failure.hint.map_or(Cell::Nothing, Cell::Text),
         ]
     };
     let rows: Vec<Vec<Cell>> = unresolved.into_iter().map(row).collect();
-    report::table(format, "unresolved", &["account", "mailbox", "item", "since", "what", "hint"], &rows);
-    Ok(if rows.is_empty() { Exit::InSync } else { Exit::SomeFailed })
+    report::table(Format::Json, "unresolved", &["account", "mailbox", "item", "since", "what", "hint"], &rows);
 }
 
-fn name(account: &Account) -> Cell {
-    Cell::Text(account.name().to_owned())
-}
-
-/// A point in time: for a person in the local zone, for a program in UTC (RFC 3339).
-fn time(at: UnixSeconds, format: Format) -> Cell {
-    let text = match format {
-        Format::Json => Timestamp::from_second(at.0).ok().map(|stamp| stamp.to_string()),
-        Format::Human => check::local_time(at),
-    };
+/// A point in time in UTC (RFC 3339).
+fn time(at: UnixSeconds) -> Cell {
+    let text = Timestamp::from_second(at.0).ok().map(|stamp| stamp.to_string());
     text.map_or(Cell::Nothing, Cell::Text)
 }

@@ -6,7 +6,7 @@ use clap::ValueEnum;
 
 use super::Global;
 use crate::config::nearest::nearest;
-use crate::config::{Account, Config, Layout, UrlOptions};
+use crate::config::{Account, Config, Layout, UrlOptions, duration};
 use crate::error::{Error, Kind, Result};
 use crate::report::Again;
 use crate::secret::Secret;
@@ -113,11 +113,25 @@ impl Target {
             password_command: self.password_command.clone(),
         };
         let account = Account::from_url(url, options(self.maildir.clone().unwrap_or_default()))?;
-        let Some(maildir) = self.maildir.clone() else {
+        if self.maildir.is_none() {
             return Err(Error::new(Kind::Usage, "An account at a URL needs a tree for its mail")
                 .hint(format!("Add `--maildir DIR`: `mailtide sync {url} --maildir ~/Mail`.")));
-        };
-        Ok(Chosen { accounts: vec![account], again: Again::Url { url: url.to_owned(), maildir }, config: None })
+        }
+        Ok(Chosen { accounts: vec![account], again: Again::Url { words: self.typed(url) }, config: None })
+    }
+
+    /// The URL and the options that go with it, as they have to be typed again.
+    fn typed(&self, url: &str) -> Vec<String> {
+        let path = |path: &PathBuf| path.to_string_lossy().into_owned();
+        let layout = self.layout.and_then(|layout| layout.to_possible_value());
+        let options = [
+            ("--maildir", self.maildir.as_ref().map(path)),
+            ("--layout", layout.map(|value| value.get_name().to_owned())),
+            ("--ca-file", self.ca_file.as_ref().map(path)),
+            ("--password-command", self.password_command.clone()),
+        ];
+        let given = options.into_iter().filter_map(|(option, value)| Some([option.to_owned(), value?]));
+        std::iter::once(url.to_owned()).chain(given.flatten()).collect()
     }
 
     fn configured(&self, global: &Global) -> Result<Chosen> {
@@ -131,8 +145,9 @@ impl Target {
             return Err(Error::new(Kind::Usage, format!("`{option}` goes with a URL"))
                 .hint("Accounts of the configuration have this setting there."));
         }
-        let config = Config::load(global.config.as_deref())?;
-        let again = Again::Account { config: global.config.clone() };
+        let named = global.config();
+        let config = Config::load(named.as_deref())?;
+        let again = Again::Account { config: named };
         let path = Some(config.path.clone());
         if self.accounts.is_empty() {
             return Ok(Chosen { accounts: config.accounts, again, config: path });
@@ -149,12 +164,14 @@ impl Target {
 
 fn unknown_account(name: &str, config: &Config) -> Error {
     let names: Vec<&str> = config.accounts.iter().map(Account::name).collect();
-    let error = Error::new(Kind::Usage, format!("There is no account `{}`", crate::error::safe_line(name)))
-        .at(config.path.display());
-    match nearest(name, names.iter().copied()) {
-        Some(near) => error.hint(format!("Did you mean `{near}`?")),
-        None => error.hint(format!("The accounts are {}.", names.join(", "))),
-    }
+    let shown = crate::error::safe_line(name);
+    let hint = match nearest(name, names.iter().copied()) {
+        Some(near) => format!("Did you mean `{near}`?"),
+        None if duration::parse(name).is_ok() => format!("A duration stands behind a `=`: `--wait-lock={shown}`."),
+        None if name.contains('@') => format!("Without a configuration: `imaps://{shown} --maildir DIR`."),
+        None => format!("The accounts are {}.", names.join(", ")),
+    };
+    Error::new(Kind::Usage, format!("There is no account `{shown}`")).at(config.path.display()).hint(hint)
 }
 
 /// Reads the password of an account; whoever calls it keeps what it gives, so that nobody is asked twice.

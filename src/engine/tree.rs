@@ -34,6 +34,7 @@ impl Ground {
         let known = State::open(&job.state_dir, name)?;
         let expected = known.as_ref().map_or(Expected::First, |state| Expected::Known(state.account_id()));
         let Opened { store, marker } = Store::open(&job.account.local, expected)?;
+        store.take()?;
         let id = match (&known, marker) {
             (Some(state), _) => state.account_id(),
             (None, Marker::Present(id)) => id,

@@ -4,7 +4,7 @@
 //! make durable together is in [`Dir::replace_file`]; everything else leaves the flush ([`Dir::sync`]) to its caller.
 
 use std::ffi::{OsStr, OsString};
-use std::fs::File;
+use std::fs::{File, TryLockError};
 use std::io::{self, Read, Write};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
@@ -72,6 +72,11 @@ impl Dir {
     pub(super) fn again(&self) -> Result<Dir> {
         let file = self.file.try_clone().map_err(|e| failed("open the directory", &self.path, e))?;
         Ok(Dir { file, path: self.path.clone() })
+    }
+
+    /// Locks the directory itself, without waiting, until every handle of it is closed.
+    pub(super) fn try_lock(&self) -> std::result::Result<(), TryLockError> {
+        self.file.try_lock()
     }
 
     pub(super) fn path(&self) -> &Path {

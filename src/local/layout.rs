@@ -30,6 +30,14 @@ const RESERVED_FLAT: [&str; 1] = ["mailtide"];
 const NAME_MAX: usize = 255;
 
 impl Layout {
+    /// Its name in the configuration and in a tree's marker.
+    pub fn word(self) -> &'static str {
+        match self {
+            Layout::Nested => "nested",
+            Layout::MaildirPlusPlus => "maildir++",
+        }
+    }
+
     /// The directory of `name`, relative to the root; empty for INBOX in Maildir++.
     ///
     /// Fails with [`Kind::LocalTree`] when a part is longer than a file system allows.

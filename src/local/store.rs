@@ -1,9 +1,9 @@
 //! The store: opening a tree, its marker, and the way to its mailboxes.
 //!
-//! The marker file in the root names the account, so that an empty mount point or somebody else's tree is never taken
-//! for a tree whose mail was deleted.
+//! The marker file in the root names the account and the layout, so that an empty mount point, somebody else's tree, or
+//! our own read in another layout is never taken for a tree whose mail was deleted.
 
-use std::fs::DirBuilder;
+use std::fs::{DirBuilder, TryLockError};
 use std::io;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
@@ -60,29 +60,35 @@ pub enum Marker {
     Present(AccountId),
 }
 
-const MARKER: &str = ".mailtide";
+pub(super) const MARKER: &str = ".mailtide";
 const MARKER_HEAD: &str = "Mailtide tree, version 1";
+/// How to go on without the tree that the state belongs to.
+const ANEW: &str = "To begin anew with a tree that is empty or not there, remove the account's state first; \
+                    `mailtide check` names its file.";
 
 impl Store {
     /// Opens an account's tree; on the first run it is made where it is missing.
     ///
-    /// Fails with [`Kind::LocalTree`], and touches nothing, when the tree is missing though it is known, or is not the
-    /// expected account's.
+    /// Fails with [`Kind::LocalTree`], and touches nothing, when the tree is missing though it is known, is not the
+    /// expected account's, or was made in another layout.
     pub fn open(options: &LocalOptions, expected: Expected) -> Result<Opened> {
         let root = &options.root;
+        if expected == Expected::First {
+            stands_alone(root)?;
+        }
         let dir = match Dir::open_root(root) {
             Ok(dir) => dir,
             Err(e) if e.kind() == io::ErrorKind::NotFound => match expected {
                 Expected::First => make_root(root)?,
                 Expected::Known(_) => {
                     return Err(Error::new(Kind::LocalTree, "The Maildir tree is missing; nothing was changed")
-                        .hint("Mount it or move it back; to fetch everything anew, give the account another `maildir`.")
+                        .hint(format!("Mount it or move it back. {ANEW}"))
                         .at(shown(root)));
                 }
             },
             Err(e) => return Err(failed("open the Maildir tree", root, e)),
         };
-        let marker = read_marker(&dir)?;
+        let (marker, layout) = read_marker(&dir)?;
         match (expected, marker) {
             (Expected::First, _) => {}
             (Expected::Known(id), Marker::Present(found)) if id == found => {}
@@ -93,7 +99,7 @@ impl Store {
                         "The Maildir tree has no `{MARKER}` file: it is not that of the last run; nothing was changed"
                     ),
                 )
-                .hint("Is the file system mounted? Look what is there with `ls -la`.")
+                .hint(format!("Is the file system mounted? Look what is there with `ls -la`. {ANEW}"))
                 .at(shown(root)));
             }
             (Expected::Known(id), Marker::Present(found)) => {
@@ -105,8 +111,37 @@ impl Store {
                 .at(shown(root)));
             }
         }
+        if let Some(made) = layout.filter(|made| *made != options.layout) {
+            let (made, asked) = (made.word(), options.layout.word());
+            let what = format!("The tree was made in the layout \"{made}\", not \"{asked}\"; nothing was changed");
+            return Err(Error::new(Kind::LocalTree, what)
+                .hint(format!(
+                    "Set `layout = \"{made}\"`, with a URL `--layout {made}`. For another layout, move the tree away; the \
+                     mail is fetched into a new one then. {ANEW}"
+                ))
+                .at(shown(root)));
+        }
         let inner = Inner { root: dir, layout: options.layout, keywords: Mutex::new(()) };
         Ok(Opened { store: Store { inner: Arc::new(inner) }, marker })
+    }
+
+    /// Takes the tree for one run, as long as the store or a folder of it lives. The account's lock does not keep out a run
+    /// that reaches the same tree under another name, as with a URL.
+    ///
+    /// Fails with [`Kind::Locked`] when another run has it. Where the file system has no locks it is taken unseen.
+    pub fn take(&self) -> Result<()> {
+        match self.inner.root.try_lock() {
+            Err(TryLockError::WouldBlock) => {
+                Err(Error::new(Kind::Locked, "Another run works in the Maildir tree, under another account's name")
+                    .hint("Try again when it has ended; reach a tree under one name only.")
+                    .at(shown(self.inner.root.path())))
+            }
+            Err(TryLockError::Error(e)) => {
+                log::debug!("{}: no lock: {e}", shown(self.inner.root.path()));
+                Ok(())
+            }
+            Ok(()) => Ok(()),
+        }
     }
 
     /// Opens a tree as [`Store::open`] does, and makes nothing: `None` where there is no tree and none is expected.
@@ -118,7 +153,7 @@ impl Store {
     /// Marks the tree as `id`'s, durably. Fails when it is marked as another account's.
     pub fn write_marker(&self, id: AccountId) -> Result<()> {
         let root = &self.inner.root;
-        match read_marker(root)? {
+        match read_marker(root)?.0 {
             Marker::Present(found) if found == id => return Ok(()),
             Marker::Present(found) => {
                 let what = format!("The Maildir tree is already another account's (`{found}`)");
@@ -130,9 +165,10 @@ impl Store {
         }
         root.sweep(TEMPORARY_PREFIX, now())?;
         let text = format!(
-            "{MARKER_HEAD}\naccount = {id}\n\n\
+            "{MARKER_HEAD}\naccount = {id}\nlayout = {}\n\n\
              This file tells Mailtide that the mail of this account is here. Without it nothing is synchronised,\n\
-             so that an empty mount point is not taken for a mailbox that was emptied. Leave it where it is.\n"
+             so that an empty mount point is not taken for a mailbox that was emptied. Leave it where it is.\n",
+            self.inner.layout.word()
         );
         root.replace_file(MARKER.as_ref(), text.as_bytes())
     }
@@ -181,18 +217,38 @@ fn make_root(root: &Path) -> Result<Dir> {
     Ok(dir)
 }
 
-fn read_marker(root: &Dir) -> Result<Marker> {
+/// Refuses a tree that would be inside another: each account would take the other's mail for its own.
+fn stands_alone(root: &Path) -> Result<()> {
+    let absolute = std::path::absolute(root).map_err(|e| failed("look at the Maildir tree", root, e))?;
+    // The tree itself may not be there yet.
+    let real = absolute.ancestors().skip(1).find_map(|above| above.canonicalize().ok());
+    match real.iter().flat_map(|real| real.ancestors()).find(|above| above.join(MARKER).is_file()) {
+        None => Ok(()),
+        Some(other) => {
+            let what = format!("This directory is inside another Maildir tree, {}", shown(other));
+            Err(Error::new(Kind::LocalTree, what)
+                .hint("Give each account a `maildir` of its own, neither inside the other.")
+                .at(shown(root)))
+        }
+    }
+}
+
+/// The marker, and the layout that it names.
+fn read_marker(root: &Dir) -> Result<(Marker, Option<Layout>)> {
     const LIMIT: u64 = 4096;
-    let Some(bytes) = root.read_file(MARKER.as_ref(), LIMIT)? else { return Ok(Marker::Absent) };
-    let text = String::from_utf8_lossy(&bytes);
-    let mut lines = text.lines();
-    let head = lines.next().is_some_and(|l| l == MARKER_HEAD);
-    let id = lines.find_map(|l| AccountId::parse(l.strip_prefix("account = ")?.trim_end())).filter(|_| head);
-    id.map(Marker::Present).ok_or_else(|| {
+    let Some(bytes) = root.read_file(MARKER.as_ref(), LIMIT)? else { return Ok((Marker::Absent, None)) };
+    let damaged = || {
         Error::new(Kind::LocalTree, "The tree's marker file is damaged or of a newer version")
             .hint("Update Mailtide, or put the file back from a backup.")
             .at(shown(&root.path().join(MARKER)))
-    })
+    };
+    let text = String::from_utf8_lossy(&bytes);
+    let value = |key| text.lines().find_map(|l| l.strip_prefix(key)?.strip_prefix(" = ")).map(str::trim_end);
+    let head = text.lines().next().is_some_and(|l| l == MARKER_HEAD);
+    let id = value("account").and_then(AccountId::parse).filter(|_| head).ok_or_else(damaged)?;
+    let known = |word| [Layout::Nested, Layout::MaildirPlusPlus].into_iter().find(|layout| layout.word() == word);
+    let layout = value("layout").map(|word| known(word).ok_or_else(damaged)).transpose()?;
+    Ok((Marker::Present(id), layout))
 }
 
 #[cfg(test)]
@@ -245,6 +301,47 @@ pub(super) mod tests {
             assert_eq!(again.marker, Marker::Present(ID));
         }
         assert!(opened.store.write_marker(AccountId(1)).is_err());
+    }
+
+    #[test]
+    fn no_tree_is_made_inside_another() {
+        let (temp, store) = tree(Layout::MaildirPlusPlus);
+        store.write_marker(ID).unwrap();
+        let inside = temp.path().join("Mail/a/b");
+        let error = Store::open(&options(&inside, Layout::Nested), Expected::First).unwrap_err();
+        assert!(error.kind() == Kind::LocalTree && error.to_string().contains("inside another"), "{error}");
+        assert!(!temp.path().join("Mail/a").exists());
+    }
+
+    #[test]
+    fn two_runs_never_work_in_one_tree() {
+        let (temp, store) = tree(Layout::Nested);
+        let again = || Store::open(&options(&temp.path().join("Mail"), Layout::Nested), Expected::First).unwrap().store;
+        store.take().unwrap();
+        let folder = store.create_mailbox(&mailbox("box")).and_then(|_| store.folder(&mailbox("box"))).unwrap();
+        drop(store);
+        assert_eq!(again().take().unwrap_err().kind(), Kind::Locked);
+        drop(folder);
+        again().take().unwrap();
+    }
+
+    #[test]
+    fn a_tree_is_never_read_in_another_layout_than_it_was_made_in() {
+        for (made, asked) in [(Layout::Nested, Layout::MaildirPlusPlus), (Layout::MaildirPlusPlus, Layout::Nested)] {
+            let (temp, store) = tree(made);
+            store.write_marker(ID).unwrap();
+            let root = temp.path().join("Mail");
+            for expected in [Expected::First, Expected::Known(ID)] {
+                let error = Store::open(&options(&root, asked), expected).unwrap_err();
+                assert_eq!(error.kind(), Kind::LocalTree);
+                assert!(error.hint_text().unwrap().contains(&format!("`--layout {}`", made.word())), "{error}");
+                Store::open(&options(&root, made), expected).unwrap();
+            }
+            std::fs::write(root.join(MARKER), format!("{MARKER_HEAD}\naccount = {ID}\nlayout = flat\n")).unwrap();
+            assert!(Store::open(&options(&root, made), Expected::First).is_err());
+            std::fs::write(root.join(MARKER), format!("{MARKER_HEAD}\naccount = {ID}\n")).unwrap();
+            Store::open(&options(&root, asked), Expected::First).unwrap();
+        }
     }
 
     #[test]

@@ -14,7 +14,7 @@ use rustix::fs::FileType;
 use super::Layout;
 use super::dir::Dir;
 use super::layout::LOST_AND_FOUND;
-use super::store::{Inner, Store};
+use super::store::{Inner, MARKER, Store};
 use super::trouble::{is_a_link, shown};
 use crate::error::{Error, Kind, Result, safe_line};
 use crate::mail::MailboxName;
@@ -53,11 +53,13 @@ impl Store {
             Layout::Nested => walk.nested(root, Path::new(""), 0)?,
             Layout::MaildirPlusPlus => walk.flat(root)?,
         }
-        for (name, why) in walk.nameless {
-            match walk.found.entry(name) {
-                std::collections::btree_map::Entry::Vacant(free) => drop(free.insert(Directory::Unusable(why))),
-                std::collections::btree_map::Entry::Occupied(_) => log::warn!("{why}"),
+        for (mut name, why) in walk.nameless {
+            // `inbox` comes near INBOX, which is there.
+            while walk.found.contains_key(&name) {
+                let Some(free) = MailboxName::parse(&format!("{}?", name.path())) else { break };
+                name = free;
             }
+            walk.found.insert(name, Directory::Unusable(why));
         }
         Ok(walk.found)
     }
@@ -84,7 +86,13 @@ impl Walk {
     fn nested(&mut self, dir: &Dir, relative: &Path, depth: usize) -> Result<()> {
         const DEPTH: usize = 100;
         let mut kinds = BTreeMap::new();
-        for (name, kind) in dir.entries()? {
+        let entries = dir.entries()?;
+        if !relative.as_os_str().is_empty() && entries.iter().any(|(name, _)| name == MARKER) {
+            return Err(Error::new(Kind::LocalTree, "Another Maildir tree stands inside this one")
+                .hint("Move it out: each account would take the other's mail for its own.")
+                .at(shown(relative)));
+        }
+        for (name, kind) in entries {
             let below = relative.join(&name);
             if ["cur", "new", "tmp"].iter().any(|sub| name == *sub) {
                 kinds.insert(name, kind);
@@ -165,7 +173,10 @@ impl Walk {
             (None, Directory::Usable) => {
                 let stand_in = self.layout.stand_in(&relative);
                 let why = Error::new(Kind::LocalTree, "The directory's name is none that Mailtide gives a mailbox")
-                    .hint("Rename it (UTF-8, no leading dot, INBOX in capitals), or set the `layout` that it is in.")
+                    .hint(
+                        "Rename it (in UTF-8, without control characters, `%` or a dot in front; INBOX in capitals), or \
+                         set the `layout` that it is in.",
+                    )
                     .at(shown(&relative));
                 self.nameless.push((stand_in, why));
             }
@@ -244,6 +255,16 @@ mod tests {
     }
 
     #[test]
+    fn another_accounts_tree_inside_is_left_alone() {
+        let (temp, store) = tree(Layout::Nested);
+        let root = temp.path().join("Mail");
+        ["A", "other/INBOX", "other/B/C"].iter().for_each(|path| maildir(root.join(path)));
+        std::fs::write(root.join("other/.mailtide"), "Mailtide tree, version 1\n").unwrap();
+        assert_eq!(listed(&store), ["A", "!other"]);
+        assert!(unusable_at(&store.mailboxes().unwrap(), &mailbox("other/B/C")).is_some());
+    }
+
+    #[test]
     fn maildir_plus_plus_has_its_inbox_in_the_root() {
         let (temp, store) = tree(Layout::MaildirPlusPlus);
         let root = temp.path().join("Mail");
@@ -260,7 +281,7 @@ mod tests {
         use std::os::unix::ffi::OsStrExt;
         let (temp, store) = tree(Layout::Nested);
         let root = temp.path().join("Mail");
-        ["A", "inbox", "%41", ".Sent"].iter().for_each(|path| maildir(root.join(path)));
+        ["A", "INBOX", "inbox", "Inbox", "%41", ".Sent"].iter().for_each(|path| maildir(root.join(path)));
         ["half/cur", "lame/new"].iter().for_each(|path| std::fs::create_dir_all(root.join(path)).unwrap());
         maildir(root.join(OsStr::from_bytes(b"caf\xe9")));
         maildir(temp.path().join("outside/B"));
@@ -269,7 +290,20 @@ mod tests {
         std::fs::create_dir(root.join("C")).unwrap();
         symlink("../../outside/B/cur", root.join("C/cur")).unwrap();
         std::fs::create_dir(root.join("C/new")).unwrap();
-        let want = ["!%41", "!.Sent", "A", "!C", "!INBOX", "!caf\u{fffd}", "!half", "!lame", "!linked", "!unmounted"];
+        let want = [
+            "!%41",
+            "!.Sent",
+            "A",
+            "!C",
+            "INBOX",
+            "!INBOX?",
+            "!INBOX??",
+            "!caf\u{fffd}",
+            "!half",
+            "!lame",
+            "!linked",
+            "!unmounted",
+        ];
         assert_eq!(listed(&store), want);
         let all = store.mailboxes().unwrap();
         for below in ["linked/B", "linked", "unmounted/x/y"] {

@@ -35,6 +35,8 @@ pub(super) fn failed(doing: &str, path: &Path, e: io::Error) -> Error {
         io::ErrorKind::NotADirectory => {
             ("", "Something else stands where a directory should be; look at it with `ls -ld`.".to_owned())
         }
+        // What `Dir` says of a link, a FIFO, a socket where a message should be.
+        io::ErrorKind::Other => ("", "Move it out of the mailbox: only plain files are messages.".to_owned()),
         _ if matches!(Errno::from_io_error(&e), Some(Errno::MFILE | Errno::NFILE)) => {
             (": too many open files", "Raise the limit (`ulimit -n 4096`), or lower `connections`.".to_owned())
         }

@@ -45,7 +45,7 @@ impl<O: Write + Send, E: Write + Send> Human<O, E> {
     }
 
     fn mailbox_done(&self, account: &str, mailbox: &MailboxName, counts: &Counts) {
-        let told = words::counts(counts);
+        let told = words::counts(counts, Run::Real);
         let wanted = self.console.terminal.watched || self.verbose();
         if wanted && !told.is_empty() && self.output.run == Run::Real {
             self.console.data(&format!("{}: {}: {told}", safe_line(account), words::name(mailbox)));
@@ -80,7 +80,7 @@ fn last_line(tally: &Tally) -> String {
         (Outcome::Refused, _) => format!("{refused}, {failed}, the rest is in sync"),
         (Outcome::InSync | Outcome::Planned | Outcome::Aborted, _) => "in sync".to_owned(),
     };
-    let done = words::counts(&tally.counts);
+    let done = words::counts(&tally.counts, Run::Real);
     if done.is_empty() { format!("{stand}, nothing changed") } else { format!("{stand}: {done}") }
 }
 
@@ -128,7 +128,7 @@ impl<O: Write + Send, E: Write + Send> Report for Human<O, E> {
             Event::Aborted(_) => {
                 self.console.bars.end(account);
                 self.trouble(account, &event);
-                let done = words::counts(&tally.counts);
+                let done = words::counts(&tally.counts, Run::Real);
                 if self.output.run == Run::Real && !done.is_empty() {
                     self.console.data(&format!("{}: not in sync; done so far: {done}", safe_line(account)));
                 }
@@ -157,7 +157,7 @@ mod tests {
         samples::assert_same(
             out,
             snapbox::str![[r#"
-work: deletions refused in 1 place, 3 failed, the rest is in sync: 2 new (12.3 kB) here; 1 mailbox made, 3 sent (6.0 kB), 7 flags changed on the server; 1 found the same on both sides
+work: deletions refused in 1 place, 3 failed, the rest is in sync: 2 new (12.3 kB) here; 1 mailbox made, 3 sent (6.0 kB), flags of 7 changed on the server; 1 found the same on both sides
 
 "#]],
         );
@@ -186,10 +186,10 @@ home: imap: The server did not give the message; the server said `NO gone`
         samples::assert_same(
             out,
             snapbox::str![[r#"
-work: INBOX: 2 new (12.3 kB) here; 1 mailbox made, 3 sent (6.0 kB), 7 flags changed on the server; 1 found the same on both sides
-work: Neu-Über: 2 new (12.3 kB) here; 1 mailbox made, 3 sent (6.0 kB), 7 flags changed on the server; 1 found the same on both sides
-work: Old: 2 new (12.3 kB) here; 1 mailbox made, 3 sent (6.0 kB), 7 flags changed on the server; 1 found the same on both sides
-work: deletions refused in 1 place, 3 failed, the rest is in sync: 2 new (12.3 kB) here; 1 mailbox made, 3 sent (6.0 kB), 7 flags changed on the server; 1 found the same on both sides
+work: INBOX: 2 new (12.3 kB) here; 1 mailbox made, 3 sent (6.0 kB), flags of 7 changed on the server; 1 found the same on both sides
+work: Neu-Über: 2 new (12.3 kB) here; 1 mailbox made, 3 sent (6.0 kB), flags of 7 changed on the server; 1 found the same on both sides
+work: Old: 2 new (12.3 kB) here; 1 mailbox made, 3 sent (6.0 kB), flags of 7 changed on the server; 1 found the same on both sides
+work: deletions refused in 1 place, 3 failed, the rest is in sync: 2 new (12.3 kB) here; 1 mailbox made, 3 sent (6.0 kB), flags of 7 changed on the server; 1 found the same on both sides
 
 "#]],
         );
@@ -242,7 +242,7 @@ home: imap: The server did not give the message; the server said `NO gone`
         report.event("work", Event::MailboxDone { mailbox: &inbox, counts: Counts::default() });
         report.event("work", Event::Aborted(&Error::new(Kind::Auth, "No").hint("Yes.")));
         let (out, err) = samples::text(report.console);
-        assert_eq!(out, "work: INBOX: 1 flag changed here\n");
+        assert_eq!(out, "work: INBOX: flags of 1 changed here\n");
         assert_eq!(err, "\u{1b}[31mwork: No\u{1b}[0m\n  hint: Yes.\n");
     }
 

@@ -78,12 +78,10 @@ pub enum Again {
         /// What `--config` said.
         config: Option<PathBuf>,
     },
-    /// `mailtide sync URL --maildir DIR`.
+    /// `mailtide sync URL --maildir DIR …`.
     Url {
-        /// The URL as typed; it holds no password.
-        url: String,
-        /// What `--maildir` said.
-        maildir: PathBuf,
+        /// The URL as typed, which holds no password, and every option that goes with it.
+        words: Vec<String>,
     },
 }
 

@@ -8,10 +8,10 @@
 
 use std::collections::BTreeMap;
 
-use super::Again;
 use super::console::Tone;
 use super::count::{Tally, refuses};
 use super::words::{self, Detail};
+use super::{Again, Run};
 use crate::error::safe_line;
 use crate::mail::{FileId, FlagChange, UidSet};
 use crate::reconcile::guard::Refusal;
@@ -70,15 +70,20 @@ pub fn view(
 }
 
 fn sum(plan: &Plan, tally: &Tally) -> String {
-    let counts = words::counts(&tally.counts);
-    let failed = words::count(tally.counts.failed);
-    let would = match (plan.is_empty(), counts.is_empty(), tally.counts.failed) {
-        (true, _, 0) => return "in sync, nothing to do".to_owned(),
-        (true, _, _) => "nothing to do".to_owned(),
-        (false, true, _) => "a run would change no mail, only what is recorded".to_owned(),
-        (false, false, _) => format!("a run would bring {counts}"),
+    let counts = words::counts(&tally.counts, Run::Dry);
+    let mut sum = match (plan.is_empty(), counts.is_empty()) {
+        (true, _) if tally.refused == 0 && tally.counts.failed == 0 => return "in sync, nothing to do".to_owned(),
+        (true, _) => "a run would do nothing".to_owned(),
+        (false, true) => "a run would change no mail, only what is recorded".to_owned(),
+        (false, false) => format!("a run would {counts}"),
     };
-    if tally.counts.failed == 0 { would } else { format!("{would}; {failed} failed") }
+    if tally.refused > 0 {
+        sum += &format!("; deletions refused in {}", words::many(tally.refused, "place", "places"));
+    }
+    if tally.counts.failed > 0 {
+        sum += &format!("; {} failed", words::count(tally.counts.failed));
+    }
+    sum
 }
 
 /// One action as a line, without its mailbox.
@@ -218,7 +223,7 @@ work: Old
   = mailbox gone from both sides
 work: Refused: INBOX: 20 of 30 messages would be deleted on the server
   hint: If that is what you want: mailtide sync work --allow-deletions INBOX
-work: a run would bring 3 new (12.3 kB), 1 deleted, 1 mailbox removed here; 1 mailbox made, 3 sent (6.0 kB), 7 flags changed, 1 deleted on the server; 1 found the same on both sides
+work: a run would bring 3 (12.3 kB), delete 1, remove 1 mailbox here; make 1 mailbox, send 3 (6.0 kB), change flags of 7, delete 1 on the server; record 1 as the same on both sides; deletions refused in 1 place
 
 "#]],
         );
@@ -235,5 +240,8 @@ work: a run would bring 3 new (12.3 kB), 1 deleted, 1 mailbox removed here; 1 ma
     fn an_empty_plan_is_one_line() {
         let lines = view("work", &Plan::default(), &[], &Tally::default(), &Again::default(), Detail::Short, false);
         assert_eq!(lines, ["work: in sync, nothing to do"]);
+        let tally = Tally { refused: 2, ..Tally::default() };
+        let lines = view("work", &Plan::default(), &[], &tally, &Again::default(), Detail::Short, false);
+        assert_eq!(lines, ["work: a run would do nothing; deletions refused in 2 places"]);
     }
 }

@@ -188,7 +188,7 @@ fn no_renderer_lets_a_control_character_through() {
     let account = format!("work{all}\r\n\0");
     for run in [Run::Real, Run::Dry] {
         for verbosity in [Verbosity::Quiet, Verbosity::Normal, Verbosity::Verbose] {
-            for again in [Again::default(), Again::Url { url: all.clone(), maildir: all.clone().into() }] {
+            for again in [Again::default(), Again::Url { words: vec![all.clone()] }] {
                 let output = |format| Output { format, verbosity, run, again: again.clone() };
                 let streams = [
                     rendered(|c| Human::new(c, output(Format::Human)), run, &account, &odd),

@@ -1,7 +1,7 @@
 //! Numbers, sizes, UID sets, counts and commands as they stand in a line; names made safe.
 
 use super::event::{Counts, SideCounts};
-use super::{Again, Event};
+use super::{Again, Event, Run};
 use crate::error::{Error, ItemFailure, safe_line, safe_text};
 use crate::mail::{MailboxName, UidSet};
 use crate::reconcile::guard::Refusal;
@@ -81,35 +81,48 @@ pub fn uids(set: &UidSet, detail: Detail) -> String {
     format!("UID {}{more}", shown.join(", "))
 }
 
-/// What was done in both sides' words: `3 new (12 kB), 2 flags changed here; 1 sent (2.0 kB) to the server`.
-/// Empty when nothing was.
-pub fn counts(counts: &Counts) -> String {
+/// What was done, side by side: `3 new (12 kB), flags of 2 changed here; 1 sent (2.0 kB) on the server`; of a dry run
+/// what a run would do: `bring 3 (12 kB), change flags of 2 here; send 1 (2.0 kB) on the server`. Empty for nothing.
+pub fn counts(counts: &Counts, run: Run) -> String {
     let mut parts = Vec::new();
-    if let Some(text) = side(&counts.local, "new") {
+    if let Some(text) = side(&counts.local, "new", "bring", run) {
         parts.push(format!("{text} here"));
     }
-    if let Some(text) = side(&counts.remote, "sent") {
+    if let Some(text) = side(&counts.remote, "sent", "send", run) {
         parts.push(format!("{text} on the server"));
     }
     if counts.linked > 0 {
-        parts.push(format!("{} found the same on both sides", count(counts.linked)));
+        parts.push(match run {
+            Run::Real => format!("{} found the same on both sides", count(counts.linked)),
+            Run::Dry => format!("record {} as the same on both sides", count(counts.linked)),
+        });
     }
     parts.join("; ")
 }
 
-fn side(counts: &SideCounts, new: &str) -> Option<String> {
-    let SideCounts { new: arrived, flags, deleted, mailboxes_created, mailboxes_removed, octets } = *counts;
-    let mut parts = Vec::new();
-    let mut put = |n: u64, text: String| {
-        if n > 0 {
-            parts.push(text);
-        }
+/// `arrived` and `arrive` say how messages come to this side.
+fn side(counts: &SideCounts, arrived: &str, arrive: &str, run: Run) -> Option<String> {
+    let SideCounts { new, flags, deleted, mailboxes_created, mailboxes_removed, octets } = *counts;
+    let mailboxes = |n| many(n, "mailbox", "mailboxes");
+    let (made, removed) = (mailboxes(mailboxes_created), mailboxes(mailboxes_removed));
+    let (flags_of, gone, size) = (count(flags), count(deleted), size(octets));
+    let parts = match run {
+        Run::Real => [
+            (mailboxes_created, format!("{made} made")),
+            (new, format!("{} {arrived} ({size})", count(new))),
+            (flags, format!("flags of {flags_of} changed")),
+            (deleted, format!("{gone} deleted")),
+            (mailboxes_removed, format!("{removed} removed")),
+        ],
+        Run::Dry => [
+            (mailboxes_created, format!("make {made}")),
+            (new, format!("{arrive} {} ({size})", count(new))),
+            (flags, format!("change flags of {flags_of}")),
+            (deleted, format!("delete {gone}")),
+            (mailboxes_removed, format!("remove {removed}")),
+        ],
     };
-    put(mailboxes_created, many(mailboxes_created, "mailbox made", "mailboxes made"));
-    put(arrived, format!("{} {new} ({})", count(arrived), size(octets)));
-    put(flags, many(flags, "flag changed", "flags changed"));
-    put(deleted, format!("{} deleted", count(deleted)));
-    put(mailboxes_removed, many(mailboxes_removed, "mailbox removed", "mailboxes removed"));
+    let parts: Vec<String> = parts.into_iter().filter(|(n, _)| *n > 0).map(|(_, text)| text).collect();
     (!parts.is_empty()).then(|| parts.join(", "))
 }
 
@@ -170,9 +183,7 @@ pub fn command(again: &Again, account: &str, more: &[&str]) -> String {
                 words.extend(["--config".to_owned(), quoted(&path.to_string_lossy())]);
             }
         }
-        Again::Url { url, maildir } => {
-            words.extend([quoted(url), "--maildir".to_owned(), quoted(&maildir.to_string_lossy())]);
-        }
+        Again::Url { words: typed } => words.extend(typed.iter().map(|w| quoted(w))),
     }
     words.extend(more.iter().map(|w| quoted(w)));
     safe_text(&words.join(" "), MESSAGE)
@@ -234,7 +245,7 @@ mod tests {
             allow("work", &refusal, &again),
             r"mailtide sync work --config '/tmp/my config' --allow-deletions 'it'\''s [Gmail]/All Mail'"
         );
-        let again = Again::Url { url: "imaps://me@host:993".into(), maildir: "m".into() };
+        let again = Again::Url { words: ["imaps://me@host:993", "--maildir", "m"].map(str::to_owned).to_vec() };
         assert_eq!(
             allow("x", &Refusal { mailbox: None, ..refusal.clone() }, &again),
             "mailtide sync imaps://me@host:993 --maildir m --allow-deletions all"
@@ -262,11 +273,17 @@ mod tests {
     fn counts_read_like_a_sentence() {
         let local = SideCounts { new: 3, octets: 12_345, flags: 2, mailboxes_created: 1, ..SideCounts::default() };
         let remote = SideCounts { new: 1, octets: 20, deleted: 1200, mailboxes_removed: 2, ..SideCounts::default() };
+        let all = Counts { local, remote, linked: 4, failed: 0 };
         assert_eq!(
-            counts(&Counts { local, remote, linked: 4, failed: 0 }),
-            "1 mailbox made, 3 new (12.3 kB), 2 flags changed here; \
+            counts(&all, Run::Real),
+            "1 mailbox made, 3 new (12.3 kB), flags of 2 changed here; \
              1 sent (20 B), 1,200 deleted, 2 mailboxes removed on the server; 4 found the same on both sides"
         );
-        assert_eq!(counts(&Counts::default()), "");
+        assert_eq!(
+            counts(&all, Run::Dry),
+            "make 1 mailbox, bring 3 (12.3 kB), change flags of 2 here; \
+             send 1 (20 B), delete 1,200, remove 2 mailboxes on the server; record 4 as the same on both sides"
+        );
+        assert_eq!(counts(&Counts::default(), Run::Dry), "");
     }
 }

@@ -47,7 +47,8 @@ pub(super) fn first_line(line: &str, timeout: Duration, what_for: &str, stop: &S
         let said = if text.is_empty() { String::new() } else { format!(": `{text}`") };
         Error::new(Kind::Config, format!("The password command for {what_for} {how}{said}"))
     };
-    let by_hand = format!("Run `{}` by hand", safe_line(line));
+    // Not the command itself: its line may hold what is secret.
+    let by_hand = "Run the command by hand";
     let Some(Finished { status, output, words }) = outcome? else {
         return Err(failed(&format!("did not end within {timeout:?} and was stopped"), &[]).hint(format!(
             "{by_hand} to see what it waits for; `timeout = \"5m\"` beside `command` gives it longer."

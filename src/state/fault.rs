@@ -9,7 +9,8 @@ use crate::error::{Error, Kind};
 
 const MOVE_AWAY: &str = "Move it away and run `sync` again: no mail is lost.";
 const RECORDED: &str = "What was recorded before stays; make room on the disk, then run the same command again.";
-const ACCESS: &str = "Check the owner and the permissions of the file and of its directory.";
+const ACCESS: &str =
+    "Check the owner and the permissions of the file and of its directory, and that it is mounted for writing.";
 
 /// Turns what SQLite says about the file at `path` into an error of kind [`Kind::State`].
 pub(super) fn sqlite(path: &Path, error: rusqlite::Error) -> Error {
@@ -43,7 +44,8 @@ pub(super) fn sqlite(path: &Path, error: rusqlite::Error) -> Error {
         | E::QueryReturnedNoRows => ("The state file is damaged", MOVE_AWAY),
         _ => ("The state failed", MOVE_AWAY),
     };
-    Error::new(Kind::State, what).at(path.display()).because(error).hint(hint)
+    // As text: its cause says the same once more.
+    Error::new(Kind::State, what).at(path.display()).because(error.to_string()).hint(hint)
 }
 
 /// Turns a failed system call into an error of kind [`Kind::State`]; `doing` goes on "Mailtide cannot …".
@@ -88,6 +90,7 @@ mod tests {
             assert_eq!((error.kind(), error.place()), (Kind::State, Some("/s/a.sqlite")));
             assert!(error.what().starts_with(what), "{error}");
             assert!(error.hint_text().unwrap().contains(hint), "{error:?}");
+            assert!(!error.to_string().contains("Error code"), "{error}");
         }
         for (kind, hint) in [
             (io::ErrorKind::PermissionDenied, ACCESS),

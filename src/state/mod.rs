@@ -142,6 +142,11 @@ impl State {
         Ok(State { connection, path, account: id, promised: RefCell::default() })
     }
 
+    /// The file it is kept in.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
     /// The account's id, which the tree's marker file and the names of downloaded files carry too.
     pub fn account_id(&self) -> AccountId {
         self.account

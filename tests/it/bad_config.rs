@@ -28,9 +28,14 @@ impl Home {
     }
 
     fn run(&self, args: &[&str]) -> Ended {
+        self.run_with(args, &[])
+    }
+
+    fn run_with(&self, args: &[&str], variables: &[(&str, &str)]) -> Ended {
         let mut command: Command = cargo_bin_cmd!("mailtide");
         let home = self.0.path();
         command.env_clear().env("HOME", home).env("PATH", std::env::var_os("PATH").unwrap()).current_dir(home);
+        command.envs(variables.iter().copied());
         let output = command.args(args).write_stdin("").output().unwrap();
         let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
         Ended { code: output.status.code().unwrap(), out: text(output.stdout), err: text(output.stderr) }
@@ -66,6 +71,10 @@ fn without_a_configuration_six_lines_are_shown() {
         assert_eq!(ended.out, "");
     }
     home.run(&["sync", "--config", "elsewhere.toml"]).with(3, &["elsewhere.toml: There is no configuration"]);
+    let variable = |path| home.run_with(&["sync"], &[("MAILTIDE_CONFIG", path)]);
+    variable("elsewhere.toml").with(3, &["elsewhere.toml: There is no configuration"]);
+    // Set and empty is as good as not set.
+    variable("").with(3, &[place.to_str().unwrap(), "There is no configuration"]);
 }
 
 #[test]
@@ -95,6 +104,8 @@ fn usage_errors_end_with_2_and_say_what_would_do() {
         (&["sync", "--dry-rum"], &["--dry-run"]),
         (&["sync", "wrok"], &["There is no account `wrok`", "Did you mean `work`?"]),
         (&["sync", "zzz"], &["There is no account `zzz`", "The accounts are work."]),
+        (&["sync", "--wait-lock", "5m"], &["There is no account `5m`", "`--wait-lock=5m`"]),
+        (&["sync", "me@localhost"], &["There is no account `me@localhost`", "`imaps://me@localhost --maildir DIR`"]),
         (&["sync", "work", "--maildir", "m"], &["`--maildir` goes with a URL"]),
         (&["sync", "imaps://me@localhost"], &["needs a tree for its mail", "--maildir DIR"]),
         (&["sync", "imaps://localhost", "--maildir", "m"], &["The URL names no user"]),
@@ -141,6 +152,7 @@ fn a_password_that_cannot_be_had_is_told_by_its_source() {
         assert_eq!(bad.len(), 1, "{}", ended.out);
         assert_eq!((&bad[0]["event"], &bad[0]["subject"]), (&"finding".into(), &"password".into()));
         let told = format!("{} {}", bad[0]["what"], bad[0]["fix"]).replace("\\\"", "\"");
+        assert!(!told.contains("exit 7"), "a command's line may hold a secret: {told}");
         parts.iter().for_each(|part| assert!(told.contains(part), "{part}: {told}"));
         assert!(!ended.out.contains("secret"));
     }

@@ -326,6 +326,11 @@ fn a_held_lock() {
     let id = holder.id().to_string();
     pair.try_sync(&[]).expect(7).says(&[&id]);
     pair.try_sync(&["--wait-lock=300ms"]).expect(7);
+    // The same tree under another name is held too.
+    let url = format!("imaps://me@localhost:{}", dovecot.tls_port());
+    let (tree, ca) = (pair.tree.root.to_str().unwrap(), dovecot.ca_file());
+    let by_url = ["sync", &url, "--maildir", tree, "--ca-file", ca.to_str().unwrap()];
+    pair.mailtide.run(&by_url).expect(7).says(&["under another account's name"]);
     assert!(holder.kill());
     pair.try_sync(&["--wait-lock=10s"]).expect(0);
     assert_eq!(pair.assert_equal("after the lock").messages(), 1);

@@ -102,6 +102,43 @@ fn another_accounts_tree_is_refused() {
 }
 
 #[test]
+fn a_tree_is_never_taken_for_one_of_another_layout() {
+    for (layout, other, word) in
+        [(Layout::MaildirPlusPlus, Layout::Nested, "maildir++"), (Layout::Nested, Layout::MaildirPlusPlus, "nested")]
+    {
+        let dovecot = stocked();
+        let pair = Pair::with(&dovecot, Setting { layout, ..Setting::default() });
+        pair.sync();
+        pair.configure(&Setting { layout: other, ..Setting::default() });
+        refuses(&pair, 3, &["was made in the layout", &format!("layout = \"{word}\"")]);
+        // Nor when the state is lost.
+        fs::remove_dir_all(pair.mailtide.home().join(".local/state/mailtide")).unwrap();
+        refuses(&pair, 3, &["was made in the layout"]);
+        pair.configure(&Setting { layout, ..Setting::default() });
+        pair.sync();
+        pair.assert_equal("the layout it was made in");
+    }
+}
+
+#[test]
+fn a_tree_inside_another_is_refused_and_left_alone() {
+    let dovecot = stocked();
+    let pair = Pair::new(&dovecot);
+    pair.sync();
+    let inside = pair.tree.root.join("work");
+    let url = format!("imap://me@localhost:{}", dovecot.port());
+    let outcome = pair.mailtide.run(&["sync", &url, "--maildir", inside.to_str().unwrap()]);
+    outcome.expect(3).says(&["inside another Maildir tree"]);
+    assert!(!inside.exists());
+    // One that was moved there is not uploaded, nor is its mail taken for moved.
+    fs::create_dir_all(inside.join("INBOX")).unwrap();
+    fs::copy(pair.tree.root.join(".mailtide"), inside.join(".mailtide")).unwrap();
+    fs::rename(pair.tree.root.join("Lists"), inside.join("Lists")).unwrap();
+    pair.try_sync(&[]).expect(6).says(&["Another Maildir tree stands inside this one", "30 of 30"]);
+    assert_eq!(dovecot.client().snapshot().messages(), 2 * MESSAGES);
+}
+
+#[test]
 fn an_unreadable_tree_deletes_nothing() {
     let dovecot = stocked();
     let pair = Pair::with(&dovecot, Setting { run_as: As::Unprivileged, ..Setting::default() });

@@ -71,7 +71,7 @@ impl Job for Replies<'_> {
                 Ok(Some((*validity, *uid)))
             }
             _ if status.is_ok() => Ok(None),
-            _ => Err(status.refusal("The message cannot be uploaded")),
+            _ => Err(refused(&status)),
         };
         (self.done)(message, outcome);
         Ok(())
@@ -80,6 +80,14 @@ impl Job for Replies<'_> {
     fn go_ahead(&mut self, current: usize) {
         self.awaited = Some(current);
     }
+}
+
+fn refused(status: &Status) -> Error {
+    let error = status.refusal("The message cannot be uploaded");
+    if error.hint_text().is_some() {
+        return error;
+    }
+    error.hint("Look at the file: if it is no message, or too large for this server, move it out of the mailbox.")
 }
 
 impl Session {

@@ -31,7 +31,11 @@ impl Session {
             // No subscription stays behind for what is not there.
             self.one(Command::new("UNSUBSCRIBE").mailbox(mailbox, self.eight_bit))?;
         }
-        Err(refusal.refusal("The mailbox cannot be created"))
+        let error = refusal.refusal("The mailbox cannot be created");
+        if error.hint_text().is_some() {
+            return Err(error);
+        }
+        Err(error.hint("Rename it in the tree, or leave it out with `mailboxes = [\"*\", \"!NAME\"]`."))
     }
 
     /// Removes a mailbox that holds no message, and its subscription; fine when it is gone.

@@ -7,7 +7,7 @@ use super::reply::{Code, Status, Untagged};
 use super::select::Selected;
 use super::wire::{Job, Wire};
 use crate::error::Result;
-use crate::remote::net::{Connector, Exchange, Meter};
+use crate::remote::net::{Connector, Exchange, Meter, Protection};
 use crate::secret::Secret;
 use crate::stop::Stop;
 
@@ -27,6 +27,7 @@ pub struct Session {
     pub(super) enabled: bool,
     /// QRESYNC can be used: offered, and not refused when it was to be enabled.
     pub(super) qresync: bool,
+    protection: Option<Protection>,
 }
 
 impl Session {
@@ -42,8 +43,13 @@ impl Session {
         stop: &Stop,
     ) -> Result<Session> {
         let Opened { transport, leftover, capabilities } = open::open(options, connector, secret, meter, stop)?;
+        let protection = transport.protection();
+        let over = |transport, leftover, capabilities| {
+            let session = Session::over(Box::new(transport), leftover, capabilities, meter);
+            Ok(Session { protection, ..session })
+        };
         if !(options.compress && capabilities.has(Capability::Compress)) {
-            return Ok(Session::over(Box::new(transport), leftover, capabilities, meter));
+            return over(transport, leftover, capabilities);
         }
         let mut compress = Compress { command: Some(Command::new("COMPRESS DEFLATE")), agreed: false };
         let mut wire = Wire::new(transport, leftover, meter.clone());
@@ -52,7 +58,7 @@ impl Session {
         if compress.agreed {
             transport.start_deflate(std::mem::take(&mut leftover))?;
         }
-        Ok(Session::over(Box::new(transport), leftover, capabilities, meter))
+        over(transport, leftover, capabilities)
     }
 
     /// Goes on over a connection that is logged in.
@@ -70,7 +76,13 @@ impl Session {
             enabled: false,
             qresync: capabilities.has(Capability::Qresync) && capabilities.has(Capability::Enable),
             capabilities,
+            protection: None,
         }
+    }
+
+    /// What protects the connection; `None` without TLS.
+    pub fn protection(&self) -> Option<&Protection> {
+        self.protection.as_ref()
     }
 
     /// What the server can do and may be used.

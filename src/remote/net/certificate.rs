@@ -111,7 +111,7 @@ pub(in crate::remote) struct Shown {
     names: Vec<String>,
     issuer: String,
     not_before: String,
-    not_after: String,
+    pub(super) not_after: String,
 }
 
 impl Shown {

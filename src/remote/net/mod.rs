@@ -9,6 +9,7 @@ mod dial;
 pub mod meter;
 pub mod options;
 pub mod out_buffer;
+pub mod protection;
 mod socket;
 #[cfg(test)]
 pub(in crate::remote) mod testing;
@@ -19,6 +20,7 @@ pub mod trust;
 pub use dial::resolve;
 pub use meter::Meter;
 pub use out_buffer::OutBuffer;
+pub use protection::Protection;
 pub use tls::Connector;
 pub use transport::Transport;
 

@@ -20,12 +20,17 @@ pub(super) struct Socket {
     moved: u64,
     /// Who wants to know the next octet that comes.
     watcher: Arc<OnceLock<u8>>,
+    /// The beginning of what was read, as much as a ServerHello may take.
+    beginning: Vec<u8>,
 }
+
+/// A ServerHello with the largest key share of today takes 1.5 kB.
+const BEGINNING: usize = 4096;
 
 impl Socket {
     /// Takes a connected socket that is non-blocking already.
     pub(super) fn new(tcp: TcpStream) -> Socket {
-        Socket { tcp, blocked: PollFlags::empty(), moved: 0, watcher: Arc::default() }
+        Socket { tcp, blocked: PollFlags::empty(), moved: 0, watcher: Arc::default(), beginning: Vec::new() }
     }
 
     /// Octets moved so far, both ways together, as TCP carries them.
@@ -44,7 +49,13 @@ impl Socket {
     /// swallowed.
     pub(super) fn watch_first_octet(&mut self) -> Arc<OnceLock<u8>> {
         self.watcher = Arc::default();
+        self.beginning.clear();
         self.watcher.clone()
+    }
+
+    /// What was read since [`watch_first_octet`](Self::watch_first_octet), its beginning.
+    pub(super) fn beginning(&self) -> &[u8] {
+        &self.beginning
     }
 
     /// Whether the other end is this machine.
@@ -78,6 +89,8 @@ impl Read for Socket {
         if let Ok(read @ 1..) = result {
             self.moved += read as u64;
             self.watcher.get_or_init(|| buf.first().copied().unwrap_or_default());
+            let room = BEGINNING - self.beginning.len();
+            self.beginning.extend(buf.iter().take(read.min(room)));
         }
         self.note(result, PollFlags::IN)
     }

@@ -14,6 +14,7 @@ use openssl::x509::X509;
 
 use super::certificate::{Doubt, Shown};
 use super::dial::seconds;
+use super::protection::{self, Protection};
 use super::socket::Socket;
 use super::trust::{ClientCertificate, Pin, Trust};
 use crate::error::{Error, Kind, Result};
@@ -118,6 +119,17 @@ pub(super) fn handshake(
         }
     }
     Ok(stream)
+}
+
+/// What protects an established stream; `None` when its certificate cannot be read.
+pub(super) fn protection(stream: &TlsStream<Socket>) -> Option<Protection> {
+    let shown = certificate(stream).ok()?;
+    Some(Protection {
+        version: protection::version(stream.get_ref().beginning()),
+        certificate: shown.pin,
+        public_key: shown.key_pin,
+        ends: shown.not_after,
+    })
 }
 
 /// What certificate a server shows, believed or not; the connection ends with it, so that nothing is ever said on it.

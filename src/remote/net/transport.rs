@@ -10,7 +10,7 @@ use super::compress::Deflate;
 use super::dial::{dial, seconds};
 use super::options::{ServerOptions, TlsMode};
 use super::socket::Socket;
-use super::{Connector, Exchange, Meter, OutBuffer, Until, tls};
+use super::{Connector, Exchange, Meter, OutBuffer, Protection, Until, tls};
 use crate::error::{Error, Kind, Result};
 use crate::stop::Stop;
 
@@ -119,6 +119,14 @@ impl Transport {
         }
         self.deflate = Some(Deflate::new(received));
         Ok(())
+    }
+
+    /// What protects the connection; `None` without TLS.
+    pub fn protection(&self) -> Option<Protection> {
+        match &self.stream {
+            Stream::Tls(stream) => tls::protection(stream),
+            Stream::Plain(_) | Stream::Gone => None,
+        }
     }
 
     /// Whether the server is this machine, so that nobody on the way can listen.

@@ -52,6 +52,24 @@ fn a_good_certificate_is_believed_by_name_and_by_address() {
 }
 
 #[test]
+fn what_protects_a_connection_is_told() {
+    let authority = Authority::new();
+    let good = authority.good();
+    let shown = Shown::from_der(&good.certificate.to_der().unwrap()).unwrap();
+    for (newest, name) in [(SslVersion::TLS1_2, "TLS 1.2"), (SslVersion::TLS1_3, "TLS 1.3")] {
+        let mut acceptor = acceptor(&good);
+        acceptor.set_max_proto_version(Some(newest)).unwrap();
+        let server = greeting(acceptor);
+        let options = server.options(TlsMode::Implicit);
+        let mut transport = Transport::connect(&options, &Meter::default(), &Stop::default()).unwrap();
+        assert_eq!(transport.protection(), None);
+        transport.start_tls(&Connector::new(&authority.trust()).unwrap(), options.bare_host()).unwrap();
+        let told = transport.protection().unwrap();
+        assert_eq!((told.version, told.certificate, told.public_key), (Some(name), shown.pin, shown.key_pin));
+    }
+}
+
+#[test]
 fn each_bad_certificate_is_told_apart() {
     let authority = Authority::new();
     let trust = authority.trust();
