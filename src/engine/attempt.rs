@@ -1,11 +1,12 @@
 //! One attempt at a run: observe, reconcile, guard, execute, record.
 
 use super::execute::{self, World};
-use super::ledger::Ledger;
+use super::ledger::{Ledger, Look};
 use super::observe::{Changes, Observation, Sources, observe};
 use super::pool::Pool;
+use super::settle::{self, Doubts, SentBefore};
 use super::tree::Ground;
-use super::{Job, Mode, now, settle};
+use super::{Job, Mode, now, settings};
 use crate::config::ImapAccount;
 use crate::error::{Error, Kind, Result};
 use crate::exit::Exit;
@@ -14,6 +15,7 @@ use crate::reconcile::view::{Expunge, Policy};
 use crate::reconcile::{Action, Disposal, Input, Plan, Side, reconcile};
 use crate::remote::imap::{Capability, Session};
 use crate::report::event::{Event, Report, Summary};
+use crate::state::State;
 use crate::stop::Stop;
 
 /// How an attempt ended that did not break off.
@@ -30,17 +32,8 @@ pub enum Again {
     No,
     /// What was done is half of a job: mail moved to Trash has yet to arrive in the tree, a mailbox has to be made anew.
     MoreToDo,
-    /// The server has digested what a broken run sent; now it can be seen what arrived.
-    SettledNow,
-}
-
-/// Whether it is known what became of APPENDs of a broken run.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub enum SentBefore {
-    /// It is not.
-    Unsettled,
-    /// The server has had time to store them.
-    Settled,
+    /// The server had time for what a broken run sent; now it can be seen what arrived.
+    ToSee(SentBefore),
 }
 
 /// Observes, plans, and carries the plan out as the job's mode says.
@@ -54,6 +47,9 @@ pub fn attempt(
 ) -> Result<Ended> {
     let account = job.account;
     let mut ground = Ground::enter(job)?;
+    if let (Mode::Sync, Some(state)) = (job.mode, &mut ground.state) {
+        state.check_under(&settings::words(account))?;
+    }
     let sources = Sources {
         account,
         id: ground.id,
@@ -81,13 +77,18 @@ pub fn attempt(
     if job.mode == Mode::DryRun {
         return Ok(show(job, report, &seen, &approved, &refusals, total));
     }
-    let unsettled = settle::unsettled(approved.plan(), &seen);
-    if sent_before == SentBefore::Unsettled && !unsettled.is_empty() {
-        let wires = unsettled.into_iter().map(|name| seen.directory.wire(name)).collect::<Result<Vec<_>>>()?;
+    let doubts = Doubts::of(approved.plan(), &seen);
+    if doubts.must_wait(sent_before) {
+        let begun = ground.state.as_ref().map(State::sending_since).transpose()?.flatten();
+        let quiet = doubts.quiet(settle::age(begun, now()));
+        let wires = doubts.mailboxes.iter().map(|name| seen.directory.wire(name)).collect::<Result<Vec<_>>>()?;
+        if sent_before == SentBefore::Unsettled {
+            report.event(&account.name, Event::Notice(&waits_for(doubts.files)));
+        }
         let mut session = pool.take()?;
-        settle::wait(&mut session, &wires, stop)?;
+        let sent_before = settle::wait(&mut session, &wires, doubts.files, quiet, stop)?;
         pool.give(session);
-        return Ok(Ended { exit: Exit::InSync, again: Again::SettledNow });
+        return Ok(Ended { exit: Exit::InSync, again: Again::ToSee(sent_before) });
     }
     let base = std::mem::take(&mut seen.base);
     let Ground { id, store: Some(store), state: Some(state) } = &mut ground else {
@@ -102,6 +103,7 @@ pub fn attempt(
     let executed = execute::execute(&world, &mut ledger, &approved, &refusals);
     ledger.counts().values().for_each(|counts| total.counts.add(counts));
     total.messages = ledger.messages();
+    let look = ledger.look();
     let failures = ledger.failures().to_vec();
     let selects = |name: &crate::mail::MailboxName| account.mailboxes.selects(name);
     ledger.state().replace_failures(&failures, &selects, now())?;
@@ -111,9 +113,14 @@ pub fn attempt(
         (true, false) => Exit::SomeFailed,
         (true, true) => Exit::InSync,
     };
-    let more = exit == Exit::InSync && leaves_work(approved.plan(), &seen);
+    let more = exit == Exit::InSync && (look == Look::Again || leaves_work(approved.plan(), &seen));
     let again = if more { Again::MoreToDo } else { Again::No };
     Ok(Ended { exit, again })
+}
+
+fn waits_for(files: usize) -> String {
+    let messages = if files == 1 { "a message" } else { "messages" };
+    format!("A run broke off while it sent {messages}; waiting until the server has stored what it received")
 }
 
 /// Tells what the server can that matters for speed and safety.

@@ -7,13 +7,22 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::error::{Error, Item, ItemFailure, Result};
-use crate::mail::{Base, BaseMailbox, Fact, Flags, Link, MailboxId, MailboxName, Uid};
+use crate::mail::{Base, BaseMailbox, Fact, FileId, Flags, Link, MailboxId, MailboxName, Uid, UidSet};
 use crate::reconcile::Action;
 use crate::report::event::{Counts, Event, Report};
 use crate::state::State;
 
 /// How many facts wait at most before they are written.
 const BATCH: usize = 1000;
+
+/// Whether the account has to be looked at again in this run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Look {
+    /// It has not.
+    Enough,
+    /// Something was met that only another observation sorts out.
+    Again,
+}
 
 /// See the module's page.
 pub struct Ledger<'a> {
@@ -25,6 +34,7 @@ pub struct Ledger<'a> {
     failures: Vec<ItemFailure>,
     held: BTreeSet<MailboxName>,
     broken: BTreeSet<MailboxName>,
+    look: Look,
     counts: BTreeMap<MailboxName, Counts>,
 }
 
@@ -40,6 +50,7 @@ impl<'a> Ledger<'a> {
             failures: Vec::new(),
             held: BTreeSet::new(),
             broken: BTreeSet::new(),
+            look: Look::Enough,
             counts: BTreeMap::new(),
         }
     }
@@ -52,6 +63,15 @@ impl<'a> Ledger<'a> {
     /// The link of a UID.
     pub fn link(&self, name: &MailboxName, uid: Uid) -> Option<&Link> {
         self.base.get(name)?.links.as_ref()?.get(&uid)
+    }
+
+    /// The UIDs of each linked file.
+    pub fn files(&self, name: &MailboxName) -> BTreeMap<FileId, UidSet> {
+        let mut files: BTreeMap<FileId, UidSet> = BTreeMap::new();
+        for (uid, link) in self.mailbox(name).and_then(|m| m.links.as_ref()).into_iter().flatten() {
+            files.entry(link.file.clone()).or_default().insert(*uid);
+        }
+        files
     }
 
     /// The number of a mailbox that is known.
@@ -71,14 +91,31 @@ impl<'a> Ledger<'a> {
 
     /// Enters a fact about `name`.
     pub fn enter(&mut self, name: &MailboxName, fact: Fact) -> Result<()> {
-        if let Some(mailbox) = self.base.get_mut(name) {
-            apply(mailbox, &fact);
+        self.enter_together(name, [fact])
+    }
+
+    /// Enters facts about `name` that are recorded in one transaction.
+    fn enter_together(&mut self, name: &MailboxName, facts: impl IntoIterator<Item = Fact>) -> Result<()> {
+        for fact in facts {
+            if let Some(mailbox) = self.base.get_mut(name) {
+                apply(mailbox, &fact);
+            }
+            if matches!(fact, Fact::MailboxForgotten(_)) {
+                self.base.remove(name);
+            }
+            self.pending.push(fact);
         }
-        if matches!(fact, Fact::MailboxForgotten(_)) {
-            self.base.remove(name);
-        }
-        self.pending.push(fact);
         if self.pending.len() >= BATCH { self.flush() } else { Ok(()) }
+    }
+
+    /// Enters that a file is the message of `link`: what other links it had, `old`, and the intent to send it end in
+    /// the same transaction, so that no crash leaves one file to two messages.
+    pub fn link_file(&mut self, name: &MailboxName, link: Link, old: UidSet) -> Result<()> {
+        let Some(id) = self.id(name) else { return Ok(()) };
+        let old: UidSet = old.iter().filter(|uid| *uid != link.uid).collect();
+        let dropped = (!old.is_empty()).then_some(Fact::Unlinked(id, old));
+        let settled = Fact::Settled(id, link.file.clone());
+        self.enter_together(name, dropped.into_iter().chain([Fact::Linked(id, link), settled]))
     }
 
     /// Enters a fact that names the mailbox by its number; nothing about a mailbox that is not known.
@@ -133,6 +170,17 @@ impl<'a> Ledger<'a> {
     /// Whether the mailbox's checkpoints must stay.
     pub fn is_held(&self, name: &MailboxName) -> bool {
         self.held.contains(name)
+    }
+
+    /// Holds the mailbox and asks for another look in this run.
+    pub fn look_again(&mut self, name: &MailboxName) {
+        self.hold(name);
+        self.look = Look::Again;
+    }
+
+    /// Whether another look was asked for.
+    pub fn look(&self) -> Look {
+        self.look
     }
 
     /// Does nothing more in a mailbox that failed as a whole.
@@ -213,5 +261,51 @@ fn change(link: &mut Link, fact: &Fact) {
             link.flags = flags.clone();
         }
         _ => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::mail::{AccountId, Digest, Presence, UnixSeconds};
+
+    struct Silent;
+
+    impl Report for Silent {
+        fn event(&self, _account: &str, _event: Event<'_>) {}
+    }
+
+    fn link(uid: u32) -> Link {
+        Link {
+            uid: Uid::new(uid).unwrap(),
+            file: FileId::new("one"),
+            presence: Presence::Both,
+            flags: Flags::none(),
+            size: 1,
+            digest: Digest([1; 32]),
+            message_id: None,
+            internal_date: UnixSeconds(0),
+            email_id: None,
+        }
+    }
+
+    #[test]
+    fn a_file_changes_its_link_in_one_transaction() {
+        let (name, id) = (MailboxName::inbox(), MailboxId(1));
+        for waiting in BATCH - 4..BATCH {
+            let mut state = State::in_memory(AccountId(1)).unwrap();
+            let mut ledger = Ledger::new("work", &Silent, &mut state, Base::new());
+            ledger.know(&name, id).unwrap();
+            ledger.link_file(&name, link(1), UidSet::new()).unwrap();
+            ledger.flush().unwrap();
+            (0..waiting).for_each(|_| ledger.agree(&name, link(1).uid, Flags::none()).unwrap());
+            let old = ledger.files(&name).remove(&link(1).file).unwrap();
+            ledger.link_file(&name, link(2), old).unwrap();
+            let uids: Vec<Uid> = ledger.mailbox(&name).unwrap().links.iter().flatten().map(|(uid, _)| *uid).collect();
+            assert_eq!(uids, [link(2).uid]);
+            // Killed here: what was not written is lost.
+            drop(ledger);
+            assert_eq!(state.links(id).unwrap().len(), 1, "{waiting} facts waiting");
+        }
     }
 }

@@ -16,18 +16,20 @@ mod once;
 mod overview;
 mod pool;
 mod retry;
+mod settings;
 mod settle;
 mod tree;
 
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use attempt::{Again, Ended, SentBefore, attempt};
+use attempt::{Again, Ended, attempt};
 pub use clock::now;
 use once::Once;
 pub use overview::{MailboxRow, mailboxes};
 pub use pool::Connectors;
 use pool::{Credentials, Pool};
+use settle::SentBefore;
 
 use crate::config::{Account, ImapAccount};
 use crate::error::Result;
@@ -129,8 +131,8 @@ fn until_done(job: &Job<'_, ImapAccount>, report: &dyn Report, stop: &Stop) -> R
     let mut total = Summary::default();
     loop {
         let pause = match attempt(job, &pool, sent_before, report, stop, &mut total) {
-            Ok(Ended { again: Again::SettledNow, .. }) => {
-                sent_before = SentBefore::Settled;
+            Ok(Ended { again: Again::ToSee(seen), .. }) => {
+                sent_before = seen;
                 Duration::ZERO
             }
             Ok(Ended { again: Again::MoreToDo, .. }) if rounds < ROUNDS => {

@@ -103,6 +103,22 @@ pub struct LocalCheckpoint {
     pub inode: u64,
 }
 
+impl RemoteCheckpoint {
+    /// Forgets that anything was processed; what UIDs and flags mean is still known.
+    fn look_again(&mut self) {
+        self.uid_next = None;
+        self.highest_modseq = None;
+    }
+}
+
+impl LocalCheckpoint {
+    /// Forgets that anything was processed; no directory ever has these times.
+    fn look_again(&mut self) {
+        self.new_mtime = i64::MIN;
+        self.cur_mtime = i64::MIN;
+    }
+}
+
 /// What both sides agreed on of one mailbox.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BaseMailbox {
@@ -116,6 +132,14 @@ pub struct BaseMailbox {
     pub link_count: u64,
     /// The links; `None` when they were not read because neither side has changed.
     pub links: Option<BTreeMap<Uid, Link>>,
+}
+
+impl BaseMailbox {
+    /// Has the next observation look at all of the mailbox, as if neither side had been looked at before.
+    pub fn look_again(&mut self) {
+        self.remote.iter_mut().for_each(RemoteCheckpoint::look_again);
+        self.local.iter_mut().for_each(LocalCheckpoint::look_again);
+    }
 }
 
 /// What both sides last agreed on, all mailboxes.

@@ -15,14 +15,21 @@ impl State {
     /// for a mailbox that is not known is an error, as is anything that SQLite reports (kind
     /// [`crate::error::Kind::State`]).
     pub fn record(&mut self, facts: &[Fact]) -> Result<()> {
-        if facts.is_empty() {
-            return Ok(());
-        }
+        if facts.is_empty() { Ok(()) } else { self.record_and(facts, |_| Ok(())) }
+    }
+
+    /// Records facts and does what `then` does, in one transaction.
+    pub(super) fn record_and(
+        &mut self,
+        facts: &[Fact],
+        then: impl FnOnce(&Connection) -> rusqlite::Result<()>,
+    ) -> Result<()> {
         let record = |connection: &mut Connection| {
             let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
             let mut batch = Batch { connection: &transaction, growth: BTreeMap::new() };
             facts.iter().try_for_each(|fact| batch.apply(fact))?;
             batch.count()?;
+            then(&transaction)?;
             transaction.commit()
         };
         record(&mut self.connection).map_err(|e| fault::sqlite(&self.path, e))

@@ -4,9 +4,21 @@ use rusqlite::{Connection, params};
 
 use super::State;
 use crate::error::Result;
-use crate::mail::{Content, FileId, Intent, MailboxId};
+use crate::mail::{Content, FileId, Intent, MailboxId, UnixSeconds};
 
 impl State {
+    /// When the last APPENDs were begun; `None` before the first.
+    pub fn sending_since(&self) -> Result<Option<UnixSeconds>> {
+        let read = self.connection.query_row("SELECT sending_since FROM account", [], |row| row.get(0));
+        read.map_err(|e| self.fault(e))
+    }
+
+    /// Writes down, durably, that APPENDs begin now.
+    pub fn begin_sending(&mut self, now: UnixSeconds) -> Result<()> {
+        let written = self.connection.execute("UPDATE account SET sending_since = ?1", [now]);
+        written.map(drop).map_err(|e| self.fault(e))
+    }
+
     /// The unsettled intents of a mailbox, by file.
     pub fn intents(&self, mailbox: MailboxId) -> Result<Vec<Intent>> {
         let read = || -> rusqlite::Result<_> {

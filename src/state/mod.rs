@@ -34,6 +34,7 @@ mod intents;
 mod lock;
 mod maildrop;
 mod place;
+mod policy;
 mod schema;
 
 use std::cell::RefCell;

@@ -77,6 +77,10 @@ CREATE TABLE failure (
 ) STRICT, WITHOUT ROWID;
 ",
     r"
+ALTER TABLE account ADD COLUMN policy TEXT; -- the settings that the checkpoints were made under, NULL when not known
+ALTER TABLE account ADD COLUMN sending_since INTEGER; -- when the last APPENDs were begun, seconds since 1970
+",
+    r"
 ALTER TABLE account ADD COLUMN next_serial INTEGER NOT NULL DEFAULT 1; -- of the next new message of a maildrop
 ALTER TABLE account ADD COLUMN delivering INTEGER NOT NULL DEFAULT 0;  -- 1: files may be unknown to `message`
 CREATE TABLE message (                  -- what is known of a maildrop
@@ -95,7 +99,7 @@ CREATE INDEX message_digest ON message (digest);
 ];
 
 /// The version that this program writes.
-const NEWEST: u32 = STEPS.len() as u32;
+pub(super) const NEWEST: u32 = STEPS.len() as u32;
 
 /// Tells whose file it is: our version; `None` for an empty one (made, and the power went); an error for all others.
 pub(super) fn identify(connection: &Connection, path: &Path) -> Result<Option<u32>> {
@@ -171,6 +175,22 @@ mod tests {
 
     fn version(connection: &Connection) -> u32 {
         identify(connection, Path::new("x")).unwrap().unwrap()
+    }
+
+    #[test]
+    fn a_file_of_the_first_version_becomes_one_of_the_newest() {
+        let mut connection = Connection::open_in_memory().unwrap();
+        let first = STEPS.get(..1).unwrap();
+        advance(&mut connection, 0, first, |c| {
+            c.pragma_update(None, "application_id", APPLICATION)?;
+            c.execute("INSERT INTO account (one, id) VALUES (1, 5)", []).map(|_| ())
+        })
+        .unwrap();
+        assert_eq!(version(&connection), 1);
+        migrate(&mut connection, 1).unwrap();
+        assert_eq!((version(&connection), account(&connection).unwrap()), (NEWEST, AccountId(5)));
+        let policy = connection.query_row("SELECT policy FROM account", [], |row| row.get::<_, Option<String>>(0));
+        assert_eq!(policy.unwrap(), None);
     }
 
     #[test]

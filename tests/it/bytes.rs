@@ -5,9 +5,13 @@ use std::time::{Duration, SystemTime};
 
 use crate::world::dovecot::{Dovecot, Options};
 use crate::world::mail::{Generator, Kind, with_lf};
-use crate::world::pair::{Pair, Setting};
+use crate::world::maildir::{Layout, Message, Tree};
+use crate::world::pair::{Pair, Setting, events};
+use crate::world::process::{As, Mailtide};
+use crate::world::scratch::Scratch;
 use crate::world::scripted::Scripted;
 use crate::world::server::Server;
+use crate::world::small::{Small, Ways};
 
 /// The files of a directory, by content, without names.
 fn contents(dir: std::path::PathBuf) -> Vec<Vec<u8>> {
@@ -191,4 +195,66 @@ fn a_server_with_crlf_in_its_files_is_no_different() {
     let pair = Pair::new(&dovecot);
     pair.sync();
     assert_eq!(contents(pair.tree.dir("INBOX")), expected);
+}
+
+#[test]
+fn uploads_to_a_server_that_tells_no_uids_are_found_there() {
+    let small = Small::start(Ways::default());
+    let scratch = Scratch::new();
+    let mailtide = Mailtide::new(&scratch, As::Me);
+    let config = small.configuration(&scratch, "");
+    let sync = ["sync", "-c", &config, "--deadline", "20s"];
+    let tree = Tree::new(mailtide.home().join("Mail"), Layout::Nested);
+    tree.create_mailbox("INBOX");
+    small.inbox().add(b"Subject: theirs\r\n\r\n", &[]);
+    for n in 0..12 {
+        // With a Message-ID of its own, with one that two share, with none; and two that are the same message.
+        let id = match n % 4 {
+            0 | 1 => format!("Message-ID: <{n}@x>\n"),
+            2 => "Message-ID: <shared@x>\n".to_owned(),
+            _ => String::new(),
+        };
+        let text = format!("{id}Subject: {}\n\n", if n == 11 { 7 } else { n });
+        tree.deliver("INBOX", &format!("17.{n}"), text.as_bytes(), Some("S"));
+    }
+    mailtide.run(&sync).expect(0);
+    assert_eq!((small.inbox().messages.len(), tree.messages("INBOX").len()), (13, 13));
+    let plan = mailtide.run(&["sync", "-c", &config, "--dry-run", "--json"]).expect(0).stdout;
+    let actions: Vec<_> = events(&plan).into_iter().filter(|e| e["event"] == "action").collect();
+    assert!(actions.is_empty(), "{actions:#?}");
+    // Each link leads to the right message: what is deleted here goes there.
+    let wanted = |m: &Message| m.bytes().starts_with(b"Message-ID: <shared@x>\nSubject: 6\n");
+    tree.messages("INBOX").into_iter().find(wanted).unwrap().delete();
+    mailtide.run(&sync).expect(0);
+    let subjects =
+        |text: &[u8]| String::from_utf8_lossy(text).lines().find(|l| l.starts_with("Subject")).unwrap().to_owned();
+    let mut there: Vec<_> = small.inbox().messages.values().map(|m| subjects(&m.bytes)).collect();
+    let mut here: Vec<_> = tree.messages("INBOX").iter().map(|m| subjects(&m.bytes())).collect();
+    there.sort();
+    here.sort();
+    assert_eq!(there, here);
+    assert_eq!(there.len(), 12);
+}
+
+#[test]
+fn a_keyword_for_which_the_directory_has_no_letter_left_is_planned_once() {
+    // The server keeps `late` and no other keyword; so the 26 that a file here has are in no link.
+    let small = Small::start(Ways { permanent: "\\Seen \\Deleted late", ..Ways::default() });
+    small.inbox().add(b"Subject: theirs\r\n\r\n", &["\\Seen"]);
+    let scratch = Scratch::new();
+    let mailtide = Mailtide::new(&scratch, As::Me);
+    let config = small.configuration(&scratch, "");
+    let sync = ["sync", "-c", &config];
+    let tree = Tree::new(mailtide.home().join("Mail"), Layout::Nested);
+    tree.create_mailbox("INBOX");
+    let letters: String = (0..26).map(|n| tree.keyword_letter("INBOX", &format!("k{n}"))).collect();
+    tree.deliver("INBOX", "17.1", b"Subject: ours\n\n", Some(&format!("S{letters}")));
+    mailtide.run(&sync).expect(0);
+    tree.grow_old("INBOX");
+    mailtide.run(&sync).expect(0);
+    small.inbox().messages.get_mut(&1).unwrap().flags.insert("late".into());
+    mailtide.run(&sync).expect(0);
+    let plan = mailtide.run(&["sync", "-c", &config, "--dry-run", "--json"]).expect(0).stdout;
+    let actions: Vec<_> = events(&plan).into_iter().filter(|e| e["event"] == "action").collect();
+    assert!(actions.is_empty(), "planned again: {actions:#?}");
 }

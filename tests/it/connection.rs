@@ -13,6 +13,7 @@ use crate::world::process::{As, Mailtide};
 use crate::world::proxy::{Manner, Proxy, Trouble};
 use crate::world::scratch::{Scratch, give_away};
 use crate::world::server::{PASSWORD, Server, USER};
+use crate::world::small::{Small, Ways};
 
 fn with_mail(server: &dyn Server, count: usize) {
     let mut generator = Generator::new(4);
@@ -200,4 +201,36 @@ fn one_message_that_the_server_fails_on_does_not_stop_the_others() {
     assert!(pair.tree.messages("Half").len() >= 6, "all others");
     pair.sync();
     assert_eq!(pair.assert_equal("mended").0["Half"].len(), 7);
+}
+
+#[test]
+fn a_message_at_which_the_server_ends_the_session_is_passed_over_and_named() {
+    let small = Small::start(Ways::default());
+    for n in 1..=9 {
+        small.inbox().add(format!("Subject: {n}\r\n\r\nbody\r\n").as_bytes(), &["\\Seen"]);
+    }
+    let fatal = [1, 4, 5];
+    small.inbox().fatal.extend(fatal);
+    let scratch = Scratch::new();
+    let mailtide = Mailtide::new(&scratch, As::Me);
+    let config = small.configuration(&scratch, "");
+    let sync = ["sync", "-c", &config];
+    let tree = Tree::new(mailtide.home().join("Mail"), Layout::Nested);
+    for run in 0..2 {
+        let outcome = mailtide.run(&sync).expect(1).says(&["ends the session"]);
+        for uid in fatal {
+            assert!(outcome.stderr.contains(&format!("UID {uid}")), "run {run}: {outcome:?}");
+        }
+        assert_eq!(tree.messages("INBOX").len(), 6, "run {run}: all others are there");
+        assert_eq!(fs::read_dir(tree.dir("INBOX").join("tmp")).unwrap().count(), 0, "run {run}: and no half of one");
+    }
+    for uid in fatal {
+        let alone = format!("UID FETCH {uid} (UID BODY.PEEK[])");
+        assert!(small.heard().contains(&alone), "{uid} is asked for alone: {:#?}", small.heard());
+    }
+    small.inbox().fatal.clear();
+    mailtide.run(&sync).expect(0);
+    assert_eq!(tree.messages("INBOX").len(), 9);
+    mailtide.run(&sync).expect(0);
+    assert_eq!(tree.messages("INBOX").len(), 9);
 }

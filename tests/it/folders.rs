@@ -216,3 +216,26 @@ fn a_mailbox_that_a_kill_left_half_made_is_completed() {
     pair.try_sync(&[]).expect(1).says(&["no directory `new`", "mkdir"]);
     assert_eq!(client.snapshot().0["Half"].len(), 1);
 }
+
+#[test]
+fn a_flag_that_a_new_mailbox_cannot_keep_stays_in_the_tree() {
+    // Nobody may set flags but \\Seen and \\Deleted, in new mailboxes either.
+    let extra = "mail_plugins = acl\nprotocol imap {\n  mail_plugins = acl zlib imap_zlib\n}\n\
+                 plugin {\n  acl = vfile\n  acl_defaults_from_inbox = yes\n}\n";
+    let dovecot = Dovecot::with(Options { extra, ..Options::default() });
+    dovecot.client().append("INBOX", b"Subject: first\r\n\r\n", &[]);
+    std::fs::write(dovecot.maildir("INBOX").join("dovecot-acl"), "owner lrstipekxa\n").unwrap();
+    crate::world::scratch::give_away(&dovecot.maildir("INBOX"));
+    let pair = Pair::new(&dovecot);
+    pair.tree.create_mailbox("Up");
+    let letter = pair.tree.keyword_letter("Up", "Work");
+    pair.tree.deliver("Up", "17.1", b"Subject: flagged\n\n", Some(&format!("FS{letter}")));
+    pair.sync();
+    let uids = dovecot.client().uids("Up");
+    assert_eq!(uids.into_values().collect::<Vec<_>>(), [set(["\\Seen"])], "the server keeps no other");
+    for n in 0..3 {
+        pair.sync();
+        assert_eq!(pair.tree.messages("Up")[0].letters(), format!("FS{letter}"), "run {n}");
+    }
+    pair.assert_settled("flags that stay here");
+}

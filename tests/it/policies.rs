@@ -1,7 +1,10 @@
 //! What a deletion does, and what never happens by the way: other clients' marks, one-way accounts, limits.
 
 use crate::world::dovecot::Dovecot;
+use crate::world::mail::Generator;
+use crate::world::maildir::Message;
 use crate::world::pair::{Pair, Setting};
+use crate::world::proxy::{Manner, Proxy, Trouble};
 use crate::world::server::Server;
 
 fn with_account(lines: &str) -> Setting {
@@ -150,6 +153,57 @@ fn a_push_changes_nothing_in_the_tree() {
     assert_eq!(dovecot.client().snapshot().0["INBOX"].len(), 6);
 }
 
+/// Moves UID `uid` of INBOX away and back: the same message, with a UID of its own.
+fn moved_away_and_back(dovecot: &Dovecot, uid: &str) {
+    let mut client = dovecot.client();
+    client.create("Aside");
+    client.move_to("INBOX", uid, "Aside");
+    client.move_to("Aside", "1:*", "INBOX");
+}
+
+#[test]
+fn a_push_knows_what_went_from_the_server_and_came_back() {
+    for show in [None, Some("IMAP4rev1 UIDPLUS")] {
+        let dovecot = show.map_or_else(Dovecot::start, Dovecot::showing);
+        let pair = Pair::with(&dovecot, with_account("direction = \"push\""));
+        pair.tree.create_mailbox("INBOX");
+        for n in 1..=3 {
+            pair.tree.deliver("INBOX", &format!("17.{n}"), format!("Subject: {n}\n\n").as_bytes(), Some("S"));
+        }
+        pair.sync();
+        moved_away_and_back(&dovecot, "2");
+        pair.sync();
+        assert_eq!(on_server(&dovecot, "INBOX"), ["1", "2", "3"], "not sent a second time");
+        pair.assert_settled("came back");
+    }
+}
+
+#[test]
+fn a_file_that_was_linked_anew_when_the_run_broke_off_is_not_sent() {
+    let dovecot = Dovecot::start();
+    stocked(&dovecot);
+    let kept_marked = with_account("deletions = \"mark\"");
+    let pair = Pair::with(&dovecot, kept_marked);
+    pair.sync();
+    dovecot.client().remove("INBOX", "2");
+    pair.sync();
+    // The file stays, marked. It comes back on both sides: undeleted here, under a new UID there.
+    dovecot.client().append("INBOX", b"Subject: 2\r\n\r\n", &["\\Seen"]);
+    let subject = |m: &Message| m.bytes().starts_with(b"Subject: 2\n");
+    pair.tree.messages("INBOX").into_iter().find(subject).unwrap().toggle('T');
+    // That much is recorded; then the line breaks, each time.
+    pair.tree.deliver("INBOX", "17.large", &Generator::new(1).sized(1_000_000), Some("S"));
+    let manner = Manner { to_server: Trouble::CutAfter(100_000), ..Manner::default() };
+    let proxy = Proxy::start(dovecot.port(), manner);
+    let mark = "deletions = \"mark\"\n";
+    pair.configure(&Setting { through: Some(proxy.port()), account: mark.into(), ..Setting::default() });
+    pair.try_sync(&[]).expect(5);
+    pair.configure(&with_account(mark));
+    pair.sync();
+    assert_eq!(pair.assert_equal("undeleted").0["INBOX"].len(), 7);
+    pair.assert_settled("undeleted");
+}
+
 #[test]
 fn a_lower_limit_stops_smaller_accidents() {
     let dovecot = Dovecot::start();
@@ -176,4 +230,28 @@ fn keywords_can_be_left_alone() {
     pair.assert_settled("without keywords");
     let remote = dovecot.client().snapshot();
     assert!(remote.0["INBOX"][0].flags.contains("work"));
+}
+
+#[test]
+fn a_changed_setting_is_felt_by_what_was_settled_before() {
+    let dovecot = Dovecot::start();
+    stocked(&dovecot);
+    let pair = Pair::with(&dovecot, with_account("keywords = false\ndeletions = \"mark\""));
+    pair.sync();
+    dovecot.client().store("INBOX", "3", "+FLAGS (Work)");
+    delete_locally(&pair, "1");
+    pair.sync();
+    pair.assert_settled("marked, and without keywords");
+    assert_eq!(on_server(&dovecot, "INBOX"), ["1!", "2", "3", "4", "5", "6"]);
+    // Nothing is as it was when this was decided, and nothing has changed on either side since.
+    pair.tree.grow_old("INBOX");
+    pair.sync();
+    pair.configure(&with_account(""));
+    let planned = pair.planned();
+    assert!(!planned.is_empty(), "a dry run sees it too");
+    pair.sync();
+    assert_eq!(on_server(&dovecot, "INBOX"), ["2", "3", "4", "5", "6"], "what was marked is expunged");
+    let both = pair.assert_equal("keywords come down");
+    assert_eq!(both.0["INBOX"].iter().filter(|m| m.flags.contains("work")).count(), 1);
+    pair.assert_settled("changed settings");
 }

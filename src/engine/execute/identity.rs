@@ -1,16 +1,19 @@
 //! What is the same message on both sides is recorded; nothing is transferred.
 
+use std::collections::BTreeMap;
+
 use super::{World, actions};
 use crate::engine::ledger::Ledger;
 use crate::error::Result;
-use crate::mail::{Fact, MailboxName};
+use crate::mail::{Fact, FileId, MailboxName, UidSet};
 use crate::reconcile::guard::ApprovedPlan;
 use crate::reconcile::{Action, Phase};
 
 /// Records links, new names of files, and flags that both sides came to by themselves.
 pub fn record(world: &World<'_>, ledger: &mut Ledger<'_>, plan: &ApprovedPlan) -> Result<()> {
+    let mut files = BTreeMap::new();
     for (name, action) in actions(plan, Phase::Identity, ledger) {
-        let done = apply(world, ledger, name, action)?;
+        let done = apply(world, ledger, name, action, &mut files)?;
         if !matches!(action, Action::ResetMailbox) {
             ledger.done(name, action, done, 0);
         }
@@ -18,7 +21,16 @@ pub fn record(world: &World<'_>, ledger: &mut Ledger<'_>, plan: &ApprovedPlan) -
     Ok(())
 }
 
-fn apply(world: &World<'_>, ledger: &mut Ledger<'_>, name: &MailboxName, action: &Action) -> Result<u64> {
+/// The UIDs of each linked file of a mailbox, as recorded before this phase.
+type Files<'p> = BTreeMap<&'p MailboxName, BTreeMap<FileId, UidSet>>;
+
+fn apply<'p>(
+    world: &World<'_>,
+    ledger: &mut Ledger<'_>,
+    name: &'p MailboxName,
+    action: &Action,
+    files: &mut Files<'p>,
+) -> Result<u64> {
     let Some(id) = ledger.id(name) else { return Ok(0) };
     match action {
         Action::Link { uid, file, flags } => {
@@ -28,9 +40,13 @@ fn apply(world: &World<'_>, ledger: &mut Ledger<'_>, name: &MailboxName, action:
                 link.flags = flags.clone();
                 link
             });
-            let Some(link) = again.or_else(|| world.link(name, *uid, file, flags.clone())) else { return Ok(0) };
-            ledger.enter(name, Fact::Linked(id, link))?;
-            ledger.enter(name, Fact::Settled(id, file.clone()))?;
+            let old = files.entry(name).or_insert_with(|| ledger.files(name)).remove(file).unwrap_or_default();
+            let link = again.or_else(|| {
+                let content = world.content(ledger, name, file, &old)?;
+                Some(world.link(name, *uid, file, flags.clone(), content))
+            });
+            let Some(link) = link else { return Ok(0) };
+            ledger.link_file(name, link, old)?;
             Ok(1)
         }
         Action::Rename { uid, file } => {

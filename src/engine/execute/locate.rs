@@ -11,7 +11,7 @@ use crate::error::Result;
 use crate::mail::{Content, MessageIdHash, Uid, UidSet, UidValidity};
 use crate::remote::imap::{Session, WireName};
 
-/// A message that was appended.
+/// A message that was appended, or may have been.
 pub struct Sent {
     /// What was sent.
     pub content: Content,
@@ -26,9 +26,7 @@ pub fn locate(
     seen_before: &UidSet,
     sent: &[Sent],
 ) -> Result<Vec<Option<Uid>>> {
-    let range = UidSet::range(uid_next.unwrap_or(Uid::MIN), Uid::MAX);
-    let mut new: BTreeMap<Uid, Option<MessageIdHash>> = session.message_ids(wire, &range)?;
-    new.retain(|uid, _| !seen_before.contains(*uid));
+    let new = arrived(session, wire, uid_validity, uid_next, seen_before)?;
     let mut found = by_message_id(&new, sent);
     if found.iter().any(Option::is_none) {
         let open: UidSet = new.keys().copied().filter(|uid| !found.contains(&Some(*uid))).collect();
@@ -37,6 +35,39 @@ pub fn locate(
         in_order(&open, &mut found);
     }
     Ok(found)
+}
+
+/// Finds messages that may have been appended by a run that broke off: by their content, and by nothing less.
+pub fn turned_up(
+    session: &mut Session,
+    wire: &WireName,
+    uid_validity: UidValidity,
+    uid_next: Option<Uid>,
+    seen_before: &UidSet,
+    sent: &[Sent],
+) -> Result<Vec<Option<Uid>>> {
+    let new = arrived(session, wire, uid_validity, uid_next, seen_before)?;
+    let could_be = |id: &Option<MessageIdHash>| sent.iter().any(|s| s.content.message_id == *id);
+    let candidates: UidSet = new.iter().filter(|(_, id)| could_be(id)).map(|(uid, _)| *uid).collect();
+    let mut found = vec![None; sent.len()];
+    if !candidates.is_empty() {
+        by_content(&digests(session, wire, uid_validity, &candidates)?, sent, &mut found);
+    }
+    Ok(found)
+}
+
+/// What has arrived from `uid_next` on, with Message-IDs.
+fn arrived(
+    session: &mut Session,
+    wire: &WireName,
+    uid_validity: UidValidity,
+    uid_next: Option<Uid>,
+    seen_before: &UidSet,
+) -> Result<BTreeMap<Uid, Option<MessageIdHash>>> {
+    let arrived = session.uids_from(wire, uid_validity, uid_next.unwrap_or(Uid::MIN))?;
+    let arrived: UidSet = arrived.iter().filter(|uid| !seen_before.contains(*uid)).collect();
+    let ids = session.message_ids(wire, &arrived)?;
+    Ok(arrived.iter().map(|uid| (uid, ids.get(&uid).copied().flatten())).collect())
 }
 
 fn by_message_id(new: &BTreeMap<Uid, Option<MessageIdHash>>, sent: &[Sent]) -> Vec<Option<Uid>> {

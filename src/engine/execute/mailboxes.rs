@@ -4,16 +4,16 @@ use super::{World, actions, item_failed};
 use crate::engine::ledger::Ledger;
 use crate::error::{Error, Item, Kind, Result};
 use crate::local::Removed;
-use crate::mail::{Fact, MailboxName, PermanentFlags, RemoteCheckpoint, UidValidity};
+use crate::mail::{Fact, MailboxName, RemoteCheckpoint, UidSet};
 use crate::reconcile::guard::ApprovedPlan;
 use crate::reconcile::view::RemoteMailbox;
 use crate::reconcile::{Action, Phase, Side};
-use crate::remote::imap::{Deleted, Session};
+use crate::remote::imap::{Access, Ask, Deleted, Session};
 
 /// Makes the mailboxes that one side lacks, and enters all that now exist on both.
 ///
 /// A mailbox gets its UIDVALIDITY on record before its first link: after a crash the links must not be taken for those
-/// of another generation.
+/// of another generation. And what it can keep: of one made here, the plan could not know.
 pub fn create(world: &World<'_>, ledger: &mut Ledger<'_>, plan: &ApprovedPlan) -> Result<()> {
     let mut made = Vec::new();
     for (name, action) in actions(plan, Phase::CreateMailboxes, ledger) {
@@ -53,18 +53,18 @@ pub fn create(world: &World<'_>, ledger: &mut Ledger<'_>, plan: &ApprovedPlan) -
     Ok(())
 }
 
-/// Puts the mailbox's UIDVALIDITY on record when nothing of it is yet.
+/// Puts the mailbox's UIDVALIDITY and the flags it can keep on record when nothing of it is yet.
 fn begin(world: &World<'_>, ledger: &mut Ledger<'_>, name: &MailboxName) -> Result<()> {
     let Some(id) = ledger.id(name) else { return Ok(()) };
     let recreated = !world.seen.directory.mailboxes.contains_key(name);
     if ledger.mailbox(name).is_some_and(|m| m.remote.is_some()) && !recreated {
         return Ok(());
     }
-    let uid_validity = match world.seen.remote.mailboxes.get(name) {
-        Some(RemoteMailbox::Observed(listing)) => listing.uid_validity,
+    let (uid_validity, permanent) = match world.seen.remote.mailboxes.get(name) {
+        Some(RemoteMailbox::Observed(listing)) => (listing.uid_validity, listing.permanent.clone()),
         Some(RemoteMailbox::Unchanged | RemoteMailbox::Unknown) => return Ok(()),
-        None => match ask_uid_validity(world, name) {
-            Ok(uid_validity) => uid_validity,
+        None => match look_into_new(world, name) {
+            Ok(RemoteCheckpoint { uid_validity, permanent, .. }) => (uid_validity, permanent),
             Err(error) => {
                 item_failed(ledger, name, Item::Mailbox, error)?;
                 ledger.break_off(name);
@@ -77,18 +77,18 @@ fn begin(world: &World<'_>, ledger: &mut Ledger<'_>, name: &MailboxName) -> Resu
         uid_next: None,
         highest_modseq: None,
         messages: 0,
-        permanent: PermanentFlags::everything(),
+        permanent,
         object_id: None,
     };
     ledger.enter(name, Fact::RemoteChecked(id, checkpoint))
 }
 
-fn ask_uid_validity(world: &World<'_>, name: &MailboxName) -> Result<UidValidity> {
-    let wire = world.wire(name)?;
-    let mut status = on_session(world, |session| session.status(&[&wire]))?;
-    let status =
-        status.pop().ok_or_else(|| Error::new(Kind::Protocol, "The server gave no STATUS of a new mailbox"))?;
-    status.map(|s| s.uid_validity)
+fn look_into_new(world: &World<'_>, name: &MailboxName) -> Result<RemoteCheckpoint> {
+    let (wire, known) = (world.wire(name)?, UidSet::new());
+    let ask = Ask { wire, since: None, known, access: Access::ReadWrite };
+    let seen = on_session(world, |session| session.observe(&[ask]))?.pop();
+    let seen = seen.ok_or_else(|| Error::new(Kind::Protocol, "The server tells nothing of a new mailbox"))?;
+    seen.map(|s| s.checkpoint)
 }
 
 /// Removes mailboxes that went from the other side, the deepest first.

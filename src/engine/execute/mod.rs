@@ -21,7 +21,9 @@ use super::pool::Pool;
 use crate::config::ImapAccount;
 use crate::error::{Error, Item, Kind, Result};
 use crate::local::Store;
-use crate::mail::{AccountId, FileId, Flags, Link, MailboxName, Presence, Uid, UidValidity, UnixSeconds};
+use crate::mail::{
+    AccountId, Content, FileId, Flags, Link, MailboxName, Presence, Uid, UidSet, UidValidity, UnixSeconds,
+};
 use crate::reconcile::guard::{ApprovedPlan, Refusal};
 use crate::reconcile::view::{LocalContent, LocalFile, LocalMailbox, RemoteMailbox, RemoteMessage};
 use crate::reconcile::{Action, Phase};
@@ -137,11 +139,42 @@ impl World<'_> {
         }
     }
 
-    /// A link of a file that was read with a UID.
-    fn link(&self, name: &MailboxName, uid: Uid, file: &FileId, flags: Flags) -> Option<Link> {
-        let LocalContent::Known { content, modified, .. } = &self.file(name, file)?.content else { return None };
+    /// The part of `flags` that the mailbox can keep. Of one that the server listed, the plan saw to that.
+    fn storable(&self, ledger: &Ledger<'_>, name: &MailboxName, flags: &Flags) -> Flags {
+        let made_here = !self.seen.directory.mailboxes.contains_key(name);
+        match ledger.mailbox(name).and_then(|m| m.remote.as_ref()).filter(|_| made_here) {
+            Some(made) => made.permanent.storable(flags),
+            None => flags.clone(),
+        }
+    }
+
+    /// What the file holds and its date: as read in this run, or as one of the links it has says.
+    fn content(
+        &self,
+        ledger: &Ledger<'_>,
+        name: &MailboxName,
+        file: &FileId,
+        linked: &UidSet,
+    ) -> Option<(Content, UnixSeconds)> {
+        if let Some(LocalContent::Known { content, modified, .. }) = self.file(name, file).map(|f| &f.content) {
+            return Some((*content, *modified));
+        }
+        let link = ledger.link(name, linked.first()?)?;
+        let content = Content { digest: link.digest, wire_size: link.size, message_id: link.message_id };
+        Some((content, link.internal_date))
+    }
+
+    /// A link of a file with this content and date, with a UID.
+    fn link(
+        &self,
+        name: &MailboxName,
+        uid: Uid,
+        file: &FileId,
+        flags: Flags,
+        (content, date): (Content, UnixSeconds),
+    ) -> Link {
         let observed = self.message(name, uid);
-        Some(Link {
+        Link {
             uid,
             file: file.clone(),
             presence: Presence::Both,
@@ -149,9 +182,9 @@ impl World<'_> {
             size: content.wire_size,
             digest: content.digest,
             message_id: content.message_id,
-            internal_date: observed.and_then(|m| m.internal_date).unwrap_or(*modified),
+            internal_date: observed.and_then(|m| m.internal_date).unwrap_or(date),
             email_id: self.email_id(name, uid),
-        })
+        }
     }
 
     fn email_id(&self, name: &MailboxName, uid: Uid) -> Option<Box<str>> {

@@ -1,6 +1,7 @@
 //! Uploads: intents on record first, then APPENDs, streamed from the files; each outcome becomes a link.
 //!
-//! A server without UIDPLUS does not tell the UID a message got: [`super::locate`] finds it.
+//! A server without UIDPLUS does not tell the UID a message got: [`super::locate`] finds it. It also tells whether a
+//! message that a broken run may have sent has turned up since the mailbox was observed; such a one is not sent again.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -10,6 +11,7 @@ use super::locate::{self, Sent};
 use super::transfer::{MESSAGES_A_JOB, OCTETS_A_JOB, width};
 use super::{World, actions, item_failed};
 use crate::engine::ledger::Ledger;
+use crate::engine::now;
 use crate::engine::pool::{Heard, Results};
 use crate::error::{Error, Item, Kind, Result};
 use crate::local::Folder;
@@ -17,7 +19,6 @@ use crate::mail::{
     Content, Fact, FileId, Flags, Intent, Link, MailboxName, Presence, Uid, UidSet, UidValidity, UnixSeconds,
 };
 use crate::reconcile::guard::ApprovedPlan;
-use crate::reconcile::view::LocalContent;
 use crate::reconcile::{Action, Phase};
 use crate::remote::imap::{Append, Session, WireName};
 use crate::report::event::{Event, Progress};
@@ -30,12 +31,15 @@ pub fn run(world: &World<'_>, ledger: &mut Ledger<'_>, plan: &ApprovedPlan) -> R
     let mut linked = BTreeMap::new();
     for (name, action) in actions(plan, Phase::Transfer, ledger) {
         let Action::Upload { file, flags, octets } = action else { continue };
-        let old = linked.entry(name).or_insert_with(|| by_file(ledger, name)).remove(file).unwrap_or_default();
-        let Some((content, date)) = known(world, ledger, name, file, &old) else {
+        let old = linked.entry(name).or_insert_with(|| ledger.files(name)).remove(file).unwrap_or_default();
+        let Some((content, date)) = world.content(ledger, name, file, &old) else {
             ledger.hold(name);
             continue;
         };
-        let letter = Letter { file: file.clone(), content, date, flags: flags.clone(), old };
+        let intents = world.seen.intents.get(name).map_or(&[][..], Vec::as_slice);
+        let earlier = if intents.iter().any(|i| i.file == *file) { Earlier::Begun } else { Earlier::Never };
+        let flags = world.storable(ledger, name, flags);
+        let letter = Letter { file: file.clone(), content, date, flags, old, earlier };
         total += octets;
         planned.insert((name, file), action);
         let fits = |job: &&mut Job<'_>| {
@@ -67,6 +71,14 @@ struct Letter {
     flags: Flags,
     /// The UIDs it had: a file that is sent again, because its copy went from the server, leaves them behind.
     old: UidSet,
+    earlier: Earlier,
+}
+
+/// Whether a run that broke off had begun to send the message.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Earlier {
+    Never,
+    Begun,
 }
 
 struct Job<'p> {
@@ -101,31 +113,6 @@ impl<'p> Job<'p> {
     }
 }
 
-/// The UIDs of each linked file.
-fn by_file(ledger: &Ledger<'_>, name: &MailboxName) -> BTreeMap<FileId, UidSet> {
-    let mut files: BTreeMap<FileId, UidSet> = BTreeMap::new();
-    for (uid, link) in ledger.mailbox(name).and_then(|m| m.links.as_ref()).into_iter().flatten() {
-        files.entry(link.file.clone()).or_default().insert(*uid);
-    }
-    files
-}
-
-/// What the file holds and its date: as read in this run, or as linked.
-fn known(
-    world: &World<'_>,
-    ledger: &Ledger<'_>,
-    name: &MailboxName,
-    file: &FileId,
-    linked: &UidSet,
-) -> Option<(Content, UnixSeconds)> {
-    if let Some(LocalContent::Known { content, modified, .. }) = world.file(name, file).map(|f| &f.content) {
-        return Some((*content, *modified));
-    }
-    let link = ledger.link(name, linked.first()?)?;
-    let content = Content { digest: link.digest, wire_size: link.size, message_id: link.message_id };
-    Some((content, link.internal_date))
-}
-
 /// Writes down what is about to be sent, before the first octet goes out.
 fn intend(ledger: &mut Ledger<'_>, jobs: &[Job<'_>]) -> Result<()> {
     for job in jobs {
@@ -135,7 +122,8 @@ fn intend(ledger: &mut Ledger<'_>, jobs: &[Job<'_>]) -> Result<()> {
             ledger.enter(job.name, Fact::Intended(intent))?;
         }
     }
-    ledger.flush()
+    ledger.flush()?;
+    ledger.state().begin_sending(now())
 }
 
 enum Outcome<'p> {
@@ -145,10 +133,14 @@ enum Outcome<'p> {
     Failed { name: &'p MailboxName, file: FileId, error: Error },
     /// The file went or changed meanwhile; the next run sees to it.
     Changed { name: &'p MailboxName, file: FileId },
+    /// It is on the server since the mailbox was observed; the next look links it.
+    TurnedUp { name: &'p MailboxName },
 }
 
 fn send<'p>(world: &World<'_>, session: &mut Session, job: Job<'p>, results: &Results<'_, Outcome<'p>>) -> Result<()> {
-    let Job { name, wire, uid_validity, uid_next, letters, .. } = job;
+    let (name, uid_validity, uid_next) = (job.name, job.uid_validity, job.uid_next);
+    let wire = job.wire.clone();
+    let letters = still_to_send(world, session, job, results)?;
     let folder = world.store.folder(name)?;
     // Letters on their way, by the index the session knows them by; and those that still have to be found.
     let on_the_way: RefCell<Vec<Option<Letter>>> = RefCell::new(Vec::new());
@@ -202,6 +194,27 @@ fn send<'p>(world: &World<'_>, session: &mut Session, job: Job<'p>, results: &Re
     Ok(())
 }
 
+/// The letters of a job without those that turned up; those that were in doubt come first, right after this look.
+fn still_to_send<'p>(
+    world: &World<'_>,
+    session: &mut Session,
+    job: Job<'p>,
+    results: &Results<'_, Outcome<'p>>,
+) -> Result<Vec<Letter>> {
+    let Job { name, wire, uid_validity, uid_next, letters, .. } = job;
+    let (mut doubtful, fresh): (Vec<_>, Vec<_>) = letters.into_iter().partition(|l| l.earlier == Earlier::Begun);
+    if !doubtful.is_empty() {
+        let sent: Vec<Sent> = doubtful.iter().map(|letter| Sent { content: letter.content }).collect();
+        let found = locate::turned_up(session, &wire, uid_validity, uid_next, &linked(world, name), &sent)?;
+        if found.iter().any(Option::is_some) {
+            results.send(Outcome::TurnedUp { name })?;
+        }
+        doubtful = doubtful.into_iter().zip(found).filter(|(_, uid)| uid.is_none()).map(|(letter, _)| letter).collect();
+    }
+    doubtful.extend(fresh);
+    Ok(doubtful)
+}
+
 fn lost() -> Error {
     Error::new(Kind::Refused, "The server took the message, and it cannot be found there")
         .hint("Look for it with another client: the server or a filter may have moved or changed it.")
@@ -251,6 +264,10 @@ impl<'p> Booking<'_, '_, '_, 'p> {
                 self.ledger.hold(name);
                 self.settle(name, &file)
             }
+            Heard::Result(Outcome::TurnedUp { name }) => {
+                self.ledger.look_again(name);
+                Ok(())
+            }
             Heard::Pause => self.ledger.flush(),
         }
     }
@@ -260,11 +277,7 @@ impl<'p> Booking<'_, '_, '_, 'p> {
     }
 
     fn stored(&mut self, name: &'p MailboxName, letter: Letter, uid: Uid) -> Result<()> {
-        let Some(id) = self.ledger.id(name) else { return Ok(()) };
-        let Letter { file, content, date, flags, old } = letter;
-        if !old.is_empty() {
-            self.ledger.enter(name, Fact::Unlinked(id, old))?;
-        }
+        let Letter { file, content, date, flags, old, .. } = letter;
         let link = Link {
             uid,
             file: file.clone(),
@@ -276,8 +289,7 @@ impl<'p> Booking<'_, '_, '_, 'p> {
             internal_date: date,
             email_id: None,
         };
-        self.ledger.enter(name, Fact::Linked(id, link))?;
-        self.ledger.enter(name, Fact::Settled(id, file.clone()))?;
+        self.ledger.link_file(name, link, old)?;
         if let Some((key, action)) = self.planned.get_key_value(&(name, &file)) {
             self.ledger.done(key.0, action, 1, content.wire_size);
         }

@@ -16,13 +16,14 @@ use local::LocalSide;
 use names::Directory;
 
 use super::pool::Pool;
+use super::settings;
 use crate::config::ImapAccount;
 use crate::error::{Error, ItemFailure, Kind, Result};
 use crate::local::Store;
 use crate::mail::{
-    AccountId, Base, Intent, LocalCheckpoint, MailboxId, MailboxName, Presence, RemoteCheckpoint, Uid, UidSet,
+    AccountId, Base, BaseMailbox, Intent, LocalCheckpoint, MailboxId, MailboxName, RemoteCheckpoint, Uid,
 };
-use crate::reconcile::view::{LocalView, MailboxIds, RemoteMailbox, RemoteView};
+use crate::reconcile::view::{Keywords, LocalView, MailboxIds, RemoteMailbox, RemoteView};
 use crate::remote::imap::Session;
 use crate::state::State;
 use crate::stop::Stop;
@@ -78,6 +79,11 @@ pub fn observe<'a>(sources: &Sources<'_, 'a>) -> Result<Observation<'a>> {
     let account = sources.account;
     let selects = |name: &MailboxName| account.mailboxes.selects(name);
     let mut base = sources.state.map(|s| s.base(&selects)).transpose()?.unwrap_or_default();
+    if let Some(state) = sources.state
+        && !state.was_checked_under(&settings::words(account))?
+    {
+        base.values_mut().for_each(BaseMailbox::look_again);
+    }
     let (session, local) = both_at_once(sources, &base)?;
     let (mut session, directory) = session;
     let mut local = local;
@@ -92,9 +98,12 @@ pub fn observe<'a>(sources: &Sources<'_, 'a>) -> Result<Observation<'a>> {
     let mut seen = remote::look(&mut session, &directory, &moved_remotely, &base, account.direction)?;
     let reset = reset_mailboxes(&base, &seen.view);
     if let Some(store) = sources.store {
-        for name in reset.iter().filter(|name| local.is_unchanged(name)).cloned().collect::<Vec<_>>() {
-            local.rescan(store, &name, None);
+        let mut anew = reset.clone();
+        if account.keywords == Keywords::Synced {
+            anew.extend(with_new_keywords(&base, &seen.view));
         }
+        anew.retain(|name| local.is_unchanged(name));
+        anew.iter().for_each(|name| local.rescan(store, name, None));
     }
     let local_checks = local.checkpoints();
     let (local_view, mut failures) = match sources.store {
@@ -103,14 +112,16 @@ pub fn observe<'a>(sources: &Sources<'_, 'a>) -> Result<Observation<'a>> {
     };
     failures.append(&mut seen.failures);
     let ids = number(sources.state, &base, &local_view, &seen.view)?;
+    let none = BTreeMap::new();
     for (name, mailbox) in &mut seen.view.mailboxes {
         let RemoteMailbox::Observed(listing) = mailbox else { continue };
-        let linked = if reset.contains(name) { UidSet::new() } else { linked_uids(&base, name) };
+        let links = base.get(name).and_then(|m| m.links.as_ref()).filter(|_| !reset.contains(name));
         let candidates = same::Candidates {
             account: sources.id,
             id: ids.get(name).copied(),
-            linked: &linked,
+            links: links.unwrap_or(&none),
             intents: intents.get(name).map_or(&[], Vec::as_slice),
+            direction: account.direction,
         };
         same::look(&mut session, &directory, name, &local_view, listing, &candidates)?;
     }
@@ -207,9 +218,19 @@ fn reset_mailboxes(base: &Base, remote: &RemoteView) -> BTreeSet<MailboxName> {
     remote.mailboxes.iter().filter_map(reset).collect()
 }
 
-fn linked_uids(base: &Base, name: &MailboxName) -> UidSet {
-    let links = base.get(name).and_then(|m| m.links.as_ref());
-    links.into_iter().flatten().filter(|(_, l)| l.presence == Presence::Both).map(|(uid, _)| *uid).collect()
+/// Mailboxes in which the server shows a keyword that no link has: which letters are left, only the directory tells.
+fn with_new_keywords(base: &Base, remote: &RemoteView) -> BTreeSet<MailboxName> {
+    let shows_new = |(name, mailbox): &(&MailboxName, &RemoteMailbox)| {
+        let RemoteMailbox::Observed(listing) = mailbox else { return false };
+        let links = base.get(*name).and_then(|m| m.links.as_ref());
+        let mut shown = listing.messages.values().flat_map(|m| &m.flags.keywords).peekable();
+        // Most servers show none, and then the links need not be gone through.
+        shown.peek().is_some() && {
+            let known: BTreeSet<_> = links.into_iter().flatten().flat_map(|(_, l)| &l.flags.keywords).collect();
+            shown.any(|keyword| !known.contains(keyword))
+        }
+    };
+    remote.mailboxes.iter().filter(shows_new).map(|(name, _)| name.clone()).collect()
 }
 
 /// The number of every mailbox, known or not.

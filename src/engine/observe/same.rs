@@ -1,5 +1,8 @@
 //! Messages new on both sides: which of them are the same one?
 //!
+//! New in the tree are files without a link, and linked files that are about to go up again, because their copy went
+//! from the server or somebody undeleted them.
+//!
 //! Three sieves, each cheaper than the next: equal size (known already), equal Message-ID (one header line a candidate),
 //! equal content (the body, read into a digest and thrown away). Only the last decides. Mail that came from us anyway is
 //! recognised by its file name and size and is not asked about.
@@ -9,8 +12,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::names::Directory;
 use crate::error::{Error, Result};
 use crate::local::WireDigest;
-use crate::mail::{AccountId, Content, Intent, MailboxId, MailboxName, MessageIdHash, Uid, UidSet, UidValidity};
-use crate::reconcile::view::{LocalContent, LocalListing, LocalMailbox, LocalView, RemoteListing, RemoteMessage};
+use crate::mail::{
+    AccountId, Content, Intent, Link, MailboxId, MailboxName, MessageIdHash, Presence, Uid, UidSet, UidValidity,
+};
+use crate::reconcile::view::{
+    Coverage, Direction, LocalContent, LocalListing, LocalMailbox, LocalView, RemoteListing, RemoteMessage,
+};
 use crate::remote::imap::{BodySink, FetchedMessage, Session};
 
 /// What a search for twins needs to know of one mailbox.
@@ -19,10 +26,12 @@ pub struct Candidates<'a> {
     pub account: AccountId,
     /// The mailbox's number.
     pub id: Option<MailboxId>,
-    /// UIDs that have a link, and so no need of a twin.
-    pub linked: &'a UidSet,
+    /// What both sides had agreed on; nothing where the server started its UIDs anew.
+    pub links: &'a BTreeMap<Uid, Link>,
     /// Uploads whose outcome is unknown.
     pub intents: &'a [Intent],
+    /// Which way changes go.
+    pub direction: Direction,
 }
 
 /// Fills in Message-ID and content of the messages of `name` that may be a local file's twin.
@@ -34,8 +43,13 @@ pub fn look(
     remote: &mut RemoteListing,
     candidates: &Candidates<'_>,
 ) -> Result<()> {
-    let Some(LocalMailbox::Listed(listing)) = local.mailboxes.get(name) else { return Ok(()) };
-    let files = unlinked(listing);
+    let listing = match local.mailboxes.get(name) {
+        Some(LocalMailbox::Listed(listing)) => Some(listing),
+        Some(LocalMailbox::Unchanged) => None,
+        Some(LocalMailbox::Unknown) | None => return Ok(()),
+    };
+    let mut files: Vec<New> = listing.into_iter().flat_map(unlinked).collect();
+    files.extend(sent_again(listing, remote, candidates));
     let suspects = suspects(&files, remote, candidates);
     if suspects.is_empty() {
         return Ok(());
@@ -60,22 +74,41 @@ pub fn look(
     Ok(())
 }
 
-/// A file without a link, as far as a comparison needs it.
-struct Unlinked {
+/// A file that needs a UID, as far as a comparison needs it.
+struct New {
     content: Content,
     origin: Option<crate::mail::Origin>,
 }
 
-fn unlinked(listing: &LocalListing) -> Vec<Unlinked> {
+fn unlinked(listing: &LocalListing) -> impl Iterator<Item = New> {
     let known = |content: &LocalContent| match content {
-        LocalContent::Known { content, origin, .. } => Some(Unlinked { content: *content, origin: *origin }),
+        LocalContent::Known { content, origin, .. } => Some(New { content: *content, origin: *origin }),
         LocalContent::Unread | LocalContent::Unreadable => None,
     };
-    listing.files.values().filter_map(|file| known(&file.content)).collect()
+    listing.files.values().filter_map(move |file| known(&file.content))
+}
+
+/// Linked files that go up again unless their message is there under another UID.
+fn sent_again(listing: Option<&LocalListing>, remote: &RemoteListing, candidates: &Candidates<'_>) -> Vec<New> {
+    let gone = |uid: Uid| match &remote.coverage {
+        Coverage::Everything => !remote.messages.contains_key(&uid),
+        Coverage::Changes { vanished } => vanished.contains(uid),
+    };
+    let undeleted = |link: &Link| {
+        let file = listing.and_then(|l| l.files.get(&link.file));
+        link.flags.is_trashed() && file.is_some_and(|f| !f.flags.is_trashed())
+    };
+    let again = |link: &&Link| match (link.presence, candidates.direction) {
+        (_, Direction::Pull) | (Presence::RemoteOnly, _) | (Presence::Both, Direction::Both) => false,
+        (Presence::Both, Direction::Push) => gone(link.uid),
+        (Presence::LocalOnly, Direction::Both | Direction::Push) => undeleted(link),
+    };
+    let content = |l: &Link| Content { digest: l.digest, wire_size: l.size, message_id: l.message_id };
+    candidates.links.values().filter(again).map(|l| New { content: content(l), origin: None }).collect()
 }
 
 /// Messages of a size that some file has, or that an unknown outcome or an unbelievable origin points to.
-fn suspects(files: &[Unlinked], remote: &RemoteListing, candidates: &Candidates<'_>) -> UidSet {
+fn suspects(files: &[New], remote: &RemoteListing, candidates: &Candidates<'_>) -> UidSet {
     let sizes: BTreeSet<u64> = files.iter().map(|f| f.content.wire_size).collect();
     let mut origins = BTreeMap::new();
     for file in files {
@@ -93,12 +126,13 @@ fn suspects(files: &[Unlinked], remote: &RemoteListing, candidates: &Candidates<
         Some(size) => message.size != Some(*size),
         None => message.size.is_some_and(|s| sizes.contains(&s)) || intended(uid, message.size),
     };
-    let new = remote.messages.iter().filter(|(uid, _)| !candidates.linked.contains(**uid));
+    let linked = |uid: &Uid| candidates.links.get(uid).is_some_and(|l| l.presence == Presence::Both);
+    let new = remote.messages.iter().filter(|(uid, _)| !linked(uid));
     new.filter(|(uid, message)| suspect(**uid, message)).map(|(uid, _)| *uid).collect()
 }
 
 /// Whether a file of the same Message-ID (or, like the message, without one) could be it.
-fn has_twin(files: &[Unlinked], message: &RemoteMessage) -> bool {
+fn has_twin(files: &[New], message: &RemoteMessage) -> bool {
     let same = |id: Option<MessageIdHash>| id == message.message_id;
     files.iter().any(|f| same(f.content.message_id))
 }

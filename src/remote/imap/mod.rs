@@ -2,6 +2,7 @@
 //! commands a synchroniser needs, each with the fewest round trips the server allows.
 
 mod append;
+mod arrived;
 mod batch;
 mod block;
 mod bodies;

@@ -137,6 +137,29 @@ fn a_batch_with_a_fact_about_an_unknown_mailbox_is_refused_as_a_whole() {
 }
 
 #[test]
+fn checkpoints_of_another_policy_are_worth_nothing() {
+    let mut state = State::in_memory(AccountId(1)).unwrap();
+    let (a, b) = (MailboxId(1), MailboxId(2));
+    state.check_under("pull").unwrap();
+    let half = [known(a), known(b), Fact::Linked(a, plain(1)), Fact::LocalChecked(a, DIRECTORIES)];
+    state.record(&half).unwrap();
+    state.record(&[Fact::RemoteChecked(a, checkpoint()), Fact::Intended(intent(a))]).unwrap();
+    let before = Model::of(&state);
+    state.check_under("pull").unwrap();
+    assert_eq!(Model::of(&state), before);
+    assert!(state.was_checked_under("pull").unwrap() && !state.was_checked_under("both").unwrap());
+
+    state.check_under("both").unwrap();
+    assert!(state.was_checked_under("both").unwrap());
+    let never = i64::MIN;
+    let mut after = before.clone();
+    let mailbox = &mut after.mailboxes.get_mut(&a).unwrap().1;
+    mailbox.remote = Some(RemoteCheckpoint { uid_next: None, highest_modseq: None, ..checkpoint() });
+    mailbox.local = Some(LocalCheckpoint { new_mtime: never, cur_mtime: never, ..DIRECTORIES });
+    assert_eq!(Model::of(&state), after, "links, intents and what UIDs mean are as good as before");
+}
+
+#[test]
 fn ids_come_from_names_stay_and_never_meet() {
     let mut state = State::in_memory(AccountId(1)).unwrap();
     let (x, y, z) = (name(MailboxId(1)), name(MailboxId(2)), name(MailboxId(3)));

@@ -74,7 +74,7 @@ fn a_file_that_is_no_sound_state_is_named_with_what_to_do() {
     fs::remove_file(&path).unwrap();
     drop(State::create(dir.path(), "work", AccountId(1)).unwrap());
     Connection::open(&path).unwrap().pragma_update(None, "user_version", 99).unwrap();
-    refused("The state has schema 99, and this Mailtide knows 2 at most");
+    refused(&format!("The state has schema 99, and this Mailtide knows {} at most", super::super::schema::NEWEST));
 
     fs::remove_file(&path).unwrap();
     fs::create_dir(&path).unwrap();

@@ -42,6 +42,7 @@ pub fn sync(
     faults: &Faults,
     meanwhile: impl FnOnce(&mut World, &State),
 ) -> Ended {
+    state.check_under(policy);
     let seen = observe(world, state, policy, &faults.blind, &faults.dark);
     let plan = seen.plan();
     meanwhile(world, state);

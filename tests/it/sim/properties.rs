@@ -272,6 +272,24 @@ proptest! {
         }
     }
 
+    /// What one policy left alone is seen to under the next.
+    #[test]
+    fn another_policy_leaves_nothing_behind(
+        rounds in prop::collection::vec((edits(Scope::Messages, 6), policies()), 1..4),
+        modseq: bool,
+    ) {
+        let (mut world, mut state) = begun(full(modseq), MIRROR);
+        for (edits, policy) in rounds {
+            // What is kept or marked on one side stays there under any policy.
+            let policy = Policy { deletions: Deletions::Expunge, expunge: Expunge::Named, ..policy };
+            world.edit_all(&state, &edits);
+            settle(&mut world, &mut state, policy);
+        }
+        settle(&mut world, &mut state, MIRROR);
+        assert_same(&world);
+        assert_quiet(&world, &state, MIRROR);
+    }
+
     /// Without UIDPLUS nothing goes that others marked, and what we marked goes once it is alone.
     #[test]
     fn foreign_marks_stay(rounds in rounds(Scope::Marks), modseq: bool) {

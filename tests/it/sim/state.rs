@@ -3,15 +3,26 @@
 use std::collections::BTreeMap;
 
 use mailtide::mail::{Base, BaseMailbox, Fact, Intent, MailboxId, MailboxName};
+use mailtide::reconcile::view::{Deletions, Direction, Keywords, Policy};
 
 #[derive(Debug, Clone, Default)]
 pub struct State {
     /// All links are in it.
     pub base: Base,
     pub intents: BTreeMap<MailboxName, Vec<Intent>>,
+    /// Direction, deletions and keywords that the checkpoints were made under.
+    policy: Option<(Direction, Deletions, Keywords)>,
 }
 
 impl State {
+    /// What one policy left alone, another has to see.
+    pub fn check_under(&mut self, policy: Policy) {
+        let policy = Some((policy.direction, policy.deletions, policy.keywords));
+        if std::mem::replace(&mut self.policy, policy) != policy {
+            self.base.values_mut().for_each(BaseMailbox::look_again);
+        }
+    }
+
     /// Applies one fact.
     pub fn record(&mut self, fact: Fact) {
         match fact {

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use super::compare::{FlagSet, Seen, Snapshot};
 use super::names;
@@ -167,6 +168,19 @@ impl Tree {
         text.push_str(&format!("{} {keyword}\n", letter as u8 - b'a'));
         fs::write(dir.join("dovecot-keywords"), text).unwrap();
         letter
+    }
+
+    /// Waits until the directories' stamps are so old that no later change can hide behind them: only then the program
+    /// believes them, and reads the directories no more.
+    pub fn grow_old(&self, mailbox: &str) {
+        let young = |part: &str| {
+            let changed = fs::metadata(self.dir(mailbox).join(part)).unwrap().ctime();
+            let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs() as i64;
+            now <= changed + 2
+        };
+        while ["new", "cur"].into_iter().any(young) {
+            std::thread::sleep(Duration::from_millis(50));
+        }
     }
 
     /// Everything, read anew.

@@ -19,4 +19,5 @@ pub mod random;
 pub mod scratch;
 pub mod scripted;
 pub mod server;
+pub mod small;
 pub mod wire_log;

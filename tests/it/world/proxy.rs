@@ -16,6 +16,8 @@ pub enum Trouble {
     CutAfter(u64),
     /// Nothing more passes after this many; the connection stays open.
     StallAfter(u64),
+    /// What follows the first `after` passes at `a_second` octets a second, also when the sender has long gone.
+    Trickle { after: u64, a_second: u64 },
 }
 
 /// How a proxy treats its connections.
@@ -38,6 +40,8 @@ pub struct Proxy {
 #[derive(Default)]
 struct Shared {
     connections: AtomicUsize,
+    /// Taken from clients, passed on or not.
+    taken: AtomicU64,
     to_server: AtomicU64,
     to_client: AtomicU64,
     heard: Mutex<Vec<u8>>,
@@ -74,6 +78,11 @@ impl Proxy {
         self.shared.connections.load(Ordering::SeqCst)
     }
 
+    /// Octets taken from clients, whether they have passed on or not.
+    pub fn taken(&self) -> u64 {
+        self.shared.taken.load(Ordering::SeqCst)
+    }
+
     /// Octets that passed to the server and to the client.
     pub fn octets(&self) -> (u64, u64) {
         (self.shared.to_server.load(Ordering::SeqCst), self.shared.to_client.load(Ordering::SeqCst))
@@ -103,10 +112,14 @@ enum Way {
 fn pump(mut from: TcpStream, to: TcpStream, delay: Duration, trouble: Trouble, way: Way, shared: Arc<Shared>) {
     let (sender, receiver) = mpsc::sync_channel::<(Instant, Vec<u8>)>(1024);
     let from_too = from.try_clone().unwrap();
+    let for_reader = shared.clone();
     std::thread::spawn(move || deliver(receiver, from_too, to, trouble, way, &shared));
     std::thread::spawn(move || {
         let mut buffer = [0; 16 * 1024];
         while let Ok(n @ 1..) = from.read(&mut buffer) {
+            if let Way::ToServer = way {
+                for_reader.taken.fetch_add(n as u64, Ordering::SeqCst);
+            }
             if sender.send((Instant::now() + delay, buffer[..n].to_vec())).is_err() {
                 return;
             }
@@ -126,11 +139,16 @@ fn deliver(
     while let Ok((due, bytes)) = queue.recv() {
         std::thread::sleep(due.saturating_duration_since(Instant::now()));
         let limit = match trouble {
-            Trouble::None => u64::MAX,
+            Trouble::None | Trouble::Trickle { .. } => u64::MAX,
             Trouble::CutAfter(n) | Trouble::StallAfter(n) => n,
         };
         let share = bytes.len().min(usize::try_from(limit - passed).unwrap_or(usize::MAX));
         passed += share as u64;
+        if let Trouble::Trickle { after, a_second } = trouble
+            && passed > after
+        {
+            std::thread::sleep(Duration::from_millis(1000 * share as u64 / a_second));
+        }
         let counter = match way {
             Way::ToServer => {
                 shared.heard.lock().unwrap().extend_from_slice(&bytes[..share]);
@@ -152,8 +170,9 @@ fn deliver(
             _ => {}
         }
     }
-    let _ = to.shutdown(if trouble == Trouble::None { Shutdown::Write } else { Shutdown::Both });
-    if trouble != Trouble::None {
+    let cuts = matches!(trouble, Trouble::CutAfter(_) | Trouble::StallAfter(_));
+    let _ = to.shutdown(if cuts { Shutdown::Both } else { Shutdown::Write });
+    if cuts {
         let _ = from.shutdown(Shutdown::Both);
     }
 }
