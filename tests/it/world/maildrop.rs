@@ -53,8 +53,11 @@ pub enum Fault {
     /// What is said leaves in pieces of so many octets.
     Pieces(usize),
     /// What is said instead of the right thing.
-    Answer(Arc<dyn Fn(&Asked<'_>) -> Option<Answer> + Send + Sync>),
+    Answer(Arc<Instead>),
 }
+
+/// What is said to a command; `None`: the right thing.
+type Instead = dyn Fn(&Asked<'_>) -> Option<Answer> + Send + Sync;
 
 impl Fault {
     /// See [`Fault::Answer`].
