@@ -8,6 +8,8 @@
 pub mod auth;
 pub mod capability;
 mod delete;
+#[cfg(any(test, fuzzing))]
+pub mod fuzz;
 mod listing;
 pub mod open;
 pub mod quirk;

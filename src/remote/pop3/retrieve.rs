@@ -146,7 +146,10 @@ impl<E: Exchange> Job<E> for Getting<'_> {
             Verb::Retr => self.message(number, reply.line_end, wire)?,
             Verb::Top => {
                 let mut header = Header::Line { octets: 0 };
-                wire.body(reply.line_end, &mut |octets| self.sink.data(header.part_of(octets)))?;
+                wire.body(reply.line_end, &mut |octets| match header.part_of(octets) {
+                    [] => Ok(()),
+                    part => self.sink.data(part),
+                })?;
             }
         }
         self.unproven = Some(number);

@@ -22,6 +22,7 @@ impl MaildropSink for Seen {
     }
 
     fn data(&mut self, octets: &[u8]) -> Result<()> {
+        assert!(!octets.is_empty(), "nothing is no data");
         let (number, got) = self.now.as_mut().expect("data of no message");
         got.extend_from_slice(octets);
         if self.fail_at == Some(number.get()) { Err(Error::new(Kind::LocalTree, "The disk is full")) } else { Ok(()) }
