@@ -92,6 +92,8 @@ mod tests {
             assert!(error.hint_text().unwrap().contains(hint), "{error:?}");
             assert!(!error.to_string().contains("Error code"), "{error}");
         }
+        let full = rusqlite::Error::SqliteFailure(ffi::Error::new(ffi::SQLITE_FULL), Some("the disk is full".into()));
+        assert_eq!(sqlite(Path::new("/s"), full).to_string(), "/s: The state cannot be written: the disk is full");
         for (kind, hint) in [
             (io::ErrorKind::PermissionDenied, ACCESS),
             (io::ErrorKind::ReadOnlyFilesystem, ACCESS),

@@ -1,5 +1,7 @@
 //! What a run tells: the dry run is the real run, action by action; lines for people; silence for cron.
 
+use std::fs;
+
 use serde_json::Value;
 
 use crate::world::certs;
@@ -117,6 +119,27 @@ fn status_mailboxes_and_check_look_and_touch_nothing() {
     // Nobody listens at port 1.
     pair.configure(&Setting { imap: "timeout = \"1s\"\n".into(), through: Some(1), ..Setting::default() });
     pair.mailtide.run(&["check", "-c", pair.config.to_str().unwrap()]).expect(5).says(&["localhost:1"]);
+}
+
+#[test]
+fn status_tells_what_is_unresolved_once_and_since_when() {
+    let dovecot = Dovecot::start();
+    let pair = Pair::new(&dovecot);
+    pair.sync();
+    // Dovecot takes no empty message, and no mailbox is called `inbox` beside INBOX.
+    pair.tree.deliver("INBOX", "17.empty", b"", Some("S"));
+    ["cur", "new"].iter().for_each(|part| fs::create_dir_all(pair.tree.root.join("inbox").join(part)).unwrap());
+    pair.try_sync(&[]).expect(1).says(&["17.empty", "Look at the file", "inbox: The directory's name"]);
+    let config = pair.config.to_str().unwrap();
+    let told = pair.mailtide.run(&["status", "-c", config]).expect(1);
+    let told = told.says(&["the last run ended", "unresolved since", "hint: Look at the file"]);
+    for once in ["The message cannot be uploaded", "inbox: The directory's name"] {
+        assert_eq!(format!("{}{}", told.stdout, told.stderr).matches(once).count(), 1, "{told:?}");
+    }
+    let quiet = pair.mailtide.run(&["status", "-c", config, "--quiet"]).expect(1);
+    assert!(!quiet.stdout.contains("the last run"), "{quiet:?}");
+    let all = events(&pair.mailtide.run(&["status", "-c", config, "--json"]).expect(1).stdout);
+    assert_eq!(all.iter().filter(|e| e["event"] == "unresolved").count(), 2, "{all:?}");
 }
 
 #[test]
