@@ -25,12 +25,12 @@
 //! main   → cli
 //! cli    → config, engine, check, report, state, secret, mail, error, exit
 //! check  → config, local, remote, state, secret, mail, error, exit
-//! engine → reconcile, local, remote, state, report, config, secret, mail, error
-//! report → reconcile (the plan is printed), mail, error, exit
-//! config → the option types of reconcile, local, remote and secret; mail, error
+//! engine → reconcile, maildrop, local, remote, state, report, config, secret, mail, error
+//! report → reconcile, maildrop (the plans are printed), mail, error, exit
+//! config → the option types of reconcile, maildrop, local, remote and secret; mail, error
 //! local, state    → mail, error          never each other
 //! remote          → mail, secret (the type), error
-//! reconcile       → mail
+//! reconcile, maildrop → mail
 //! secret          → error
 //! error           → mail (identifiers)   stop, error, exit: everyone
 //! ```
@@ -39,8 +39,9 @@
 //! | --- | --- |
 //! | [`mail`] | the vocabulary: identifiers, flags, UID sets, mailbox names, links, facts |
 //! | [`reconcile`] | base + what was observed + policy → plan; pure. The guard that refuses a plan |
+//! | [`maildrop`] | the same for POP3, one way: what is known + what a session lists + policy → plan; pure |
 //! | [`local`] | the Maildir store: layouts, file names, scanning, durable delivery, keywords |
-//! | [`remote`] | byte streams (TCP, TLS, deflate) and the IMAP engine on top of them |
+//! | [`remote`] | byte streams (TCP, TLS, deflate), the IMAP engine and the POP3 client on top of them |
 //! | [`state`] | SQLite: the base, facts in, lock |
 //! | [`engine`] | one run of one account: observe, execute, record |
 //! | [`config`], [`secret`] | the TOML file and command line resolved into accounts; where passwords come from |
@@ -56,6 +57,7 @@ pub mod error;
 pub mod exit;
 pub mod local;
 pub mod mail;
+pub mod maildrop;
 pub mod reconcile;
 pub mod remote;
 pub mod report;

@@ -94,7 +94,9 @@ impl Finding {
 /// Kind `Interrupted` only: whatever is wrong is a finding.
 pub fn check(subject: &Subject<'_>, put: &mut dyn FnMut(Finding)) -> Result<()> {
     put(configured(subject));
-    server::check(subject, put)?;
+    match subject.account {
+        Account::Imap(account) => server::check(subject, account, put)?,
+    }
     subject.stop.check()?;
     let state_dir = match state_dir() {
         Ok(dir) => dir,
@@ -103,16 +105,17 @@ pub fn check(subject: &Subject<'_>, put: &mut dyn FnMut(Finding)) -> Result<()> 
             return Ok(());
         }
     };
-    let known = kept::state(&state_dir, &subject.account.name, put);
-    tree::check(&subject.account.local, known, put);
-    kept::lock(&state_dir, &subject.account.name, known, subject.stop, put)
+    let known = kept::state(&state_dir, subject.account.name(), put);
+    tree::check(subject.account.local(), known, put);
+    kept::lock(&state_dir, subject.account.name(), known, subject.stop, put)
 }
 
 fn configured(subject: &Subject<'_>) -> Finding {
-    let Account { imap, local, secret, .. } = subject.account;
+    let account = subject.account;
     let place = subject.config.map_or("from the URL".to_owned(), |path| path.display().to_string());
-    let (user, server, root) = (&imap.user, &imap.server, local.root.display());
-    Finding::ok("config", format!("{place}: {user} at {server}, mail in {root}, password from {}", secret.describe()))
+    let (user, server, root) = (account.user(), account.server(), account.local().root.display());
+    let password = account.secret().describe();
+    Finding::ok("config", format!("{place}: {user} at {server}, mail in {root}, password from {password}"))
 }
 
 /// Gives an interruption on; everything else is a finding.

@@ -5,15 +5,15 @@
 use std::net::SocketAddr;
 
 use super::{Finding, Subject, capabilities, found};
-use crate::config::{Account, Deletions};
+use crate::config::{Deletions, ImapAccount};
 use crate::error::{Kind, Result};
 use crate::remote::imap::{Listing, Session, SpecialUse};
 use crate::remote::net::{Connector, Meter, Protection, Transport, resolve};
 use crate::remote::{ServerOptions, TlsMode};
 
 /// Goes as far as it can.
-pub(super) fn check(subject: &Subject<'_>, put: &mut dyn FnMut(Finding)) -> Result<()> {
-    let imap = &subject.account.imap;
+pub(super) fn check(subject: &Subject<'_>, account: &ImapAccount, put: &mut dyn FnMut(Finding)) -> Result<()> {
+    let imap = &account.imap;
     let server = &imap.server;
     let addresses = match resolve(server.bare_host(), server.port, server.timeout, subject.stop) {
         Ok(addresses) => addresses,
@@ -58,7 +58,7 @@ pub(super) fn check(subject: &Subject<'_>, put: &mut dyn FnMut(Finding)) -> Resu
     put(Finding::ok("login", format!("Logged in as {}", imap.user)));
     capabilities::check(session.capabilities(), &imap.disable, put);
     match session.list() {
-        Ok(listing) => mailboxes(subject.account, &listing, put),
+        Ok(listing) => mailboxes(account, &listing, put),
         Err(error) => return found("mailboxes", error, put),
     }
     session.logout();
@@ -104,7 +104,7 @@ fn protection(
     }
 }
 
-fn mailboxes(account: &Account, listing: &Listing, put: &mut dyn FnMut(Finding)) {
+fn mailboxes(account: &ImapAccount, listing: &Listing, put: &mut dyn FnMut(Finding)) {
     const SUBJECT: &str = "mailboxes";
     for unusable in listing.unusable.iter().take(5) {
         put(Finding::note(SUBJECT, unusable.as_str()));

@@ -43,7 +43,7 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<Exit> {
                 what: &found.what,
                 fix: found.fix.as_deref(),
             };
-            report::finding(format, &account.name, &finding);
+            report::finding(format, account.name(), &finding);
         })?;
     }
     Ok(exit)

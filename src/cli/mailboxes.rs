@@ -29,7 +29,7 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<Exit> {
     let report = report::make(looking.output(global));
     let headings = ["account", "mailbox", "on-server", "use", "messages", "local", "selected"];
     sync::each(&looking.chosen.accounts, &Wish::look(), stop, |job| {
-        let name = &job.account.name;
+        let name = job.account.name();
         let listed = engine::mailboxes(job, stop).inspect_err(|error| report.event(name, Event::Aborted(error)))?;
         let rows: Vec<_> = listed.into_iter().filter(|m| m.selectable).map(|m| row(name, m)).collect();
         report::table(format, "mailbox", &headings, &rows);

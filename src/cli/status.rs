@@ -65,16 +65,16 @@ impl Report for Heard<'_> {
 /// Prints what the state knows of the account; a person is not told twice of what was `told` already.
 fn kept(job: &Job<'_>, format: Format, verbosity: Verbosity, told: &BTreeSet<String>) -> Result<Exit> {
     let account = job.account;
-    let Some(state) = State::open_read_only(&job.state_dir, &account.name)? else { return Ok(Exit::InSync) };
+    let Some(state) = State::open_read_only(&job.state_dir, account.name())? else { return Ok(Exit::InSync) };
     let last = state.last_run()?;
     let mut unresolved = state.failures()?;
-    unresolved.retain(|unresolved| account.mailboxes.selects(&unresolved.failure.mailbox));
+    unresolved.retain(|unresolved| account.mailboxes().selects(&unresolved.failure.mailbox));
     let exit = if unresolved.is_empty() { Exit::InSync } else { Exit::SomeFailed };
     match format {
-        Format::Json => for_a_program(&account.name, last, unresolved),
+        Format::Json => for_a_program(account.name(), last, unresolved),
         Format::Human => {
             unresolved.retain(|unresolved| !told.contains(&unresolved.failure.to_string()));
-            for_a_person(&account.name, last.filter(|_| verbosity != Verbosity::Quiet), &unresolved);
+            for_a_person(account.name(), last.filter(|_| verbosity != Verbosity::Quiet), &unresolved);
         }
     }
     Ok(exit)

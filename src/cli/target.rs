@@ -93,8 +93,8 @@ impl Target {
             None => self.configured(global)?,
         };
         for account in &mut chosen.accounts {
-            account.mailboxes = account.mailboxes.narrowed(&self.mailbox)?;
-            if let Some(n) = self.connections {
+            account.narrow(&self.mailbox)?;
+            if let (Account::Imap(account), Some(n)) = (account, self.connections) {
                 account.imap.connections = n.into();
             }
         }
@@ -152,17 +152,18 @@ impl Target {
         if self.accounts.is_empty() {
             return Ok(Chosen { accounts: config.accounts, again, config: path });
         }
-        let unknown = self.accounts.iter().find(|name| !config.accounts.iter().any(|a| a.name == **name));
+        let unknown = self.accounts.iter().find(|name| !config.accounts.iter().any(|a| a.name() == *name));
         if let Some(name) = unknown {
             return Err(unknown_account(name, &config));
         }
-        let accounts = config.accounts.into_iter().filter(|a| self.accounts.contains(&a.name)).collect();
+        let accounts =
+            config.accounts.into_iter().filter(|a| self.accounts.iter().any(|name| a.name() == name)).collect();
         Ok(Chosen { accounts, again, config: path })
     }
 }
 
 fn unknown_account(name: &str, config: &Config) -> Error {
-    let names: Vec<&str> = config.accounts.iter().map(|a| a.name.as_str()).collect();
+    let names: Vec<&str> = config.accounts.iter().map(Account::name).collect();
     let shown = crate::error::safe_line(name);
     let hint = match nearest(name, names.iter().copied()) {
         Some(near) => format!("Did you mean `{near}`?"),
@@ -176,7 +177,7 @@ fn unknown_account(name: &str, config: &Config) -> Error {
 /// Reads the password of an account; whoever calls it keeps what it gives, so that nobody is asked twice.
 pub(super) fn password<'a>(account: &'a Account, stop: &'a Stop) -> impl Fn() -> Result<Secret> + Sync + 'a {
     move || {
-        let user = crate::error::safe_line(&account.imap.user);
-        account.secret.read(&format!("{user} at {}", account.imap.server.bare_host()), stop)
+        let user = crate::error::safe_line(account.user());
+        account.secret().read(&format!("{user} at {}", account.server().bare_host()), stop)
     }
 }

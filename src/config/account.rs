@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::file::{Table, Value};
 use super::nearest::nearest;
-use super::{Account, MailboxFilter, PASSWORD_VARIABLE, Renames};
+use super::{Account, ImapAccount, MailboxFilter, PASSWORD_VARIABLE, Renames};
 use crate::error::{Error, Result};
 use crate::local::{Layout, LocalOptions};
 use crate::mail::MailboxName;
@@ -65,7 +65,7 @@ fn account(name: &str, value: &Value<'_>) -> Result<Account> {
         get(&table, "layout", |v| v.one_of(&[("nested", Layout::Nested), ("maildir++", Layout::MaildirPlusPlus)]))?;
     let imap = table.need("imap", &format!("[accounts.{name}.imap]"))?.table()?;
     imap.only(IMAP, &[])?;
-    Ok(Account {
+    Ok(Account::Imap(ImapAccount {
         name: name.to_owned(),
         secret: password(&imap)?,
         imap: imap_options(&imap)?,
@@ -89,7 +89,7 @@ fn account(name: &str, value: &Value<'_>) -> Result<Account> {
         mailboxes: get(&table, "mailboxes", mailboxes)?.unwrap_or_default(),
         rename: get(&table, "rename", renames)?.unwrap_or_default(),
         trash: get(&table, "trash", |v| mailbox(v, v.text()?))?,
-    })
+    }))
 }
 
 fn get<'a, T>(table: &Table<'a>, key: &str, read: impl FnOnce(&Value<'a>) -> Result<T>) -> Result<Option<T>> {

@@ -37,7 +37,7 @@ pub use crate::local::{Layout, LocalOptions};
 use crate::mail::MailboxName;
 pub use crate::reconcile::guard::{Allowed, MaxDelete};
 pub use crate::reconcile::view::{Deletions, Direction, Keywords};
-pub use crate::remote::ImapOptions;
+pub use crate::remote::{ImapOptions, ServerOptions};
 use crate::secret::SecretSource;
 
 /// A working account in six lines, as it is shown to who has none.
@@ -55,7 +55,14 @@ pub const PASSWORD_VARIABLE: &str = "MAILTIDE_PASSWORD";
 
 /// An account: a login on a server and the local tree that belongs to it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Account {
+pub enum Account {
+    /// On an IMAP server.
+    Imap(ImapAccount),
+}
+
+/// An account on an IMAP server.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ImapAccount {
     /// Its name in the configuration; made from URL and tree for an account without one.
     pub name: String,
     /// The server and how to speak to it.
@@ -81,6 +88,59 @@ pub struct Account {
 }
 
 impl Account {
+    /// Its name.
+    pub fn name(&self) -> &str {
+        match self {
+            Account::Imap(account) => &account.name,
+        }
+    }
+
+    /// The server.
+    pub fn server(&self) -> &ServerOptions {
+        match self {
+            Account::Imap(account) => &account.imap.server,
+        }
+    }
+
+    /// The login name.
+    pub fn user(&self) -> &str {
+        match self {
+            Account::Imap(account) => &account.imap.user,
+        }
+    }
+
+    /// Where the password comes from.
+    pub fn secret(&self) -> &SecretSource {
+        match self {
+            Account::Imap(account) => &account.secret,
+        }
+    }
+
+    /// The tree.
+    pub fn local(&self) -> &LocalOptions {
+        match self {
+            Account::Imap(account) => &account.local,
+        }
+    }
+
+    /// Which mailboxes take part.
+    pub fn mailboxes(&self) -> &MailboxFilter {
+        match self {
+            Account::Imap(account) => &account.mailboxes,
+        }
+    }
+
+    /// Takes part of the mailboxes only, as the command line asks.
+    ///
+    /// # Errors
+    /// Kind `Usage` for what is no pattern.
+    pub fn narrow(&mut self, globs: &[String]) -> Result<()> {
+        match self {
+            Account::Imap(account) => account.mailboxes = account.mailboxes.narrowed(globs)?,
+        }
+        Ok(())
+    }
+
     /// Makes an account from `imaps://user@host[:port]` (TLS) or `imap://…` (STARTTLS required).
     ///
     /// Its name is made of the user, the host and the place of the tree, so that the same command finds its state again.
@@ -167,7 +227,7 @@ mod tests {
     #[test]
     fn six_lines_make_a_working_account() {
         let config = load(EXAMPLE).unwrap();
-        let [account] = config.accounts.as_slice() else { panic!("one account") };
+        let [Account::Imap(account)] = config.accounts.as_slice() else { panic!("one account") };
         assert_eq!(account.name, "me");
         assert!(account.local.root.is_absolute() && account.local.root.ends_with("Mail"));
         assert_eq!(account.local.layout, Layout::Nested);
@@ -217,7 +277,9 @@ mod tests {
             "#,
         )
         .unwrap();
-        let [second, first] = config.accounts.as_slice() else { panic!("two accounts, in the file's order") };
+        let [Account::Imap(second), Account::Imap(first)] = config.accounts.as_slice() else {
+            panic!("two accounts, in the file's order")
+        };
         assert_eq!(second.local.root, config.path.parent().unwrap().join("mail/second"));
         assert_eq!(second.secret, SecretSource::Prompt);
         assert_eq!(first.local.layout, Layout::MaildirPlusPlus);
@@ -325,7 +387,7 @@ mod tests {
         let at = |url, maildir: &str| {
             let options =
                 UrlOptions { maildir: maildir.into(), layout: Layout::Nested, ca_file: None, password_command: None };
-            Account::from_url(url, options).unwrap().name
+            Account::from_url(url, options).unwrap().name().to_owned()
         };
         let name = at("imaps://me@host:1993", "/nowhere/a");
         assert!(name.starts_with("me@host-"), "{name}");

@@ -26,12 +26,14 @@ pub(super) fn canonical(path: &Path) -> PathBuf {
 pub(super) fn apart(accounts: &[Account]) -> Result<()> {
     let mut seen: Vec<(&str, PathBuf)> = Vec::new();
     for account in accounts {
-        let root = canonical(&account.local.root);
+        let root = canonical(&account.local().root);
         for (name, other) in &seen {
             let how = match (root == *other, root.starts_with(other), other.starts_with(&root)) {
-                (true, ..) => format!("The accounts `{name}` and `{}` share the tree {}", account.name, root.display()),
-                (_, true, _) => within(&account.name, &root, name, other),
-                (_, _, true) => within(name, other, &account.name, &root),
+                (true, ..) => {
+                    format!("The accounts `{name}` and `{}` share the tree {}", account.name(), root.display())
+                }
+                (_, true, _) => within(account.name(), &root, name, other),
+                (_, _, true) => within(name, other, account.name(), &root),
                 _ => continue,
             };
             return Err(Error::new(Kind::Config, how).hint(
@@ -39,7 +41,7 @@ pub(super) fn apart(accounts: &[Account]) -> Result<()> {
                  each would take the other's mail for its own.",
             ));
         }
-        seen.push((&account.name, root));
+        seen.push((account.name(), root));
     }
     Ok(())
 }

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use super::account::{CONNECTIONS, TIMEOUT, unconfigured, usual_port};
-use super::{Account, MailboxFilter, Renames, roots};
+use super::{Account, ImapAccount, MailboxFilter, Renames, roots};
 use crate::error::{Error, Kind, Result, safe_line};
 use crate::local::{Layout, LocalOptions};
 use crate::reconcile::guard::MaxDelete;
@@ -33,7 +33,7 @@ pub(super) fn account(url: &str, options: UrlOptions) -> Result<Account> {
         (SecretSource::Prompt, Some(line)) => SecretSource::Command { line, timeout: SecretSource::COMMAND_TIMEOUT },
         (source, _) => source,
     };
-    Ok(Account {
+    Ok(Account::Imap(ImapAccount {
         name: format!("{user}@{host}-{}", place.get(..8).unwrap_or_default()),
         imap: ImapOptions {
             server: ServerOptions {
@@ -57,7 +57,7 @@ pub(super) fn account(url: &str, options: UrlOptions) -> Result<Account> {
         mailboxes: MailboxFilter::default(),
         rename: Renames::default(),
         trash: None,
-    })
+    }))
 }
 
 #[derive(Debug, PartialEq, Eq)]

@@ -7,7 +7,7 @@ use super::pool::Pool;
 use super::settle::{self, Doubts, SentBefore};
 use super::tree::Ground;
 use super::{Job, Mode, now, settings};
-use crate::config::Account;
+use crate::config::ImapAccount;
 use crate::error::{Error, Kind, Result};
 use crate::exit::Exit;
 use crate::reconcile::guard::{self, ApprovedPlan, Refusal};
@@ -38,7 +38,7 @@ pub enum Again {
 
 /// Observes, plans, and carries the plan out as the job's mode says.
 pub fn attempt(
-    job: &Job<'_>,
+    job: &Job<'_, ImapAccount>,
     pool: &Pool<'_>,
     sent_before: SentBefore,
     report: &dyn Report,
@@ -124,7 +124,7 @@ fn waits_for(files: usize) -> String {
 }
 
 /// Tells what the server can that matters for speed and safety.
-fn tell_connected(account: &Account, session: &Session, report: &dyn Report) {
+fn tell_connected(account: &ImapAccount, session: &Session, report: &dyn Report) {
     let can = |capability| session.capabilities().has(capability);
     let tier = match (can(Capability::Qresync), can(Capability::CondStore)) {
         (true, _) => "QRESYNC",
@@ -138,7 +138,12 @@ fn tell_connected(account: &Account, session: &Session, report: &dyn Report) {
     report.event(&account.name, Event::Connected { host: &host, tier: &tier });
 }
 
-fn plan(job: &Job<'_>, ground: &Ground, seen: &Observation<'_>, expunge: Expunge) -> (ApprovedPlan, Vec<Refusal>) {
+fn plan(
+    job: &Job<'_, ImapAccount>,
+    ground: &Ground,
+    seen: &Observation<'_>,
+    expunge: Expunge,
+) -> (ApprovedPlan, Vec<Refusal>) {
     let account = job.account;
     let policy =
         Policy { direction: account.direction, deletions: account.deletions, keywords: account.keywords, expunge };
@@ -158,7 +163,7 @@ fn plan(job: &Job<'_>, ground: &Ground, seen: &Observation<'_>, expunge: Expunge
 
 /// A dry run ends with its plan.
 fn show(
-    job: &Job<'_>,
+    job: &Job<'_, ImapAccount>,
     report: &dyn Report,
     seen: &Observation<'_>,
     approved: &ApprovedPlan,

@@ -31,7 +31,7 @@ pub use pool::Connectors;
 use pool::{Credentials, Pool};
 use settle::SentBefore;
 
-use crate::config::Account;
+use crate::config::{Account, ImapAccount};
 use crate::error::Result;
 use crate::exit::Exit;
 use crate::reconcile::guard::Allowed;
@@ -54,9 +54,9 @@ pub enum Mode {
 }
 
 /// What to run, and with what.
-pub struct Job<'a> {
+pub struct Job<'a, A = Account> {
     /// The account, its mailboxes already narrowed to those asked for.
-    pub account: &'a Account,
+    pub account: &'a A,
     /// Where its secret comes from; asked once a run, when a connection is first needed.
     pub secret: &'a (dyn Fn() -> Result<Secret> + Sync),
     /// Whether to carry the plan out.
@@ -71,6 +71,21 @@ pub struct Job<'a> {
     pub connectors: &'a Connectors,
 }
 
+impl<A> Job<'_, A> {
+    /// The same job for what `account` is more precisely.
+    fn of<'b, B>(&'b self, account: &'b B) -> Job<'b, B> {
+        Job {
+            account,
+            secret: self.secret,
+            mode: self.mode,
+            allowed: self.allowed.clone(),
+            wait_lock: self.wait_lock,
+            state_dir: self.state_dir.clone(),
+            connectors: self.connectors,
+        }
+    }
+}
+
 /// How a run ended that was not aborted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Outcome {
@@ -82,7 +97,7 @@ pub struct Outcome {
 
 /// Runs one account. Everything a person may want to know goes to `report`, an error returned here included.
 pub fn run(job: &Job<'_>, report: &dyn Report, stop: &Stop) -> Result<Outcome> {
-    let name = &job.account.name;
+    let name = job.account.name();
     let outcome = run_locked(job, report, stop).map_err(|error| error.at(name));
     match &outcome {
         Ok(outcome) => report.event(name, Event::Finished(outcome.summary)),
@@ -92,18 +107,21 @@ pub fn run(job: &Job<'_>, report: &dyn Report, stop: &Stop) -> Result<Outcome> {
 }
 
 fn run_locked(job: &Job<'_>, report: &dyn Report, stop: &Stop) -> Result<Outcome> {
+    let run = |report: &dyn Report| match job.account {
+        Account::Imap(account) => until_done(&job.of(account), report, stop),
+    };
     if job.mode == Mode::DryRun {
-        return until_done(job, report, stop);
+        return run(report);
     }
-    let _lock = Lock::acquire(&job.state_dir, &job.account.name, job.wait_lock, stop)?;
-    let outcome = until_done(job, &Once::new(report), stop);
+    let _lock = Lock::acquire(&job.state_dir, job.account.name(), job.wait_lock, stop)?;
+    let outcome = run(&Once::new(report));
     let exit = outcome.as_ref().map_or_else(|error| error.kind().into(), |outcome| outcome.exit);
     let remembered = remember(job, exit);
     outcome.and_then(|outcome| remembered.map(|()| outcome))
 }
 
 /// Tries until a run came to its end, with all that it made itself.
-fn until_done(job: &Job<'_>, report: &dyn Report, stop: &Stop) -> Result<Outcome> {
+fn until_done(job: &Job<'_, ImapAccount>, report: &dyn Report, stop: &Stop) -> Result<Outcome> {
     let begun = Instant::now();
     let meter = Meter::default();
     let credentials = Credentials::new(job.secret);
@@ -143,7 +161,7 @@ fn until_done(job: &Job<'_>, report: &dyn Report, stop: &Stop) -> Result<Outcome
 
 /// Writes down how the run ended, for `status`.
 fn remember(job: &Job<'_>, exit: Exit) -> Result<()> {
-    match State::open(&job.state_dir, &job.account.name)? {
+    match State::open(&job.state_dir, job.account.name())? {
         Some(mut state) => state.set_last_run(RunRecord { ended: now(), exit: exit.code() }),
         None => Ok(()),
     }

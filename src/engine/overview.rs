@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use super::Job;
 use super::pool::{Credentials, Pool};
 use super::tree::Ground;
+use crate::config::{Account, ImapAccount};
 use crate::error::Result;
 use crate::mail::MailboxName;
 use crate::remote::imap::SpecialUse;
@@ -32,6 +33,12 @@ pub struct MailboxRow {
 
 /// Lists the mailboxes of both sides, by name. Changes nothing.
 pub fn mailboxes(job: &Job<'_>, stop: &Stop) -> Result<Vec<MailboxRow>> {
+    match job.account {
+        Account::Imap(account) => of_imap(&job.of(account), stop),
+    }
+}
+
+fn of_imap(job: &Job<'_, ImapAccount>, stop: &Stop) -> Result<Vec<MailboxRow>> {
     let account = job.account;
     let ground = Ground::enter(job).map_err(|e| e.at(&account.name))?;
     let credentials = Credentials::new(job.secret);

@@ -1,10 +1,10 @@
 //! The settings that decide what a run leaves alone, in words for the state to keep.
 
-use crate::config::Account;
+use crate::config::ImapAccount;
 use crate::reconcile::view::{Deletions, Direction, Keywords};
 
 /// Direction, deletions and keywords of an account. The words stand in states; they are never changed.
-pub fn words(account: &Account) -> String {
+pub fn words(account: &ImapAccount) -> String {
     let direction = match account.direction {
         Direction::Both => "both",
         Direction::Pull => "pull",

@@ -4,6 +4,7 @@
 //! a lost state, which costs nothing, and never like a foreign tree.
 
 use super::{Job, Mode};
+use crate::config::ImapAccount;
 use crate::error::Result;
 use crate::local::{Expected, Marker, Opened, Store};
 use crate::mail::AccountId;
@@ -21,14 +22,14 @@ pub struct Ground {
 
 impl Ground {
     /// Opens both; makes what a first run lacks, unless it is a dry run.
-    pub fn enter(job: &Job<'_>) -> Result<Ground> {
+    pub fn enter(job: &Job<'_, ImapAccount>) -> Result<Ground> {
         match job.mode {
             Mode::Sync => Ground::make(job),
             Mode::DryRun => Ground::look(job),
         }
     }
 
-    fn make(job: &Job<'_>) -> Result<Ground> {
+    fn make(job: &Job<'_, ImapAccount>) -> Result<Ground> {
         let name = &job.account.name;
         let known = State::open(&job.state_dir, name)?;
         let expected = known.as_ref().map_or(Expected::First, |state| Expected::Known(state.account_id()));
@@ -50,7 +51,7 @@ impl Ground {
         Ok(Ground { id, store: Some(store), state: Some(state) })
     }
 
-    fn look(job: &Job<'_>) -> Result<Ground> {
+    fn look(job: &Job<'_, ImapAccount>) -> Result<Ground> {
         let state = State::open_read_only(&job.state_dir, &job.account.name)?;
         let expected = match &state {
             Some(state) => Expected::Known(state.account_id()),

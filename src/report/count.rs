@@ -111,7 +111,7 @@ pub struct Tally {
     pub counts: Counts,
     /// Parts of the plan that the guard refused.
     pub refused: u64,
-    planned: bool,
+    pub(super) planned: bool,
 }
 
 impl Tally {

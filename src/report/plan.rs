@@ -271,8 +271,7 @@ work: a run would rename 1 mailbox, bring 3 (12.3 kB), move or copy 1, delete 1,
     fn an_empty_plan_is_one_line() {
         let lines = view("work", &Plan::default(), &[], &Tally::default(), &Again::default(), Detail::Short, false);
         assert_eq!(lines, ["work: in sync, nothing to do"]);
-        let mut tally = Tally::default();
-        tally.refused = 2;
+        let tally = Tally { refused: 2, ..Tally::default() };
         let lines = view("work", &Plan::default(), &[], &tally, &Again::default(), Detail::Short, false);
         assert_eq!(lines, ["work: a run would do nothing; deletions refused in 2 places"]);
     }

@@ -7,8 +7,8 @@ use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ToSql, ToSqlOutput, 
 
 use crate::error::Item;
 use crate::mail::{
-    AccountId, Digest, FileId, Flags, Keyword, MailboxId, MailboxName, MessageIdHash, ModSeq, Presence, SystemFlags,
-    Uid, UidValidity, UnixSeconds,
+    AccountId, Digest, FileId, Flags, HeaderHash, Keyword, MailboxId, MailboxName, MessageIdHash, ModSeq, Presence,
+    Serial, SystemFlags, Uid, UidValidity, UidlHash, UnixSeconds,
 };
 
 /// Keeps a type as a number: how it becomes one, and how it is read again, if it can be.
@@ -43,6 +43,9 @@ number!(UnixSeconds, |time| time.0, |n| Some(UnixSeconds(n)));
 // 64 bits without a sign: kept as the same 64 bits with one.
 number!(ModSeq, |modseq| modseq.0.cast_signed(), |n| Some(ModSeq(n.cast_unsigned())));
 number!(MessageIdHash, |hash| hash.0.cast_signed(), |n| Some(MessageIdHash(n.cast_unsigned())));
+number!(UidlHash, |hash| hash.0.cast_signed(), |n| Some(UidlHash(n.cast_unsigned())));
+number!(HeaderHash, |hash| hash.0.cast_signed(), |n| Some(HeaderHash(n.cast_unsigned())));
+number!(Serial, |serial| serial.0.cast_signed(), |n| u64::try_from(n).ok().map(Serial));
 number!(SystemFlags, |flags| flags.bits().into(), |n| u8::try_from(n).ok().map(SystemFlags::from_bits));
 number!(
     Presence,

@@ -21,6 +21,8 @@
 //! A crash before a checkpoint makes the next run look again at what it had seen. A crash between APPEND and its reply
 //! leaves an intent: the next run looks for the message on the server before it sends it again.
 //!
+//! Of a POP3 account it holds the records of its maildrop instead of a base (`maildrop`).
+//!
 //! Times are parameters; nothing here reads a wall clock.
 
 mod base;
@@ -31,6 +33,7 @@ mod fault;
 mod intents;
 mod kin;
 mod lock;
+mod maildrop;
 mod place;
 mod policy;
 mod schema;
@@ -51,6 +54,7 @@ use crate::mail::{AccountId, MailboxId, MailboxName};
 pub use failures::{RunRecord, Unresolved};
 pub use kin::Traits;
 pub use lock::Lock;
+pub use maildrop::{Maildrop, Settling};
 pub use place::state_dir;
 
 /// How long a statement waits for a reader that is about to end; there is no other writer.
@@ -114,14 +118,18 @@ impl State {
     /// Makes nothing and needs no lock; a run may go on at the same time. Errors as [`State::open`] has them, and an
     /// older schema.
     pub fn open_read_only(dir: &Path, account: &str) -> Result<Option<State>> {
-        let path = place::file(dir, account, "sqlite");
-        let Some(connection) = connect(&path)? else { return Ok(None) };
-        let fault = |e| fault::sqlite(&path, e);
-        let Some(version) = schema::identify(&connection, &path)? else { return Ok(None) };
+        State::at(&place::file(dir, account, "sqlite"))
+    }
+
+    /// Opens the state file at `path` for looking only.
+    fn at(path: &Path) -> Result<Option<State>> {
+        let Some(connection) = connect(path)? else { return Ok(None) };
+        let fault = |e| fault::sqlite(path, e);
+        let Some(version) = schema::identify(&connection, path)? else { return Ok(None) };
         connection.pragma_update(None, "query_only", true).map_err(fault)?;
-        schema::expect_newest(version, &path)?;
+        schema::expect_newest(version, path)?;
         let account = schema::account(&connection).map_err(fault)?;
-        Ok(Some(State { connection, path, account, promised: RefCell::default() }))
+        Ok(Some(State { connection, path: path.to_owned(), account, promised: RefCell::default() }))
     }
 
     /// A state that knows nothing and is kept nowhere: what the dry run of a first run plans with.

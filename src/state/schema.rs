@@ -87,6 +87,22 @@ ALTER TABLE intent ADD COLUMN keywords TEXT;
 ALTER TABLE account ADD COLUMN policy TEXT; -- the settings that the checkpoints were made under, NULL when not known
 ALTER TABLE account ADD COLUMN sending_since INTEGER; -- when the last APPENDs were begun, seconds since 1970
 ",
+    r"
+ALTER TABLE account ADD COLUMN next_serial INTEGER NOT NULL DEFAULT 1; -- of the next new message of a maildrop
+ALTER TABLE account ADD COLUMN delivering INTEGER NOT NULL DEFAULT 0;  -- 1: files may be unknown to `message`
+CREATE TABLE message (                  -- what is known of a maildrop
+    serial INTEGER PRIMARY KEY,
+    uidl INTEGER,                       -- a hash
+    size INTEGER NOT NULL,              -- octets, as listed
+    first_seen INTEGER NOT NULL,        -- seconds since 1970
+    copy INTEGER NOT NULL,              -- the server's: 0 listed, 1 unknown, 2 absent, 3 deleted
+    since INTEGER,                      -- absent or deleted since then
+    digest BLOB,                        -- NULL, as all below: seen and not delivered
+    header INTEGER,                     -- a hash
+    file BLOB                           -- the unique part of its name
+) STRICT;
+CREATE INDEX message_digest ON message (digest);
+",
 ];
 
 /// The version that this program writes.

@@ -13,6 +13,7 @@
 //! | `bad_input` | each kind of bad input, with its message and exit code |
 //! | `connection` | TLS, STARTTLS, client certificates, compression, slow, cut and stalled lines |
 //! | `imap_engine` | the IMAP engine alone: every tier sees the same, every operation works, round trips are counted |
+//! | `pop3_engine` | the POP3 client alone: real servers, and a scripted one that is hostile, cut and stalled |
 //! | `bytes` | bytes, dates, copies, keywords |
 //! | `folders` | mailboxes made, removed, filtered, renamed; odd names; prefixes |
 //! | `moves` | moves, copies, renames, new UIDs, lost state: no body on the wire |
@@ -43,6 +44,7 @@ mod man;
 mod memory;
 mod moves;
 mod policies;
+mod pop3_engine;
 mod reports;
 mod rounds;
 mod sim;

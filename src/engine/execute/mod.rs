@@ -20,7 +20,7 @@ use std::collections::BTreeMap;
 use super::ledger::Ledger;
 use super::observe::Observation;
 use super::pool::Pool;
-use crate::config::Account;
+use crate::config::ImapAccount;
 use crate::error::{Error, Item, Kind, Result};
 use crate::local::Store;
 use crate::mail::{
@@ -36,7 +36,7 @@ use crate::stop::Stop;
 /// What the executor works in and never changes.
 pub struct World<'a> {
     /// The account's settings.
-    pub account: &'a Account,
+    pub account: &'a ImapAccount,
     /// Its id.
     pub id: AccountId,
     /// The tree.

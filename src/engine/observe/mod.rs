@@ -19,7 +19,7 @@ use names::Directory;
 
 use super::pool::Pool;
 use super::settings;
-use crate::config::Account;
+use crate::config::ImapAccount;
 use crate::error::{Error, ItemFailure, Kind, Result};
 use crate::local::Store;
 use crate::mail::{AccountId, Base, BaseMailbox, Intent, LocalCheckpoint, MailboxId, MailboxName, RemoteCheckpoint};
@@ -33,7 +33,7 @@ use crate::stop::Stop;
 /// Where the observation gets its knowledge from.
 pub struct Sources<'s, 'a> {
     /// The account's settings.
-    pub account: &'a Account,
+    pub account: &'a ImapAccount,
     /// Its id.
     pub id: AccountId,
     /// The tree; `None` when a dry run finds none.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::config::Account;
+use crate::config::ImapAccount;
 use crate::error::{Error, Item, ItemFailure, Kind, Result};
 use crate::mail::MailboxName;
 use crate::reconcile::Renamed;
@@ -11,7 +11,7 @@ use crate::remote::imap::{Listed, Listing, Names, WireName};
 /// The server's mailboxes under the names the tree gives them.
 #[derive(Debug)]
 pub struct Directory<'a> {
-    account: &'a Account,
+    account: &'a ImapAccount,
     names: Names,
     /// What the server listed, selected mailboxes only, containers left out.
     pub mailboxes: BTreeMap<MailboxName, Listed>,
@@ -25,7 +25,7 @@ pub struct Directory<'a> {
 
 impl<'a> Directory<'a> {
     /// Sorts a listing by the tree's names.
-    pub fn new(account: &'a Account, listing: Listing) -> Self {
+    pub fn new(account: &'a ImapAccount, listing: Listing) -> Self {
         let mut directory = Directory {
             account,
             names: listing.names,

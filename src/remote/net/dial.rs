@@ -192,9 +192,9 @@ fn too_slow(server: &ServerOptions) -> Error {
 
 fn usual_port(tls: TlsMode) -> &'static str {
     match tls {
-        TlsMode::Implicit => "usually 993 for IMAP with TLS from the start",
-        TlsMode::StartTls => "usually 143 for IMAP with STARTTLS",
-        TlsMode::None => "usually 143 for IMAP",
+        TlsMode::Implicit => "with TLS from the start usually 993 for IMAP, 995 for POP3",
+        TlsMode::StartTls => "with STARTTLS usually 143 for IMAP, 110 for POP3",
+        TlsMode::None => "usually 143 for IMAP, 110 for POP3",
     }
 }
 

@@ -167,8 +167,8 @@ fn shake(
                         format!("The TLS handshake was not over within {}", seconds(timeout)),
                     )
                     .hint(
-                        "Does the server speak TLS from the start on this port (usually 993)? If not, set `tls = \
-                         \"starttls\"`. Or set a longer `timeout`.",
+                        "Does the server speak TLS from the start on this port (usually 993 for IMAP, 995 for POP3)? If \
+                         not, set `tls = \"starttls\"`. Or set a longer `timeout`.",
                     )
                     .worth_retrying());
                 }
@@ -192,8 +192,8 @@ fn failure(error: &native_tls::Error, first: Option<u8>) -> Error {
     }
     if matches!(first, Some(octet) if octet != ALERT && octet != HANDSHAKE) {
         return Error::new(Kind::Tls, "The server does not speak TLS here").hint(
-            "On this port it starts without TLS: set `tls = \"starttls\"` (usually port 143), or `port` to the one with \
-             TLS from the start (usually 993).",
+            "On this port it starts without TLS: set `tls = \"starttls\"` (usually port 143 for IMAP, 110 for POP3), or \
+             `port` to the one with TLS from the start (usually 993 and 995).",
         );
     }
     if was_cut(error) {

@@ -1,8 +1,8 @@
-//! A private Cyrus IMAP 3.6, run by an unprivileged user.
+//! A private Cyrus 3.6, IMAP and POP3, run by an unprivileged user.
 //!
-//! Debian's cyrus-imapd cannot be installed beside dovecot-imapd, so `tests/run` unpacks the two packages into a
+//! Debian's cyrus-imapd cannot be installed beside dovecot-imapd, so `tests/run` unpacks its packages into a
 //! directory of their own and names it in `MAILTIDE_TEST_CYRUS`. Nothing else is needed: an `imapd.conf` with
-//! `cyrus_user` set to the user at hand, `sasl_pwcheck_method: alwaystrue`, a `cyrus.conf` with two services.
+//! `cyrus_user` set to the user at hand, `sasl_pwcheck_method: alwaystrue`, a `cyrus.conf` with the services.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -15,7 +15,8 @@ use super::wire_log::{Format, WireLog};
 
 pub struct Cyrus {
     _daemon: Daemon,
-    ports: [u16; 2],
+    /// IMAP, IMAP in TLS, POP3, POP3 in TLS.
+    ports: [u16; 4],
     ca: PathBuf,
     telemetry: PathBuf,
     _scratch: Scratch,
@@ -62,10 +63,10 @@ fn root() -> Option<PathBuf> {
     [named, Some(unpacked), Some(PathBuf::from("/"))]
         .into_iter()
         .flatten()
-        .find(|r| r.join("usr/lib/cyrus/bin/imapd").is_file() && r.join("usr/lib/cyrus/bin/master").is_file())
+        .find(|r| ["imapd", "pop3d", "master"].iter().all(|p| r.join("usr/lib/cyrus/bin").join(p).is_file()))
 }
 
-fn command(root: &Path, dir: &Path, [port, tls_port]: [u16; 2]) -> Command {
+fn command(root: &Path, dir: &Path, [imap, imaps, pop3, pop3s]: [u16; 4]) -> Command {
     let user = scratch::unprivileged();
     let d = dir.display();
     let imapd_conf = dir.join("imapd.conf");
@@ -74,23 +75,27 @@ fn command(root: &Path, dir: &Path, [port, tls_port]: [u16; 2]) -> Command {
          cyrus_user: {}\ncyrus_group: {}\nadmins: admin\n\
          sasl_pwcheck_method: alwaystrue\nsasl_mech_list: PLAIN LOGIN\nallowplaintext: yes\nvirtdomains: off\n\
          unixhierarchysep: yes\naltnamespace: yes\nautocreate_users: anyone\nautocreate_quota: 0\n\
-         autocreate_post: 0\nautocreate_inbox_folders: Trash\nmunge8bit: no\nreject8bit: no\n\
+         autocreate_post: 0\nautocreate_inbox_folders: Trash\nallowapop: no\nmunge8bit: no\nreject8bit: no\n\
          tls_server_cert: {d}/server.pem\ntls_server_key: {d}/server.key\n\
          proc_path: {d}/conf/proc\nmboxname_lockpath: {d}/conf/lock\nidlesocket: {d}/conf/socket/idle\n\
          lmtpsocket: {d}/conf/socket/lmtp\nnotifysocket: {d}/conf/socket/notify\n",
         user.name, user.group,
     );
     fs::write(&imapd_conf, text).unwrap();
-    let imapd = root.join("usr/lib/cyrus/bin/imapd");
+    let bin = root.join("usr/lib/cyrus/bin");
     // -U 1: a process a session, so that a session's record is complete when its process is gone.
-    let service = |name: &str, more: &str, port: u16| {
+    let service = |name: &str, program: &str, port: u16| {
+        let (program, more) = program.split_once(' ').unwrap_or((program, ""));
         format!(
             "  {name} cmd=\"{} -C {} {more} -U 1\" listen=\"127.0.0.1:{port}\" prefork=0\n",
-            imapd.display(),
+            bin.join(program).display(),
             imapd_conf.display()
         )
     };
-    let services = service("imap", "", port) + &service("imaps", "-s", tls_port);
+    let services = service("imap", "imapd", imap)
+        + &service("imaps", "imapd -s", imaps)
+        + &service("pop3", "pop3d", pop3)
+        + &service("pop3s", "pop3d -s", pop3s);
     let cyrus_conf = dir.join("cyrus.conf");
     fs::write(&cyrus_conf, format!("START {{\n}}\nSERVICES {{\n{services}}}\nEVENTS {{\n}}\n")).unwrap();
     let mut command = Command::new(root.join("usr/lib/cyrus/bin/master"));
@@ -115,6 +120,14 @@ impl Server for Cyrus {
 
     fn tls_port(&self) -> u16 {
         self.ports[1]
+    }
+
+    fn pop3_port(&self) -> u16 {
+        self.ports[2]
+    }
+
+    fn pop3_tls_port(&self) -> u16 {
+        self.ports[3]
     }
 
     fn ca_file(&self) -> &Path {

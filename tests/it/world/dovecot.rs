@@ -1,4 +1,4 @@
-//! A private Dovecot 2.3: own configuration, ports, certificates, mail and log, run by an unprivileged user.
+//! A private Dovecot 2.3, IMAP and POP3: own configuration, ports, certificates, mail and log, run by an unprivileged user.
 
 use std::fmt::Write;
 use std::fs;
@@ -23,6 +23,8 @@ pub struct Options {
     pub prefix: &'static str,
     /// Whether clients must show a certificate of the tests' authority.
     pub client_certificate: bool,
+    /// The ways to log in.
+    pub mechanisms: &'static str,
     /// More lines for the end of the configuration.
     pub extra: &'static str,
 }
@@ -42,6 +44,7 @@ impl Default for Options {
             separator: '/',
             prefix: "",
             client_certificate: false,
+            mechanisms: "plain login",
             extra: "",
         }
     }
@@ -50,7 +53,8 @@ impl Default for Options {
 pub struct Dovecot {
     daemon: Option<Daemon>,
     options: Options,
-    ports: [u16; 2],
+    /// IMAP, IMAP in TLS, POP3, POP3 in TLS.
+    ports: [u16; 4],
     ca: PathBuf,
     home: PathBuf,
     raw: PathBuf,
@@ -78,7 +82,7 @@ impl Dovecot {
         scratch.directory("state");
         let ca = certs::write_authority(scratch.path());
         certs::write_server(scratch.path(), options.certificate);
-        let mut server = Dovecot { daemon: None, options, ports: [0; 2], ca, home, raw, scratch, _seat: seat };
+        let mut server = Dovecot { daemon: None, options, ports: [0; 4], ca, home, raw, scratch, _seat: seat };
         server.launch();
         server
     }
@@ -102,8 +106,9 @@ impl Dovecot {
             let mut command = Command::new(&program);
             command.arg("-F").arg("-c").arg(&config);
             scratch::drop_privileges(&mut command);
-            let used = if self.options.tls == Tls::Offered { &self.ports[..] } else { &self.ports[..1] };
-            match Daemon::start(&mut command, &self.scratch.path().join("output"), used) {
+            let [imap, imaps, pop3, pop3s] = self.ports;
+            let used = if self.options.tls == Tls::Offered { vec![imap, imaps, pop3, pop3s] } else { vec![imap, pop3] };
+            match Daemon::start(&mut command, &self.scratch.path().join("output"), &used) {
                 Ok(daemon) => {
                     self.daemon = Some(daemon);
                     return;
@@ -130,18 +135,18 @@ impl Dovecot {
 
     fn configuration(&self) -> String {
         let user = scratch::unprivileged();
-        let Options { capability, tls, separator, prefix, client_certificate, extra, .. } = &self.options;
-        let [port, tls_port] = self.ports;
+        let Options { capability, tls, separator, prefix, client_certificate, mechanisms, extra, .. } = &self.options;
+        let [port, tls_port, pop3, pop3_tls] = self.ports;
         let dir = self.scratch.path().display();
         let home = self.home.display();
         let ssl = if *tls == Tls::Offered { "yes" } else { "no" };
         let mut text = format!(
             "base_dir = {dir}/run\nstate_dir = {dir}/state\nlog_path = {dir}/dovecot.log\n\
-             protocols = imap\nlisten = 127.0.0.1\n\
+             protocols = imap pop3\nlisten = 127.0.0.1\n\
              default_internal_user = {0}\ndefault_internal_group = {1}\ndefault_login_user = {0}\nfirst_valid_uid = 1\n\
              ssl = {ssl}\nssl_cert = <{dir}/server.pem\nssl_key = <{dir}/server.key\nssl_ca = <{dir}/ca.pem\n\
              ssl_require_crl = no\nssl_verify_client_cert = {verify}\nauth_ssl_require_client_cert = {verify}\n\
-             disable_plaintext_auth = no\nauth_mechanisms = plain login\nauth_failure_delay = 0\n\
+             disable_plaintext_auth = no\nauth_mechanisms = {mechanisms}\nauth_failure_delay = 0\n\
              passdb {{\n  driver = passwd-file\n  args = {dir}/passwd\n}}\n\
              userdb {{\n  driver = static\n  args = home={home}/%u\n}}\n\
              mail_location = maildir:%h/mail:LAYOUT=fs:INBOX=%h/mail/INBOX\n\
@@ -151,12 +156,15 @@ impl Dovecot {
              protocol imap {{\n  mail_plugins = zlib imap_zlib\n}}\n\
              service imap-login {{\n  chroot =\n  inet_listener imap {{\n    port = {port}\n  }}\n  \
              inet_listener imaps {{\n    port = {imaps}\n    ssl = yes\n  }}\n}}\n\
+             service pop3-login {{\n  chroot =\n  inet_listener pop3 {{\n    port = {pop3}\n  }}\n  \
+             inet_listener pop3s {{\n    port = {pop3s}\n    ssl = yes\n  }}\n}}\n\
              service anvil {{\n  chroot =\n  unix_listener anvil-auth-penalty {{\n    mode = 0\n  }}\n}}\n\
              service stats {{\n  chroot =\n}}\n",
             user.name,
             user.group,
             verify = if *client_certificate { "yes" } else { "no" },
             imaps = if *tls == Tls::Offered { tls_port } else { 0 },
+            pop3s = if *tls == Tls::Offered { pop3_tls } else { 0 },
             raw = self.raw.display(),
         );
         if let Some(capability) = capability {
@@ -185,6 +193,14 @@ impl Server for Dovecot {
 
     fn tls_port(&self) -> u16 {
         self.ports[1]
+    }
+
+    fn pop3_port(&self) -> u16 {
+        self.ports[2]
+    }
+
+    fn pop3_tls_port(&self) -> u16 {
+        self.ports[3]
     }
 
     fn ca_file(&self) -> &Path {

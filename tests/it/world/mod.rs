@@ -11,6 +11,7 @@ pub mod dovecot;
 pub mod expect;
 pub mod mail;
 pub mod maildir;
+pub mod maildrop;
 pub mod names;
 pub mod pair;
 pub mod process;

@@ -15,12 +15,16 @@ use super::wire_log::WireLog;
 pub const USER: &str = "me";
 pub const PASSWORD: &str = "se cret\"\\";
 
-/// A running IMAP server with one account, [`USER`] and [`PASSWORD`].
+/// A running IMAP and POP3 server with one account, [`USER`] and [`PASSWORD`].
 pub trait Server {
     /// Plain text, or STARTTLS.
     fn port(&self) -> u16;
     /// Implicit TLS.
     fn tls_port(&self) -> u16;
+    /// POP3: plain text, or STLS.
+    fn pop3_port(&self) -> u16;
+    /// POP3 in implicit TLS.
+    fn pop3_tls_port(&self) -> u16;
     /// The authority its certificate is signed by (or not).
     fn ca_file(&self) -> &Path;
     /// What clients said to it.

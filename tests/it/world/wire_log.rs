@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 pub enum Format {
     /// Dovecot's `rawlog_dir`: `*.in` files named `DATE-TIME.PID.N.in`, each line after a time stamp.
     Dovecot,
-    /// Cyrus's telemetry: files named `imap-PID`, `<TIME<` before what the client sent, `>TIME>` before the server's.
+    /// Cyrus's telemetry: files named `imap-PID` or `pop3-PID`, `<TIME<` before what the client sent, `>TIME>` before the server's.
     Cyrus,
 }
 
@@ -38,6 +38,9 @@ const CHANGING: [&str; 14] = [
     "SETMETADATA",
     "REPLACE",
 ];
+
+/// POP3's commands behind the login.
+const MAILDROP: [&str; 10] = ["STAT", "LIST", "UIDL", "TOP", "RETR", "DELE", "RSET", "NOOP", "CAPA", "QUIT"];
 
 impl WireLog {
     pub fn new(dir: &Path, format: Format) -> WireLog {
@@ -68,6 +71,22 @@ impl WireLog {
                 let is_tag = !tag.is_empty() && tag.len() <= 12 && tag.bytes().all(|b| b.is_ascii_alphanumeric());
                 if is_tag && tag.bytes().any(|b| b.is_ascii_digit()) {
                     commands.push(command.trim_end().to_owned());
+                }
+            }
+        }
+        commands
+    }
+
+    /// All POP3 commands of the sessions since the mark, behind the login; waits until those sessions have ended.
+    pub fn maildrop_commands(&self) -> Vec<String> {
+        self.wait();
+        let mut commands = Vec::new();
+        for file in self.files().difference(&self.before) {
+            let text = fs::read(file).unwrap();
+            for line in self.client_lines(&String::from_utf8_lossy(&text)) {
+                let verb = line.split(' ').next().unwrap_or_default().trim_end();
+                if MAILDROP.contains(&verb) {
+                    commands.push(line.trim_end().to_owned());
                 }
             }
         }

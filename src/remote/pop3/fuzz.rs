@@ -1,0 +1,135 @@
+//! Whatever a server sends: octets go through status lines, lists, unstuffing and every job of a session, and nothing
+//! may panic, hang or take memory without bound. Entry point of the target in `tests/fuzz`, and of a property test.
+
+use std::collections::BTreeSet;
+
+use super::capability::Capabilities;
+use super::retrieve::MaildropSink;
+use super::session::Session;
+use super::wire::Wire;
+use crate::error::{Error, Kind, Result};
+use crate::mail::MessageNumber;
+use crate::remote::net::{Exchange, Meter, OutBuffer, Until};
+
+/// A server that says `octets` in pieces, whatever it is asked, and hangs up.
+struct Babbler {
+    octets: Vec<u8>,
+    piece: usize,
+}
+
+impl Exchange for Babbler {
+    fn exchange(&mut self, output: &mut OutBuffer, input: &mut Vec<u8>, _until: Until) -> Result<()> {
+        output.consume(usize::MAX);
+        if self.octets.is_empty() {
+            return Err(Error::new(Kind::Unreachable, "The connection was closed by the server"));
+        }
+        let piece = self.piece.min(self.octets.len());
+        input.extend(self.octets.drain(..piece));
+        Ok(())
+    }
+}
+
+/// Holds the session to the calls that it promises: in order, each message once.
+struct Strict {
+    due: BTreeSet<MessageNumber>,
+    now: Option<MessageNumber>,
+}
+
+impl MaildropSink for Strict {
+    fn start(&mut self, number: MessageNumber) -> Result<()> {
+        assert!(self.now.is_none() && self.due.contains(&number), "a message that is not due");
+        self.now = Some(number);
+        Ok(())
+    }
+
+    fn data(&mut self, octets: &[u8]) -> Result<()> {
+        assert!(self.now.is_some() && !octets.is_empty(), "data of no message");
+        Ok(())
+    }
+
+    fn done(&mut self, number: MessageNumber) -> Result<()> {
+        assert!(self.now.take() == Some(number) && self.due.remove(&number), "the end of no message");
+        Ok(())
+    }
+
+    fn refused(&mut self, number: MessageNumber, _error: &Error) -> Result<()> {
+        assert!(self.now != Some(number) && self.due.remove(&number), "the refusal of no message");
+        Ok(())
+    }
+}
+
+/// A session against a server that says `data`; its first two octets choose what is done and how the rest is cut.
+pub fn server(data: &[u8]) {
+    let &[job, piece, ref octets @ ..] = data else { return };
+    let babbler: Box<dyn Exchange + Send> =
+        Box::new(Babbler { octets: octets.to_vec(), piece: usize::from(piece) + 1 });
+    let lines = if job % 2 == 0 { vec!["PIPELINING".to_owned(), "TOP".to_owned()] } else { Vec::new() };
+    let capabilities = Capabilities::new(Some(lines), &BTreeSet::new());
+    let mut session = Session::over(Wire::new(babbler, Meter::default()), capabilities);
+    let mut numbers: Vec<MessageNumber> = (1..=5).filter_map(MessageNumber::new).collect();
+    if job & 2 != 0
+        && let Ok(listing) = session.listing()
+    {
+        assert!(listing.entries.is_sorted_by(|a, b| a.number < b.number), "each number once");
+        numbers = listing.entries.iter().map(|entry| entry.number).collect();
+    }
+    let mut sink = Strict { due: numbers.iter().copied().collect(), now: None };
+    let outcome = match job / 4 % 4 {
+        0 => session.headers(&numbers, &mut sink),
+        1 => session.delete(&numbers).map(|outcomes| sink.due.retain(|n| outcomes.iter().all(|(m, _)| m != n))),
+        _ => session.retrieve(&numbers, &mut sink),
+    };
+    assert!(outcome.is_err() || sink.due.is_empty(), "a message without an outcome");
+    assert!(outcome.is_err() || !session.is_broken());
+    // What comes out is right or refused; here it only has to come out.
+    drop(session.stat());
+    drop(session.quit());
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    const WORDS: &[&str] = &[
+        "+OK\r\n",
+        "+OK\r\n",
+        "+OK\r\n",
+        "+OK 2 320\r\n",
+        "+OK\n",
+        "-ERR\r\n",
+        "-ERR [SYS/TEMP] x\r\n",
+        "+ \r\n",
+        ".\r\n",
+        ".\r\n",
+        ".\r\n",
+        ".\n",
+        "..\r\n",
+        ".",
+        "\r\n",
+        "\r",
+        "\n",
+        "\0",
+        "1 120\r\n",
+        "2 200\r\n",
+        "1 a\r\n",
+        "2 b\r\n",
+        "2 a\r\n",
+        "0 1\r\n",
+        "99999999999 -1\r\n",
+        "Subject: x\r\n",
+        "\r\n\r\n",
+        "text",
+        "+OK\r\n1 120\r\n2 200\r\n.\r\n",
+        "+OK\r\n1 a\r\n2 b\r\n.\r\n",
+        "+OK\r\na: b\r\n\r\n..\r\n.\r\n",
+        "\u{ff}",
+    ];
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(4000))]
+        #[test]
+        fn whatever_a_server_says_is_taken(job in 0u8..16, piece in 0u8..40, words in prop::collection::vec(prop::sample::select(WORDS), 0..60)) {
+            super::server(&[&[job, piece], words.concat().as_bytes()].concat());
+        }
+    }
+}
