@@ -29,15 +29,15 @@ impl State {
         };
         let mut kin = Vec::new();
         for digest in &traits.digests {
-            self.find(&select("digest = ?1"), [digest], &mut kin)?;
+            self.gather(&select("digest = ?1"), [digest], &mut kin)?;
         }
         for (date, size) in &traits.dates {
-            self.find(&select("internal_date = ?1 AND size = ?2"), (date, size.cast_signed()), &mut kin)?;
+            self.gather(&select("internal_date = ?1 AND size = ?2"), (date, size.cast_signed()), &mut kin)?;
         }
         Ok(kin)
     }
 
-    fn find(&self, sql: &str, by: impl Params, kin: &mut Vec<(MailboxId, Link)>) -> Result<()> {
+    fn gather(&self, sql: &str, by: impl Params, kin: &mut Vec<(MailboxId, Link)>) -> Result<()> {
         let read = || -> rusqlite::Result<()> {
             let mut statement = self.connection.prepare_cached(sql)?;
             let rows = statement.query_map(by, |row: &Row<'_>| Ok((row.get(10)?, link(row)?)))?;
