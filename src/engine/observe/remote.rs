@@ -6,7 +6,7 @@ use super::names::Directory;
 use crate::error::{Item, ItemFailure, Result};
 use crate::mail::{Base, BaseMailbox, MailboxName, Presence, RemoteCheckpoint, UidSet};
 use crate::reconcile::view::{Coverage, Direction, RemoteListing, RemoteMailbox, RemoteMessage, RemoteView};
-use crate::remote::imap::{Access, Ask, MailboxStatus, Seen, SeenCoverage, Session};
+use crate::remote::imap::{Access, Ask, MailboxStatus, Seen, SeenCoverage, SeenMessage, Session};
 
 /// What the account looked like.
 #[derive(Debug, Default)]
@@ -88,26 +88,24 @@ fn known_uids(mailbox: &BaseMailbox) -> UidSet {
 impl RemoteSide {
     fn add(&mut self, name: &MailboxName, seen: Seen) {
         let Seen { checkpoint, messages, coverage } = seen;
-        let mut listing = RemoteListing {
+        let message = |message: SeenMessage| RemoteMessage {
+            flags: message.flags,
+            size: message.size,
+            internal_date: message.internal_date,
+            message_id: None,
+            content: None,
+            email_id: message.email_id.map(Into::into),
+        };
+        let listing = RemoteListing {
             uid_validity: checkpoint.uid_validity,
-            messages: BTreeMap::new(),
+            // Collected, not inserted one by one: a map that grows at its end has half-empty nodes.
+            messages: messages.into_iter().map(|(uid, seen)| (uid, message(seen))).collect(),
             coverage: match coverage {
                 SeenCoverage::Everything => Coverage::Everything,
                 SeenCoverage::Changes { vanished } => Coverage::Changes { vanished },
             },
             permanent: checkpoint.permanent.clone(),
         };
-        for (uid, message) in messages {
-            let seen = RemoteMessage {
-                flags: message.flags,
-                size: message.size,
-                internal_date: message.internal_date,
-                message_id: None,
-                content: None,
-                email_id: message.email_id.map(Into::into),
-            };
-            listing.messages.insert(uid, seen);
-        }
         self.checkpoints.insert(name.clone(), checkpoint);
         self.view.mailboxes.insert(name.clone(), RemoteMailbox::Observed(listing));
     }
