@@ -11,7 +11,7 @@ use crate::config::ImapAccount;
 use crate::error::{Error, Kind, Result};
 use crate::exit::Exit;
 use crate::reconcile::guard::{self, ApprovedPlan, Refusal};
-use crate::reconcile::view::{Expunge, Policy};
+use crate::reconcile::view::{Expunge, Policy, TreeAge};
 use crate::reconcile::{Action, Disposal, Input, Plan, Side, reconcile};
 use crate::remote::imap::{Capability, Session};
 use crate::report::event::{Event, Report, Summary};
@@ -64,6 +64,10 @@ pub fn attempt(
         stop,
     };
     let mut seen = observe(&sources)?;
+    seen.local.age = ground.age;
+    if ground.age == TreeAge::Older {
+        report.event(&account.name, Event::Notice(OLDER));
+    }
     let (mailboxes, changed) = seen.mailboxes;
     report.event(&account.name, Event::Observed { mailboxes, changed });
     let session = pool.take()?;
@@ -91,7 +95,7 @@ pub fn attempt(
         return Ok(Ended { exit: Exit::InSync, again: Again::ToSee(sent_before) });
     }
     let base = std::mem::take(&mut seen.base);
-    let Ground { id, store: Some(store), state: Some(state) } = &mut ground else {
+    let Ground { id, store: Some(store), state: Some(state), .. } = &mut ground else {
         return Err(Error::new(Kind::State, "The account has no tree or no state"));
     };
     let mut ledger = Ledger::new(&account.name, report, state, base);
@@ -113,10 +117,22 @@ pub fn attempt(
         (true, false) => Exit::SomeFailed,
         (true, true) => Exit::InSync,
     };
+    let whole = exit == Exit::InSync && state.base(&|_| true)?.keys().all(selects);
+    let counts = match ground.age {
+        TreeAge::AsLeft => !approved.plan().is_empty(),
+        // Only when all of it is mended is an older tree like another.
+        TreeAge::Older => whole,
+    };
+    if counts {
+        ground.count()?;
+    }
     let more = exit == Exit::InSync && (look == Look::Again || leaves_work(approved.plan(), &seen));
     let again = if more { Again::MoreToDo } else { Again::No };
     Ok(Ended { exit, again })
 }
+
+const OLDER: &str = "The tree, or the state, is an older copy: what is missing in the tree comes back, and nothing is \
+                     deleted on the server because of it";
 
 fn waits_for(files: usize) -> String {
     let messages = if files == 1 { "a message" } else { "messages" };

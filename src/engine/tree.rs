@@ -2,12 +2,17 @@
 //!
 //! The tree's marker carries the account's id and is written before the state is made; so a crash in between looks like
 //! a lost state, which costs nothing, and never like a foreign tree.
+//!
+//! Both also count the runs that changed something, the tree first. When the tree is behind, an older copy of it was put
+//! back; when it is ahead by more than the one step that a crash leaves, an older state was. In either case what is
+//! missing in the tree was not deleted by anybody.
 
 use super::{Job, Mode};
 use crate::config::ImapAccount;
 use crate::error::Result;
 use crate::local::{Expected, Marker, Opened, Store};
-use crate::mail::AccountId;
+use crate::mail::{AccountId, Generation};
+use crate::reconcile::view::TreeAge;
 use crate::state::State;
 
 /// Tree and state of an account.
@@ -18,6 +23,18 @@ pub struct Ground {
     pub store: Option<Store>,
     /// The state; `None` when a dry run finds none.
     pub state: Option<State>,
+    /// Whether the tree is the one that the last run left.
+    pub age: TreeAge,
+}
+
+/// Compares what tree and state count; a tree that does not count yet is as it was left.
+fn age(store: Option<&Store>, state: Option<&State>) -> Result<TreeAge> {
+    let (Some(store), Some(state)) = (store, state) else { return Ok(TreeAge::AsLeft) };
+    let (Some(Generation(tree)), Generation(known)) = (store.generation()?, state.generation()?) else {
+        return Ok(TreeAge::AsLeft);
+    };
+    let as_left = tree == known || tree == known.saturating_add(1);
+    Ok(if as_left { TreeAge::AsLeft } else { TreeAge::Older })
 }
 
 impl Ground {
@@ -48,7 +65,16 @@ impl Ground {
             Some(state) => state,
             None => State::create(&job.state_dir, name, id)?,
         };
-        Ok(Ground { id, store: Some(store), state: Some(state) })
+        let age = age(Some(&store), Some(&state))?;
+        Ok(Ground { id, store: Some(store), state: Some(state), age })
+    }
+
+    /// Counts a run that changed something.
+    pub fn count(&mut self) -> Result<()> {
+        let (Some(store), Some(state)) = (&self.store, &mut self.state) else { return Ok(()) };
+        let next = state.generation()?.after(store.generation()?.unwrap_or_default());
+        store.mark(self.id, next)?;
+        state.set_generation(next)
     }
 
     fn look(job: &Job<'_, ImapAccount>) -> Result<Ground> {
@@ -63,6 +89,8 @@ impl Ground {
             Marker::Absent => None,
         });
         let id = state.as_ref().map(State::account_id).or(marked).unwrap_or(AccountId(0));
-        Ok(Ground { id, store: opened.map(|o| o.store), state })
+        let store = opened.map(|o| o.store);
+        let age = age(store.as_ref(), state.as_ref())?;
+        Ok(Ground { id, store, state, age })
     }
 }

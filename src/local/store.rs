@@ -17,7 +17,7 @@ use super::temporary::TEMPORARY_PREFIX;
 use super::trouble::{failed, shown};
 use super::{Layout, LocalOptions};
 use crate::error::{Error, Kind, Result};
-use crate::mail::{AccountId, LocalCheckpoint, MailboxName};
+use crate::mail::{AccountId, Generation, LocalCheckpoint, MailboxName};
 
 /// An account's tree; clones share it.
 #[derive(Debug, Clone)]
@@ -88,7 +88,7 @@ impl Store {
             },
             Err(e) => return Err(failed("open the Maildir tree", root, e)),
         };
-        let (marker, layout) = read_marker(&dir)?;
+        let Marked { marker, layout, .. } = read_marker(&dir)?;
         match (expected, marker) {
             (Expected::First, _) => {}
             (Expected::Known(id), Marker::Present(found)) if id == found => {}
@@ -153,7 +153,7 @@ impl Store {
     /// Marks the tree as `id`'s, durably. Fails when it is marked as another account's.
     pub fn write_marker(&self, id: AccountId) -> Result<()> {
         let root = &self.inner.root;
-        match read_marker(root)?.0 {
+        match read_marker(root)?.marker {
             Marker::Present(found) if found == id => return Ok(()),
             Marker::Present(found) => {
                 let what = format!("The Maildir tree is already another account's (`{found}`)");
@@ -164,8 +164,19 @@ impl Store {
             Marker::Absent => {}
         }
         root.sweep(TEMPORARY_PREFIX, now())?;
+        self.mark(id, Generation::default())
+    }
+
+    /// How often the tree has been changed, as its marker says; `None` when it says nothing.
+    pub fn generation(&self) -> Result<Option<Generation>> {
+        Ok(read_marker(&self.inner.root)?.generation)
+    }
+
+    /// Writes the marker of `id`'s tree anew, durably.
+    pub fn mark(&self, id: AccountId, generation: Generation) -> Result<()> {
+        let root = &self.inner.root;
         let text = format!(
-            "{MARKER_HEAD}\naccount = {id}\nlayout = {}\n\n\
+            "{MARKER_HEAD}\naccount = {id}\nlayout = {}\ngeneration = {generation}\n\n\
              This file tells Mailtide that the mail of this account is here. Without it nothing is synchronised,\n\
              so that an empty mount point is not taken for a mailbox that was emptied. Leave it where it is.\n",
             self.inner.layout.word()
@@ -234,9 +245,18 @@ fn stands_alone(root: &Path) -> Result<()> {
 }
 
 /// The marker, and the layout that it names.
-fn read_marker(root: &Dir) -> Result<(Marker, Option<Layout>)> {
+/// What the marker file says.
+struct Marked {
+    marker: Marker,
+    layout: Option<Layout>,
+    generation: Option<Generation>,
+}
+
+fn read_marker(root: &Dir) -> Result<Marked> {
     const LIMIT: u64 = 4096;
-    let Some(bytes) = root.read_file(MARKER.as_ref(), LIMIT)? else { return Ok((Marker::Absent, None)) };
+    let Some(bytes) = root.read_file(MARKER.as_ref(), LIMIT)? else {
+        return Ok(Marked { marker: Marker::Absent, layout: None, generation: None });
+    };
     let damaged = || {
         Error::new(Kind::LocalTree, "The tree's marker file is damaged or of a newer version")
             .hint("Update Mailtide, or put the file back from a backup.")
@@ -248,7 +268,8 @@ fn read_marker(root: &Dir) -> Result<(Marker, Option<Layout>)> {
     let id = value("account").and_then(AccountId::parse).filter(|_| head).ok_or_else(damaged)?;
     let known = |word| [Layout::Nested, Layout::MaildirPlusPlus].into_iter().find(|layout| layout.word() == word);
     let layout = value("layout").map(|word| known(word).ok_or_else(damaged)).transpose()?;
-    Ok((Marker::Present(id), layout))
+    let generation = value("generation").and_then(|number| number.parse().ok()).map(Generation);
+    Ok(Marked { marker: Marker::Present(id), layout, generation })
 }
 
 #[cfg(test)]

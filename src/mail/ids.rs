@@ -145,6 +145,24 @@ impl Serialize for FileId {
     }
 }
 
+/// How often a run has changed an account. Tree and state count alike, so that a copy of either that was put back shows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct Generation(pub u64);
+
+impl Generation {
+    /// The one after this and `other`.
+    #[must_use]
+    pub fn after(self, other: Generation) -> Generation {
+        Generation(self.max(other).0.saturating_add(1))
+    }
+}
+
+impl fmt::Display for Generation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
 /// Where a downloaded file came from, as its name tells. A hint: believed only when size or digest agree.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Origin {

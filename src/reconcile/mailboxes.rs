@@ -9,7 +9,7 @@ use super::draft::Draft;
 use super::identity::Place;
 use super::messages::{self, Binned, Decided, MissingFiles, Scene};
 use super::plan::{Action, Side};
-use super::view::{Deletions, Direction, Keywords, LocalContent, LocalMailbox};
+use super::view::{Deletions, Direction, Keywords, LocalContent, LocalMailbox, TreeAge};
 use crate::mail::{BaseMailbox, Content, FileId, Flags, Link, MailboxName, Presence, Uid};
 
 /// Decides the mailbox `name`. Messages that come to Trash by themselves are taken out of `binned` as deletions meet
@@ -92,7 +92,14 @@ impl<'a> Mailbox<'a, '_> {
         match (self.local, self.remote) {
             (LocalSide::Absent, _) => self.missing_locally(),
             (_, RemoteSide::Absent) => self.missing_remotely(),
-            _ => self.messages(MissingFiles::Deleted).draft.finish(),
+            _ => self.messages(self.missing_files()).draft.finish(),
+        }
+    }
+
+    fn missing_files(&self) -> MissingFiles {
+        match self.input.local.age {
+            TreeAge::AsLeft => MissingFiles::Deleted,
+            TreeAge::Older => MissingFiles::Restored,
         }
     }
 
@@ -120,6 +127,7 @@ impl<'a> Mailbox<'a, '_> {
             policy: self.input.policy,
             trash: self.input.remote.trash.as_ref(),
             missing_files,
+            age: self.input.local.age,
             dates: Dates::of(self.base, self.remote.uid_validity()),
         };
         let mut decided = messages::decide(&scene, self.binned);
@@ -145,7 +153,8 @@ impl<'a> Mailbox<'a, '_> {
 
     fn missing_locally(&mut self) -> Vec<Action> {
         let direction = self.direction();
-        let restored = self.known && (self.name.is_inbox() || direction == Direction::Pull);
+        let comes_back = self.missing_files() == MissingFiles::Restored;
+        let restored = self.known && (self.name.is_inbox() || direction == Direction::Pull || comes_back);
         if direction == Direction::Push && (restored || !self.known) {
             return Vec::new();
         }

@@ -15,6 +15,8 @@
 //! | here | gone | deleted in the tree, by the policy. Push: uploaded again |
 //! | gone | gone | forgotten |
 //!
+//! * When the tree, or the state, is an older copy that was put back ([`view::TreeAge`]), a missing file is downloaded
+//!   again (Push: its message stays), a missing mailbox is made again, and the flags are the server's.
 //! * A deletion wins over a flag change. `T`/`\Deleted` is a flag like the others.
 //! * A flag that the other side cannot keep (PERMANENTFLAGS; 26 keywords a directory) is neither planned nor agreed.
 //!   Downloads take keyword letters first, then flag changes, each by rising UID.

@@ -12,6 +12,18 @@ use crate::mail::{
 pub struct LocalView {
     /// Every mailbox directory that exists.
     pub mailboxes: BTreeMap<MailboxName, LocalMailbox>,
+    /// Whether it is the tree that the last run left.
+    pub age: TreeAge,
+}
+
+/// Whether a tree is the one that the last run left, and what is missing in it was deleted since.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum TreeAge {
+    /// It is.
+    #[default]
+    AsLeft,
+    /// It, or the state, was put back from an older copy: what is missing comes back, and nobody changed the flags.
+    Older,
 }
 
 /// One mailbox directory.

@@ -30,6 +30,7 @@ mod columns;
 mod facts;
 mod failures;
 mod fault;
+mod generation;
 mod intents;
 mod kin;
 mod lock;

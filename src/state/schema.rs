@@ -85,6 +85,7 @@ ALTER TABLE intent ADD COLUMN keywords TEXT;
 ",
     r"
 ALTER TABLE account ADD COLUMN policy TEXT; -- the settings that the checkpoints were made under, NULL when not known
+ALTER TABLE account ADD COLUMN generation INTEGER NOT NULL DEFAULT 0; -- how often a run has changed the account
 ALTER TABLE account ADD COLUMN sending_since INTEGER; -- when the last APPENDs were begun, seconds since 1970
 ",
     r"

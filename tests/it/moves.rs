@@ -316,3 +316,38 @@ fn duplicates_of_all_kinds_stay_as_many_as_they_are() {
     assert_eq!(pair.assert_equal("state lost"), before);
     pair.assert_settled("state lost");
 }
+
+#[test]
+fn a_tree_put_back_from_an_older_copy_deletes_nothing() {
+    let dovecot = Dovecot::start();
+    let pair = filled(&dovecot);
+    let copy = pair.scratch.path().join("copy");
+    let cp = |from: &std::path::Path, to: &std::path::Path| {
+        let status = std::process::Command::new("cp").arg("-a").arg(from).arg(to).status().unwrap();
+        assert!(status.success());
+    };
+    cp(&pair.tree.root, &copy);
+    // Three arrive, one is read, a mailbox is made: a few, which no guard would mind losing.
+    let mut client = dovecot.client();
+    let mut generator = Generator::new(15);
+    for mailbox in ["From", "To", "Late"] {
+        if mailbox == "Late" {
+            client.create("Late");
+        }
+        client.append(mailbox, &generator.of(Kind::Plain), &[]);
+    }
+    client.store("From", "2", "+FLAGS (\\Seen)");
+    pair.sync();
+    let whole = pair.assert_equal("before");
+    fs::remove_dir_all(&pair.tree.root).unwrap();
+    cp(&copy, &pair.tree.root);
+    let planned = pair.planned();
+    assert!(!planned.iter().any(|a| a["action"] == "delete" || a["action"] == "remove-mailbox"), "{planned:#?}");
+    pair.sync().says(&["older copy"]);
+    assert_eq!(pair.assert_equal("put back"), whole);
+    pair.assert_settled("put back");
+    // From here on a deletion is one again.
+    pair.tree.messages("Late").into_iter().for_each(crate::world::maildir::Message::delete);
+    pair.sync();
+    assert_eq!(pair.assert_equal("deleted").0["Late"].len(), 0);
+}

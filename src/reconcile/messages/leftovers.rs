@@ -22,6 +22,8 @@ impl<'a> Work<'a, '_> {
         for (uid, (link, there)) in std::mem::take(&mut self.gone) {
             match there {
                 None => self.draft.forget(uid),
+                // Nothing comes to the tree; what is on the server stays.
+                Some(_) if restored && self.pushes() => self.draft.keep(Side::Remote, uid),
                 Some(there) if restored => _ = self.draft.downloads.insert(uid, (there, Some(link.size))),
                 Some(there) => self.delete_message(link, there),
             }

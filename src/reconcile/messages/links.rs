@@ -8,7 +8,7 @@ use super::super::disposal::{self, Bin, Fate, Marks};
 use super::super::identity::{Candidate, Match};
 use super::super::merge::merge;
 use super::super::plan::{Action, Side};
-use super::super::view::{Direction, LocalContent};
+use super::super::view::{Direction, LocalContent, TreeAge};
 use super::{Pair, Work};
 use crate::mail::{Content, FileId, Flags, Link, Presence, SystemFlag, Uid};
 
@@ -26,7 +26,9 @@ impl<'a> Work<'a, '_> {
             match (link.presence, here, there) {
                 (Presence::Both, Some(here), Some(there)) => {
                     if (local, remote) != (Delta::Unchanged, Delta::Unchanged) {
-                        self.pair(link.uid, Cow::Borrowed(&link.flags), here, there);
+                        // The flags of an older tree are nobody's wish.
+                        let agreed = if self.scene.age == TreeAge::Older { here } else { &link.flags };
+                        self.pair(link.uid, Cow::Borrowed(agreed), here, there);
                     }
                 }
                 (Presence::Both, None, there) => _ = self.gone.insert(link.uid, (link, there)),

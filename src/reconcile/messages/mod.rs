@@ -21,7 +21,7 @@ use super::alike::Dates;
 use super::delta::{LocalSide, RemoteSide};
 use super::draft::Draft;
 use super::identity::{Candidate, Place};
-use super::view::{Direction, Keywords, LocalContent, Policy};
+use super::view::{Direction, Keywords, LocalContent, Policy, TreeAge};
 use crate::mail::{Digest, FileId, Flags, Intent, Link, MailboxName, PermanentFlags, Presence, Uid};
 
 /// One mailbox before it is decided.
@@ -37,6 +37,7 @@ pub(super) struct Scene<'a> {
     pub(super) policy: &'a Policy,
     pub(super) trash: Option<&'a MailboxName>,
     pub(super) missing_files: MissingFiles,
+    pub(super) age: TreeAge,
     pub(super) dates: Dates,
 }
 

@@ -299,3 +299,20 @@ fn an_old_link_of_a_file_that_has_a_new_one_is_forgotten() {
         expect(&scene, &["A: forget 1"]);
     }
 }
+
+#[test]
+fn an_older_tree_deletes_nothing_and_takes_the_flags_of_the_server() {
+    let mut scene = Scene::with(&["A"]);
+    scene.local.age = TreeAge::Older;
+    scene.link("A", link(1, Presence::Both, "")).message("A", 1, "");
+    scene.link("A", link(2, Presence::Both, "SF")).message("A", 2, "SF").file("A", "f2", "R");
+    expect(&scene, &["A: download 1 (101)", "A: flags local 2 +\\Flagged +\\Seen -\\Answered"]);
+    scene.policy.direction = Direction::Push;
+    let lines = scene.lines();
+    assert!(lines.contains(&"A: keep server 1".to_owned()), "{lines:?}");
+    assert!(!lines.iter().any(|l| l.contains("expunge") || l.contains("download")), "{lines:?}");
+    // A directory that is missing altogether.
+    scene.policy.direction = Direction::Both;
+    scene.local.mailboxes.clear();
+    assert_eq!(scene.lines()[0], "A: create local");
+}
