@@ -221,9 +221,11 @@ fn in_tree(input: &Input<'_>, plan: &mut Plan) {
     if by_email.is_empty() && by_key.is_empty() {
         return;
     }
+    let renamed = renamed_files(plan);
     for (name, base, link) in links(input).filter(|(_, _, link)| link.presence != Presence::RemoteOnly) {
         let local = LocalSide::of(input.local, name, base);
-        let Some(flags) = local.delta(link).now(link) else { continue };
+        let renamed = || renamed.get(&(name, link.uid)).and_then(|file| local.file(file)).map(|found| &found.flags);
+        let Some(flags) = local.delta(link).now(link).or_else(renamed) else { continue };
         if started_anew(RemoteSide::of(input.remote, name, base), base) {
             continue;
         }
@@ -285,6 +287,15 @@ fn in_tree(input: &Input<'_>, plan: &mut Plan) {
         actions.append(&mut relocations);
     }
     spare(plan, &supply.moved, Side::Local);
+}
+
+/// The files of links that have another name now.
+fn renamed_files(plan: &Plan) -> BTreeMap<(&MailboxName, Uid), &FileId> {
+    let renamed = |(name, action)| match action {
+        &Action::Rename { uid, ref file } => Some(((name, uid), file)),
+        _ => None,
+    };
+    plan.actions().filter_map(renamed).collect()
 }
 
 /// The messages of a download as observed.

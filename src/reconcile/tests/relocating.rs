@@ -73,6 +73,13 @@ fn a_message_that_moved_on_the_server_moves_in_the_tree() {
 }
 
 #[test]
+fn a_file_renamed_in_its_mailbox_follows_its_message_all_the_same() {
+    let mut scene = linked("");
+    scene.file_from("A", "other", 1, "S", None).new_message("B", 7, 1, "");
+    expect(&scene, &["A: rename 1 other", "B: move local A 1 as UID 7 server +\\Seen"]);
+}
+
+#[test]
 fn a_message_that_was_copied_on_the_server_is_linked_in_the_tree() {
     let mut scene = linked("");
     scene.file("A", "f1", "").message("A", 1, "").new_message("B", 7, 1, "");
