@@ -171,7 +171,8 @@ fn plan(
         account: ground.id,
         intents: &seen.intents,
         relatives: &seen.relatives,
-        renamed: &seen.renamed,
+        renamed: &seen.names.renamed,
+        left: &seen.names.left,
         policy: &policy,
     });
     guard::approve(plan, &seen.base, &seen.local, &seen.remote, account.max_delete, &job.allowed)
@@ -199,15 +200,18 @@ fn show(
     Ended { exit, again: Again::No }
 }
 
-/// Whether the plan was the first half of a job: what it moved to Trash on the server has yet to come to the tree, and
-/// where a mailbox went from the server its old mail had to go before the new can be sent.
+/// Whether the plan was the first half of a job: what it moved to Trash on the server has yet to come to the tree; where
+/// a mailbox went from the server its old mail had to go before the new can be sent; and where another has its name there,
+/// that one is still to be looked at.
 fn leaves_work(plan: &Plan, seen: &Observation<'_>) -> bool {
-    plan.mailboxes.iter().any(|(name, actions)| {
-        let trashes = |a: &Action| matches!(a, Action::Delete { side: Side::Remote, disposal: Disposal::Trash, .. });
-        let deletes = |a: &Action| matches!(a, Action::Delete { side: Side::Local, .. });
-        let halves = !seen.remote.mailboxes.contains_key(name)
-            && actions.iter().any(deletes)
-            && !actions.contains(&Action::RemoveMailbox { side: Side::Local });
-        halves || actions.iter().any(trashes)
-    })
+    !seen.names.left.is_empty()
+        || plan.mailboxes.iter().any(|(name, actions)| {
+            let trashes =
+                |a: &Action| matches!(a, Action::Delete { side: Side::Remote, disposal: Disposal::Trash, .. });
+            let deletes = |a: &Action| matches!(a, Action::Delete { side: Side::Local, .. });
+            let halves = !seen.remote.mailboxes.contains_key(name)
+                && actions.iter().any(deletes)
+                && !actions.contains(&Action::RemoveMailbox { side: Side::Local });
+            halves || actions.iter().any(trashes)
+        })
 }

@@ -31,6 +31,8 @@ pub struct Ledger<'a> {
     state: &'a mut State,
     base: Base,
     pending: Vec<Fact>,
+    /// How many facts wait at most.
+    batch: usize,
     failures: Vec<ItemFailure>,
     held: BTreeSet<MailboxName>,
     broken: BTreeSet<MailboxName>,
@@ -47,6 +49,7 @@ impl<'a> Ledger<'a> {
             state,
             base,
             pending: Vec::new(),
+            batch: BATCH,
             failures: Vec::new(),
             held: BTreeSet::new(),
             broken: BTreeSet::new(),
@@ -91,12 +94,12 @@ impl<'a> Ledger<'a> {
 
     /// Enters a fact about `name`.
     pub fn enter(&mut self, name: &MailboxName, fact: Fact) -> Result<()> {
-        self.enter_together(name, [fact])
+        self.enter_together([(name, fact)])
     }
 
-    /// Enters facts about `name` that are recorded in one transaction.
-    fn enter_together(&mut self, name: &MailboxName, facts: impl IntoIterator<Item = Fact>) -> Result<()> {
-        for fact in facts {
+    /// Enters facts, each about a mailbox, that are recorded in one transaction.
+    pub fn enter_together<'n>(&mut self, facts: impl IntoIterator<Item = (&'n MailboxName, Fact)>) -> Result<()> {
+        for (name, fact) in facts {
             if let Some(mailbox) = self.base.get_mut(name) {
                 apply(mailbox, &fact);
             }
@@ -105,7 +108,25 @@ impl<'a> Ledger<'a> {
             }
             self.pending.push(fact);
         }
-        if self.pending.len() >= BATCH { self.flush() } else { Ok(()) }
+        if self.pending.len() >= self.batch { self.flush() } else { Ok(()) }
+    }
+
+    /// Records all that `work` enters in one transaction.
+    pub fn at_once(&mut self, work: impl FnOnce(&mut Self) -> Result<()>) -> Result<()> {
+        self.flush()?;
+        self.batch = usize::MAX;
+        let worked = work(self);
+        self.batch = BATCH;
+        worked?;
+        self.flush()
+    }
+
+    /// Enters the names that mailboxes got, the base knows them by these already, and which they replaced: in one
+    /// transaction, since two may have swapped theirs.
+    pub fn enter_names(&mut self, facts: Vec<Fact>) -> Result<()> {
+        self.flush()?;
+        self.pending.extend(facts);
+        self.flush()
     }
 
     /// Enters that a file is the message of `link`: what other links it had, `old`, and the intent to send it end in
@@ -115,7 +136,8 @@ impl<'a> Ledger<'a> {
         let old: UidSet = old.iter().filter(|uid| *uid != link.uid).collect();
         let dropped = (!old.is_empty()).then_some(Fact::Unlinked(id, old));
         let settled = Fact::Settled(id, link.file.clone());
-        self.enter_together(name, dropped.into_iter().chain([Fact::Linked(id, link), settled]))
+        let facts = dropped.into_iter().chain([Fact::Linked(id, link), settled]);
+        self.enter_together(facts.map(|fact| (name, fact)))
     }
 
     /// Enters a fact that names the mailbox by its number; nothing about a mailbox that is not known.

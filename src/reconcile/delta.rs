@@ -2,12 +2,8 @@
 //!
 //! A side that is [`LocalSide::Unknown`] or [`RemoteSide::Unknown`] has no deltas: nothing is decided in its mailbox.
 
-use super::view::{
-    Coverage, LocalFile, LocalListing, LocalMailbox, LocalView, RemoteListing, RemoteMailbox, RemoteView,
-};
-use crate::mail::{
-    BaseMailbox, FileId, Flags, Link, MailboxName, PermanentFlags, Presence, RemoteCheckpoint, UidValidity,
-};
+use super::view::{Coverage, LocalListing, LocalMailbox, LocalView, RemoteListing, RemoteMailbox, RemoteView};
+use crate::mail::{BaseMailbox, Flags, Link, MailboxName, PermanentFlags, Presence, RemoteCheckpoint, UidValidity};
 
 /// A mailbox directory as the decisions need it.
 #[derive(Debug, Clone, Copy)]
@@ -61,14 +57,6 @@ impl<'a> LocalSide<'a> {
     /// Whether every file was seen, linked or not.
     pub(super) fn is_complete(self) -> bool {
         matches!(self, LocalSide::Listed(_))
-    }
-
-    /// The file as listed.
-    pub(super) fn file(self, id: &FileId) -> Option<&'a LocalFile> {
-        match self {
-            LocalSide::Listed(listing) => listing.files.get(id),
-            LocalSide::Absent | LocalSide::Unchanged | LocalSide::Unknown => None,
-        }
     }
 
     pub(super) fn delta(self, link: &Link) -> Delta<'a> {

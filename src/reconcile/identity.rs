@@ -39,6 +39,20 @@ pub(super) enum Match {
     Kept(Uid),
 }
 
+/// Whether the server still has the message of a link whose file is gone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Server {
+    Has,
+    Lost,
+}
+
+/// Which of several messages of one content.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum OfAlike {
+    SameFlags,
+    Any,
+}
+
 /// Where a file's name must say it comes from.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Place {
@@ -82,13 +96,10 @@ impl<'a> Search<'a> {
         self.by_name(files, &mut by_digest);
         self.by_intent(files, &mut by_digest);
         self.by_intent_and_size(files);
-        self.renamed(files);
-        for file in files.iter_mut().filter(|f| f.is == Match::Nothing) {
-            if let Some(uid) = pop(&mut by_digest, file.content.digest, None) {
-                self.take(file, uid);
-            }
-        }
+        self.renamed(files, Server::Has);
+        self.by_content(files, &mut by_digest);
         self.alike(files);
+        self.renamed(files, Server::Lost);
         let mut kept = digests(self.kept.values());
         for file in files.iter_mut().filter(|f| f.is == Match::Nothing && f.was.is_none()) {
             if let Some(uid) = pop(&mut kept, file.content.digest, None) {
@@ -175,6 +186,22 @@ impl<'a> Search<'a> {
         }
     }
 
+    /// Of several alike, those with the file's flags come first.
+    fn by_content(&mut self, files: &mut [Candidate<'a>], by_digest: &mut ByDigest) {
+        for flags in [OfAlike::SameFlags, OfAlike::Any] {
+            for file in files.iter_mut().filter(|f| f.is == Match::Nothing) {
+                let Some(uids) = by_digest.get_mut(&file.content.digest) else { continue };
+                let fits = |uid: &&Uid| {
+                    flags == OfAlike::Any || self.uids.get(uid).is_some_and(|message| message.flags == *file.flags)
+                };
+                if let Some(uid) = uids.iter().find(fits).copied() {
+                    uids.remove(&uid);
+                    self.take(file, uid);
+                }
+            }
+        }
+    }
+
     /// What needs no look at a body; what was looked at is decided by then.
     fn alike(&mut self, files: &mut [Candidate<'a>]) {
         let open = files.iter().enumerate().filter(|(_, f)| f.is == Match::Nothing && f.was.is_none());
@@ -187,13 +214,12 @@ impl<'a> Search<'a> {
         }
     }
 
-    fn renamed(&mut self, files: &mut [Candidate<'a>]) {
-        let (lost, here): (Vec<&Link>, Vec<&Link>) = self.gone.values().partition(|l| self.lost.contains(&l.uid));
-        let (mut here, mut lost) = (digests(&here), digests(&lost));
+    fn renamed(&mut self, files: &mut [Candidate<'a>], server: Server) {
+        let is_lost = |link: &&&Link| self.lost.contains(&link.uid) == (server == Server::Lost);
+        let mut links = digests(self.gone.values().filter(is_lost));
         for file in files.iter_mut().filter(|f| f.is == Match::Nothing && f.was.is_none()) {
             let digest = file.content.digest;
-            let uid = pop(&mut here, digest, None).or_else(|| pop(&mut lost, digest, None));
-            if let Some(uid) = uid {
+            if let Some(uid) = pop(&mut links, digest, None) {
                 self.gone.remove(&uid);
                 file.is = Match::Renamed(uid);
             }

@@ -17,7 +17,7 @@ use crate::mail::{BaseMailbox, Content, FileId, Flags, Link, MailboxName, Presen
 pub(super) fn decide(input: &Input<'_>, name: &MailboxName, binned: &mut Binned) -> Vec<Action> {
     let base = input.base.get(name);
     let local = LocalSide::of(input.local, name, base);
-    let remote = match RemoteSide::of(input.remote, name, base) {
+    let remote = match input.remote_side(name) {
         // A server that lists nothing any more has lost its mind or our rights.
         RemoteSide::Absent if input.remote.mailboxes.is_empty() && input.base.values().any(is_known) => {
             RemoteSide::Unknown
@@ -173,6 +173,12 @@ impl<'a> Mailbox<'a, '_> {
     fn missing_remotely(&mut self) -> Vec<Action> {
         if self.name.is_inbox() {
             return Vec::new();
+        }
+        if self.input.left.contains(self.name) {
+            // What the server has under this name is another mailbox: the next plan's, once the UIDs of this one are gone.
+            let mut draft = self.messages(MissingFiles::Deleted).draft;
+            draft.uploads.clear();
+            return draft.finish();
         }
         match (self.known, self.direction()) {
             (false, Direction::Pull) => return Vec::new(),

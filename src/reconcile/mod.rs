@@ -43,8 +43,9 @@
 //! 2. an upload of the file was begun, and the UID is new since, with its content, or with its size and Message-ID
 //!    where no other content could be meant;
 //! 3. the file has the content of a link whose file is gone: a rename, not a deletion;
-//! 4. their contents are equal, N in, N out;
-//! 5. the file has the content of a message kept on the server only.
+//! 4. their contents are equal, N in, N out, those of equal flags first;
+//! 5. the file has the content of a link that is gone on both sides: it was renamed, and deleted on the server;
+//! 6. the file has the content of a message kept on the server only.
 //!
 //! They start with the flags that both have; those of one side are then set on the other. What is left is downloaded
 //! (not under Push) or uploaded (not under Pull). A file that was not or could not be read leads to nothing; it may
@@ -68,6 +69,8 @@
 //! * Making a known mailbox again on the server gives it new UIDs, so its links are dropped and every file goes up. With
 //!   deletions pending (new files in a directory whose mailbox went, under Expunge or Trash) they come first, alone:
 //!   the next plan makes the mailbox.
+//! * A mailbox that the server has by another name, which the tree cannot follow to, is missing; what the server has under
+//!   its old name waits for the next plan.
 //! * A changed UIDVALIDITY drops all links; then everything is new and matched by content. Nothing happens
 //!   before all files of the mailbox were read. What was kept on one side comes back to the other.
 //!
@@ -86,8 +89,8 @@
 //! | RemoveMailbox | `MailboxForgotten` once removed; a mailbox that still holds mail stays, which is no failure |
 //!
 //! A mailbox's checkpoints may be recorded only when both sides were looked at (or as agreed) and it is on both sides
-//! at the end, every file without a link could be read, no upload's outcome is open, and nothing of its plan failed or
-//! was refused.
+//! at the end, every file without a link could be read, no upload's outcome is open, nothing of its plan failed or
+//! was refused, and it is not among the plan's unfinished ones.
 //!
 //! And on these observations: a directory is listed, though unchanged, where the server started its UIDs anew or shows
 //! a keyword that no link has (the letters left are to be known); a message on the server is read where a file without
@@ -113,8 +116,9 @@ pub mod renames;
 mod tests;
 pub mod view;
 
+use delta::RemoteSide;
 pub use plan::{Action, Disposal, Here, Phase, Plan, Relocation, Side};
-pub use renames::Renamed;
+pub use renames::{Names, Renamed};
 use view::{LocalView, MailboxIds, Policy, RemoteView};
 
 /// Everything a plan depends on.
@@ -137,8 +141,21 @@ pub struct Input<'a> {
     pub relatives: &'a Relatives,
     /// Mailboxes that have another name now; base and views know them by the new one.
     pub renamed: &'a [Renamed],
+    /// Mailboxes that the server has elsewhere, by another name that the tree cannot follow to, while another mailbox has
+    /// theirs.
+    pub left: &'a BTreeSet<MailboxName>,
     /// What the account's settings allow.
     pub policy: &'a Policy,
+}
+
+impl<'a> Input<'a> {
+    /// The mailbox on the server that the base knows by this name.
+    fn remote_side(&self, name: &MailboxName) -> RemoteSide<'a> {
+        match self.left.contains(name) {
+            true => RemoteSide::Absent,
+            false => RemoteSide::of(self.remote, name, self.base.get(name)),
+        }
+    }
 }
 
 /// Links by mailbox, in mailboxes of which not all were read.
@@ -165,6 +182,7 @@ pub fn reconcile(input: &Input<'_>) -> Plan {
         let action = Action::RenameMailbox { side: *follows, from: from.clone() };
         plan.mailboxes.entry(to.clone()).or_default().insert(0, action);
     }
+    plan.unfinished.extend(input.left.iter().cloned());
     plan.mailboxes.retain(|_, actions| !actions.is_empty());
     plan
 }

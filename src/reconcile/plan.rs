@@ -1,6 +1,6 @@
 //! A plan: sorted actions as plain data, to be printed, compared, serialised, refused or executed.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use serde::Serialize;
@@ -34,7 +34,7 @@ pub enum Phase {
     RenameMailboxes,
     /// Mailboxes are created.
     CreateMailboxes,
-    /// What is the same message on both sides is linked; nothing is transferred.
+    /// What is the same message on both sides is linked, what is on neither is forgotten; nothing is transferred.
     Identity,
     /// Messages are copied and moved between mailboxes of one side: copies first, since a source may move, too.
     Relocate,
@@ -210,12 +210,14 @@ impl Action {
             Action::RenameMailbox { .. } => Phase::RenameMailboxes,
             Action::CreateMailbox { .. } => Phase::CreateMailboxes,
             Action::Move(_) | Action::Copy(_) => Phase::Relocate,
-            Action::ResetMailbox | Action::Link { .. } | Action::Rename { .. } | Action::Agree { .. } => {
-                Phase::Identity
-            }
+            Action::ResetMailbox
+            | Action::Link { .. }
+            | Action::Rename { .. }
+            | Action::Agree { .. }
+            | Action::Forget { .. } => Phase::Identity,
             Action::Download { .. } | Action::Upload { .. } => Phase::Transfer,
             Action::SetFlags { .. } => Phase::Flags,
-            Action::Delete { .. } | Action::Keep { .. } | Action::Forget { .. } => Phase::Deletions,
+            Action::Delete { .. } | Action::Keep { .. } => Phase::Deletions,
             Action::RemoveMailbox { .. } | Action::ForgetMailbox => Phase::RemoveMailboxes,
         }
     }
@@ -267,6 +269,9 @@ impl Action {
 pub struct Plan {
     /// Mailboxes without an action are left out.
     pub mailboxes: BTreeMap<MailboxName, Vec<Action>>,
+    /// Mailboxes in which more is to be done than this plan can: their checkpoints stay where they are.
+    #[serde(skip)]
+    pub unfinished: BTreeSet<MailboxName>,
 }
 
 impl Plan {

@@ -189,7 +189,7 @@ mod tests {
     #[test]
     fn a_tally_ends_with_its_run() {
         let tallies = Tallies::default();
-        let plan = Plan { mailboxes: [(MailboxName::inbox(), vec![Action::ForgetMailbox])].into() };
+        let plan = Plan { mailboxes: [(MailboxName::inbox(), vec![Action::ForgetMailbox])].into(), ..Plan::default() };
         let planned = tallies.take("a", Run::Dry, &Event::Planned { plan: &plan, refusals: &[] });
         assert_eq!(planned.outcome(), Outcome::Planned);
         let end = Event::Finished(Summary::default());

@@ -141,7 +141,7 @@ pub fn plan(odd: &Hostile) -> Plan {
         (name("New"), vec![Action::RenameMailbox { side: Some(Side::Local), from: name("Former") }]),
         (name("Neu-Über"), vec![Action::CreateMailbox { side: Side::Remote }]),
     ];
-    Plan { mailboxes: mailboxes.into() }
+    Plan { mailboxes: mailboxes.into(), ..Plan::default() }
 }
 
 /// Tells every event there is, and then that another account's run could not end well. In a real run the plan is

@@ -14,7 +14,7 @@ use crate::reconcile::guard::ApprovedPlan;
 use crate::reconcile::{Action, Disposal, Phase, Side};
 use crate::remote::imap::{Expunged, Session, WireName};
 
-/// Deletes, marks, keeps and forgets as planned.
+/// Deletes, marks and keeps as planned.
 pub fn run(world: &World<'_>, ledger: &mut Ledger<'_>, plan: &ApprovedPlan) -> Result<()> {
     let mut remote = Vec::new();
     for (name, action) in actions(plan, Phase::Deletions, ledger) {
@@ -27,10 +27,6 @@ pub fn run(world: &World<'_>, ledger: &mut Ledger<'_>, plan: &ApprovedPlan) -> R
             }
             Action::Keep { side, uids } => {
                 keep(world, ledger, name, *side, uids)?;
-                ledger.done(name, action, uids.len(), 0);
-            }
-            Action::Forget { uids } => {
-                unlink(ledger, name, uids.clone())?;
                 ledger.done(name, action, uids.len(), 0);
             }
             _ => {}
@@ -252,24 +248,22 @@ fn enter(
              would also remove {foreign} that another client marked"
         ));
     }
-    enter_left(world, ledger, name, uids, left)?;
+    left_there(world, ledger, name, uids, left).into_iter().try_for_each(|fact| ledger.enter(name, fact))?;
     ledger.done(name, action, done, 0);
     Ok(())
 }
 
-/// Enters where messages are that were to go.
-pub fn enter_left(
-    world: &World<'_>,
-    ledger: &mut Ledger<'_>,
-    name: &MailboxName,
-    uids: UidSet,
-    left: &Left,
-) -> Result<()> {
+/// Where messages are that were to go.
+pub fn left_there(world: &World<'_>, ledger: &Ledger<'_>, name: &MailboxName, uids: UidSet, left: &Left) -> Vec<Fact> {
+    let Some(id) = ledger.id(name) else { return Vec::new() };
     match left {
-        Left::Nowhere => unlink(ledger, name, uids),
-        Left::Marked | Left::MarkedForOthers(_) => uids.iter().try_for_each(|uid| {
-            let flags = world.remote_flags(ledger, name, uid).union(&marked());
-            stay(ledger, name, uid, Presence::RemoteOnly, flags)
-        }),
+        Left::Nowhere => vec![Fact::Unlinked(id, uids)],
+        Left::Marked | Left::MarkedForOthers(_) => {
+            let stays = |uid| {
+                let flags = world.remote_flags(ledger, name, uid).union(&marked());
+                Fact::PresenceChanged(id, uid, Presence::RemoteOnly, flags)
+            };
+            uids.iter().map(stays).collect()
+        }
     }
 }

@@ -1,4 +1,4 @@
-//! What is the same message on both sides is recorded; nothing is transferred.
+//! What is the same message on both sides is recorded, and what is on neither any more; nothing is transferred.
 
 use std::collections::BTreeMap;
 
@@ -9,16 +9,24 @@ use crate::mail::{Fact, FileId, MailboxName, UidSet};
 use crate::reconcile::guard::ApprovedPlan;
 use crate::reconcile::{Action, Phase};
 
-/// Records links, new names of files, and flags that both sides came to by themselves.
+/// Records links, new names of files, flags that both sides came to by themselves, and what is gone from both.
 pub fn record(world: &World<'_>, ledger: &mut Ledger<'_>, plan: &ApprovedPlan) -> Result<()> {
-    let mut files = BTreeMap::new();
-    for (name, action) in actions(plan, Phase::Identity, ledger) {
-        let done = apply(world, ledger, name, action, &mut files)?;
-        if !matches!(action, Action::ResetMailbox) {
-            ledger.done(name, action, done, 0);
+    let planned = actions(plan, Phase::Identity, ledger);
+    let record = |ledger: &mut Ledger<'_>| {
+        let mut files = BTreeMap::new();
+        for (name, action) in &planned {
+            let done = apply(world, ledger, name, action, &mut files)?;
+            if !matches!(action, Action::ResetMailbox) {
+                ledger.done(name, action, done, 0);
+            }
         }
+        Ok(())
+    };
+    // A message that moved on both sides is forgotten in one mailbox and linked in another: both, or neither.
+    match planned.iter().any(|(_, action)| matches!(action, Action::Forget { .. })) {
+        true => ledger.at_once(record),
+        false => record(ledger),
     }
-    Ok(())
 }
 
 /// The UIDs of each linked file of a mailbox, as recorded before this phase.
@@ -57,6 +65,10 @@ fn apply<'p>(
             for uid in uids.iter() {
                 ledger.agree(name, uid, flags.clone())?;
             }
+            Ok(uids.len())
+        }
+        Action::Forget { uids } => {
+            ledger.enter(name, Fact::Unlinked(id, uids.clone()))?;
             Ok(uids.len())
         }
         _ => Ok(0),

@@ -64,6 +64,7 @@ pub fn execute(world: &World<'_>, ledger: &mut Ledger<'_>, approved: &ApprovedPl
             None => world.seen.ids.keys().for_each(|name| ledger.hold(name)),
         }
     }
+    plan.unfinished.iter().for_each(|name| ledger.hold(name));
     checkpoint::record(world, ledger, plan)?;
     ledger.flush()
 }

@@ -101,18 +101,27 @@ fn source(world: &World<'_>, ledger: &Ledger<'_>, relocation: &Relocation) -> Op
     ledger.link(from, *uid).or_else(relative).cloned()
 }
 
-/// Enters that a message is at its new place.
+/// Enters that a message is at its new place, and in the same transaction what there is now at the `old` one: a crash
+/// never leaves it at both, or at neither.
 fn arrived(
     ledger: &mut Ledger<'_>,
     followups: &mut Followups,
     task: Task<'_>,
     link: Link,
     local: &FlagChange,
+    old: Vec<Fact>,
 ) -> Result<()> {
     let Task { to, action, relocation } = task;
     followups.add(to, Side::Local, local, link.uid);
     followups.add(to, Side::Remote, &relocation.remote, link.uid);
-    ledger.enter_for(to, |id| Fact::Linked(id, link))?;
+    let settled = |id| match &relocation.here {
+        Here::File(file) => Some(Fact::Settled(id, file.clone())),
+        Here::Message(_) => None,
+    };
+    let new = ledger.id(to).map(|id| (Fact::Linked(id, link), settled(id)));
+    let new = new.into_iter().flat_map(|(linked, settled)| std::iter::once(linked).chain(settled));
+    let old = old.into_iter().map(|fact| (&relocation.from, fact));
+    ledger.enter_together(old.chain(new.map(|fact| (to, fact))))?;
     ledger.done(to, action, 1, 0);
     Ok(())
 }
@@ -168,11 +177,9 @@ fn in_tree(
                         email_id: world.email_id(to, uid).or_else(|| arrival.link.email_id.clone()),
                         ..arrival.link.clone()
                     };
-                    if way == Way::Move {
-                        let gone: UidSet = [relocation.uid].into_iter().collect();
-                        ledger.enter_for(from, |id| Fact::Unlinked(id, gone))?;
-                    }
-                    arrived(ledger, followups, task, link, &FlagChange::default())?;
+                    let gone = [relocation.uid].into_iter().collect();
+                    let left = ledger.id(from).filter(|_| way == Way::Move).map(|id| Fact::Unlinked(id, gone));
+                    arrived(ledger, followups, task, link, &FlagChange::default(), left.into_iter().collect())?;
                 }
                 // Whoever took it away meanwhile is heard in the next run.
                 Ok(None) => {
@@ -342,19 +349,19 @@ fn enter(
     for ((old, (task, link)), uid) in job.tasks.into_iter().zip(uids) {
         let Here::File(file) = &task.relocation.here else { continue };
         let Some(uid) = uid.filter(|uid| seen.insert(*uid)) else {
-            // It went meanwhile, or cannot be told from others; the next run looks for it by its content.
+            // It went meanwhile, or cannot be told from others; the next run looks for it by its content. The intent
+            // stays: it tells with which flags the message came.
             ledger.hold(job.from);
             ledger.hold(job.to);
-            settle(ledger, task)?;
             continue;
         };
         let link =
             Link { uid, file: file.clone(), presence: Presence::Both, flags: task.relocation.flags.clone(), ..link };
-        if way == Way::Move {
-            delete::enter_left(world, ledger, job.from, [old].into_iter().collect(), left)?;
-        }
-        arrived(ledger, followups, task, link, &task.relocation.local)?;
-        settle(ledger, task)?;
+        let old = match way {
+            Way::Move => delete::left_there(world, ledger, job.from, [old].into_iter().collect(), left),
+            Way::Copy => Vec::new(),
+        };
+        arrived(ledger, followups, task, link, &task.relocation.local, old)?;
     }
     Ok(())
 }

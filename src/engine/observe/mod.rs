@@ -25,7 +25,7 @@ use crate::local::Store;
 use crate::mail::{AccountId, Base, BaseMailbox, Intent, LocalCheckpoint, MailboxId, MailboxName, RemoteCheckpoint};
 use crate::reconcile::alike::Dates;
 use crate::reconcile::view::{Keywords, LocalView, MailboxIds, RemoteMailbox, RemoteView};
-use crate::reconcile::{Relatives, Renamed};
+use crate::reconcile::{Names, Relatives};
 use crate::remote::imap::Session;
 use crate::state::State;
 use crate::stop::Stop;
@@ -64,8 +64,10 @@ pub struct Observation<'a> {
     pub intents: BTreeMap<MailboxName, Vec<Intent>>,
     /// Links of mailboxes that did not move on, and that something new elsewhere may be.
     pub relatives: Relatives,
-    /// Mailboxes that have another name now; everything here goes by it.
-    pub renamed: Vec<Renamed>,
+    /// Mailboxes that have another name now; everything here goes by it, as far as the other side can follow.
+    pub names: Names,
+    /// Mailboxes that were known by a name that another one has now, and are gone, by that name.
+    pub replaced: BTreeMap<MailboxName, MailboxId>,
     /// What the server calls the mailboxes.
     pub directory: Directory<'a>,
     /// Local checkpoints of what was read.
@@ -100,9 +102,10 @@ pub fn observe<'a>(sources: &Sources<'_, 'a>) -> Result<Observation<'a>> {
         load_links(sources.state, &mut base, &mut intents, name)?;
     }
     let mut seen = remote::look(&mut session, &directory, &moved_remotely, &base, account.direction)?;
-    let renamed = renames::look(&base, &local, &seen);
-    renames::apply(&renamed, &mut base, &mut local, &mut seen, &mut directory, &mut intents);
-    let reset = reset_mailboxes(&base, &seen.view);
+    let names = renames::look(&base, &local, &seen, account.direction);
+    let replaced = renames::apply(&names.renamed, &mut base, &mut local, &mut seen, &mut directory, &mut intents);
+    let mut reset = reset_mailboxes(&base, &seen.view);
+    reset.retain(|name| !names.left.contains(name));
     if let Some(store) = sources.store {
         let mut anew = reset.clone();
         if account.keywords == Keywords::Synced {
@@ -123,6 +126,9 @@ pub fn observe<'a>(sources: &Sources<'_, 'a>) -> Result<Observation<'a>> {
     let none = BTreeMap::new();
     for (name, mailbox) in &mut seen.view.mailboxes {
         let RemoteMailbox::Observed(listing) = mailbox else { continue };
+        if names.left.contains(name) {
+            continue;
+        }
         let links = base.get(name).and_then(|m| m.links.as_ref()).filter(|_| !reset.contains(name));
         let candidates = same::Candidates {
             account: sources.id,
@@ -145,7 +151,8 @@ pub fn observe<'a>(sources: &Sources<'_, 'a>) -> Result<Observation<'a>> {
         ids,
         intents,
         relatives,
-        renamed,
+        names,
+        replaced,
         directory,
         local_checks,
         remote_checks: seen.checkpoints,

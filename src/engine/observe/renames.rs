@@ -5,13 +5,13 @@ use std::collections::BTreeMap;
 use super::local::{LocalSide, Scanned};
 use super::names::Directory;
 use super::remote::RemoteSide;
-use crate::mail::{Base, Intent, MailboxName};
+use crate::mail::{Base, Intent, MailboxId, MailboxName};
 use crate::reconcile::renames::{LocalTrace, RemoteTrace, Trace, Traces, find};
-use crate::reconcile::view::{Coverage, RemoteMailbox};
-use crate::reconcile::{Renamed, Side};
+use crate::reconcile::view::{Coverage, Direction, RemoteMailbox};
+use crate::reconcile::{Names, Renamed, Side};
 
 /// Finds renamed mailboxes; the links of every mailbox that one side lacks must have been read.
-pub fn look(base: &Base, local: &LocalSide, remote: &RemoteSide) -> Vec<Renamed> {
+pub fn look(base: &Base, local: &LocalSide, remote: &RemoteSide, direction: Direction) -> Names {
     let here = |name: &MailboxName| local.scans.contains_key(name);
     let there = |name: &MailboxName| match (remote.view.mailboxes.get(name), base.get(name)) {
         (Some(RemoteMailbox::Observed(listing)), Some(known)) => {
@@ -22,7 +22,7 @@ pub fn look(base: &Base, local: &LocalSide, remote: &RemoteSide) -> Vec<Renamed>
     };
     // Nearly always everything is where it was.
     if base.keys().all(|name| here(name) && there(name)) {
-        return Vec::new();
+        return Names::default();
     }
     let mut traces = Traces::default();
     for (name, scanned) in &local.scans {
@@ -50,10 +50,11 @@ pub fn look(base: &Base, local: &LocalSide, remote: &RemoteSide) -> Vec<Renamed>
         };
         traces.remote.insert(name, trace);
     }
-    find(base, &traces)
+    find(base, &traces, direction)
 }
 
-/// Lets everything that was observed go by the new names.
+/// Lets everything that was observed go by the new names. Gives the numbers of mailboxes that were known by a name that
+/// another one has now, and have none any more.
 pub fn apply(
     renamed: &[Renamed],
     base: &mut Base,
@@ -61,18 +62,24 @@ pub fn apply(
     remote: &mut RemoteSide,
     directory: &mut Directory<'_>,
     intents: &mut BTreeMap<MailboxName, Vec<Intent>>,
-) {
-    rename(base, renamed.iter());
+) -> BTreeMap<MailboxName, MailboxId> {
+    let replaced = rename(base, renamed.iter());
     rename(intents, renamed.iter());
     let follows = |side: Side| renamed.iter().filter(move |r| r.follows == Some(side));
     rename(&mut local.scans, follows(Side::Local));
     rename(&mut remote.view.mailboxes, follows(Side::Remote));
     rename(&mut remote.checkpoints, follows(Side::Remote));
     directory.rename(follows(Side::Remote));
+    replaced.into_iter().map(|(name, mailbox)| (name, mailbox.id)).collect()
 }
 
-/// Moves entries from old to new names, all at once: two may swap theirs.
-pub(super) fn rename<'r, T>(map: &mut BTreeMap<MailboxName, T>, renamed: impl Iterator<Item = &'r Renamed>) {
-    let taken: Vec<_> = renamed.filter_map(|r| Some((r.to.clone(), map.remove(&r.from)?))).collect();
-    map.extend(taken);
+/// Moves entries from old to new names, all at once: two may swap theirs. Gives those whose name was taken.
+pub(super) fn rename<'r, T>(
+    map: &mut BTreeMap<MailboxName, T>,
+    renamed: impl Iterator<Item = &'r Renamed> + Clone,
+) -> Vec<(MailboxName, T)> {
+    let moved: Vec<_> = renamed.clone().filter_map(|r| Some((r.to.clone(), map.remove(&r.from)?))).collect();
+    let replaced = renamed.filter_map(|r| Some((r.to.clone(), map.remove(&r.to)?))).collect();
+    map.extend(moved);
+    replaced
 }

@@ -276,12 +276,15 @@ fn a_mailbox_is_known_by_its_messages_on_the_server_and_its_files_here() {
     let mut traces = Traces::default();
     traces.local.extend([(a, Trace::Known), (ax, Trace::Known)]);
     traces.remote.extend([(b, there(10, &[1, 2])), (bx, there(11, &[3]))]);
-    assert_eq!(find(&base, &traces), [renamed("A", "B", Some(Local)), renamed("A/x", "B/x", Some(Local))]);
+    assert_eq!(
+        find(&base, &traces, Direction::Both).renamed,
+        [renamed("A", "B", Some(Local)), renamed("A/x", "B/x", Some(Local))]
+    );
     // A size that does not fit: another mailbox, whatever its UIDVALIDITY.
     let mut other = traces.clone();
     let Some(Trace::Seen(trace)) = other.remote.get_mut(b) else { panic!() };
     trace.messages.get_mut(&uid(1)).unwrap().0 = Some(7);
-    assert_eq!(find(&base, &other), [renamed("A/x", "B/x", Some(Local))]);
+    assert_eq!(find(&base, &other, Direction::Both).renamed, [renamed("A/x", "B/x", Some(Local))]);
 
     let files = [file("f1"), file("f2"), file("f3")];
     fn here(inode: u64, files: &[FileId]) -> Trace<LocalTrace<'_>> {
@@ -290,13 +293,19 @@ fn a_mailbox_is_known_by_its_messages_on_the_server_and_its_files_here() {
     let mut traces = Traces::default();
     traces.remote.extend([(a, Trace::Known), (ax, Trace::Known)]);
     traces.local.extend([(b, here(0, &files[..2])), (bx, here(0, &files[2..]))]);
-    assert_eq!(find(&base, &traces), [renamed("A", "B", Some(Remote)), renamed("A/x", "B/x", Some(Remote))]);
+    assert_eq!(
+        find(&base, &traces, Direction::Both).renamed,
+        [renamed("A", "B", Some(Remote)), renamed("A/x", "B/x", Some(Remote))]
+    );
     // Both sides alike; and each its own way.
     traces.remote = [(b, there(10, &[1, 2])), (ax, Trace::Known)].into();
-    assert_eq!(find(&base, &traces), [renamed("A", "B", None), renamed("A/x", "B/x", Some(Remote))]);
+    assert_eq!(
+        find(&base, &traces, Direction::Both).renamed,
+        [renamed("A", "B", None), renamed("A/x", "B/x", Some(Remote))]
+    );
     let c = name("C");
     traces.remote = [(&c, there(10, &[1, 2])), (ax, Trace::Known)].into();
-    assert_eq!(find(&base, &traces), [renamed("A/x", "B/x", Some(Remote))]);
+    assert_eq!(find(&base, &traces, Direction::Both).renamed, [renamed("A/x", "B/x", Some(Remote))]);
 }
 
 #[test]
@@ -306,29 +315,35 @@ fn two_mailboxes_that_swapped_their_names_swap_here() {
     let mut traces = Traces::default();
     traces.local.extend([(&a, Trace::Known), (&b, Trace::Known)]);
     traces.remote.extend([(&a, there(11, &[3])), (&b, there(10, &[1, 2]))]);
-    assert_eq!(find(&base, &traces), [renamed("A", "B", Some(Local)), renamed("B", "A", Some(Local))]);
+    assert_eq!(
+        find(&base, &traces, Direction::Both).renamed,
+        [renamed("A", "B", Some(Local)), renamed("B", "A", Some(Local))]
+    );
     // A place that is taken is not free.
     traces.remote = [(&b, there(10, &[1, 2]))].into();
-    assert_eq!(find(&base, &traces), []);
+    assert_eq!(find(&base, &traces, Direction::Both).renamed, []);
 }
 
 #[test]
-fn an_empty_mailbox_is_known_by_its_mailboxid_and_its_inode() {
-    let mut base = known(&[("A", &[])]);
-    let (a, b) = (name("A"), name("B"));
+fn an_empty_mailbox_is_known_by_its_uidvalidity_its_mailboxid_and_its_inode() {
+    let mut base = known(&[("A", &[]), ("C", &[])]);
+    let (a, b, c) = (name("A"), name("B"), name("C"));
     let mut traces = Traces::default();
-    traces.local.insert(&a, Trace::Known);
-    traces.remote.insert(&b, there(10, &[]));
-    assert_eq!(find(&base, &traces), [], "UIDVALIDITY alone tells nothing");
+    traces.local.extend([(&a, Trace::Known), (&c, Trace::Known)]);
+    traces.remote.extend([(&b, there(10, &[])), (&c, Trace::Known)]);
+    assert_eq!(find(&base, &traces, Direction::Both).renamed, [renamed("A", "B", Some(Local))]);
+    base.get_mut(&c).unwrap().remote.as_mut().unwrap().uid_validity = UidValidity(10);
+    assert_eq!(find(&base, &traces, Direction::Both).renamed, [], "a UIDVALIDITY that two have tells nothing");
     base.get_mut(&a).unwrap().remote.as_mut().unwrap().object_id = Some("m1".into());
     let Some(Trace::Seen(trace)) = traces.remote.get_mut(&b) else { panic!() };
     trace.object_id = Some("m1");
-    assert_eq!(find(&base, &traces), [renamed("A", "B", Some(Local))]);
+    assert_eq!(find(&base, &traces, Direction::Both).renamed, [renamed("A", "B", Some(Local))]);
 
     let mut traces = Traces::default();
-    traces.remote.insert(&a, Trace::Known);
+    traces.remote.extend([(&a, Trace::Known), (&c, Trace::Known)]);
+    traces.local.insert(&c, Trace::Known);
     traces.local.insert(&b, Trace::Seen(LocalTrace { inode: 100, files: Default::default() }));
-    assert_eq!(find(&base, &traces), [renamed("A", "B", Some(Remote))]);
+    assert_eq!(find(&base, &traces, Direction::Both).renamed, [renamed("A", "B", Some(Remote))]);
 }
 
 #[test]
@@ -338,7 +353,7 @@ fn inbox_is_never_renamed() {
     let mut traces = Traces::default();
     traces.local.insert(&inbox, Trace::Known);
     traces.remote.extend([(&b, there(10, &[1, 2]))]);
-    assert_eq!(find(&base, &traces), []);
+    assert_eq!(find(&base, &traces, Direction::Both).renamed, []);
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! A small account written down in a few words, and plans as lines.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::mail::*;
 use crate::reconcile::view::*;
@@ -64,6 +64,7 @@ pub struct Scene {
     pub intents: BTreeMap<MailboxName, Vec<Intent>>,
     pub relatives: Relatives,
     pub renamed: Vec<Renamed>,
+    pub left: BTreeSet<MailboxName>,
     pub policy: Policy,
 }
 
@@ -76,8 +77,8 @@ impl Default for Scene {
             expunge: Expunge::Named,
         };
         let (base, local, remote) = Default::default();
-        let (intents, relatives, renamed) = Default::default();
-        Scene { base, local, remote, intents, relatives, renamed, policy }
+        let (intents, relatives, renamed, left) = Default::default();
+        Scene { base, local, remote, intents, relatives, renamed, left, policy }
     }
 }
 
@@ -209,6 +210,7 @@ impl Scene {
             intents: &self.intents,
             relatives: &self.relatives,
             renamed: &self.renamed,
+            left: &self.left,
             policy: &self.policy,
         })
     }

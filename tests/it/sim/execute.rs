@@ -3,16 +3,16 @@
 use std::collections::BTreeSet;
 
 use mailtide::mail::{
-    Fact, FileId, FlagChange, Flags, Intent, Link, MailboxName, Origin, Presence, SystemFlag, Uid, UidSet, UnixSeconds,
+    Fact, FileId, FlagChange, Flags, Intent, Link, MailboxId, MailboxName, Origin, Presence, Uid, UidSet, UnixSeconds,
 };
 use mailtide::reconcile::guard::{Allowed, ApprovedPlan, MaxDelete, approve};
-use mailtide::reconcile::view::{LocalContent, LocalMailbox, Policy, RemoteMailbox};
-use mailtide::reconcile::{Action, Disposal, Phase, Plan, Side};
+use mailtide::reconcile::view::{LocalContent, LocalMailbox, Policy, RemoteMailbox, RemoteMessage};
+use mailtide::reconcile::{Action, Phase, Plan, Side};
 
 use super::observe::{Blind, Observation, bare_checkpoint, observe};
 use super::relocate::Way;
 use super::state::State;
-use super::world::{ACCOUNT, Body, File, World, id_of};
+use super::world::{ACCOUNT, Body, File, World};
 
 /// What goes wrong.
 #[derive(Debug, Clone, Default)]
@@ -33,6 +33,8 @@ pub struct Ended {
     pub plan: Plan,
     pub steps: usize,
     pub crashed: bool,
+    /// Mailboxes that could not be renamed as planned.
+    pub failed_renames: usize,
 }
 
 /// One run: observe, plan, let `meanwhile` happen, execute.
@@ -46,14 +48,32 @@ pub fn sync(
     state.check_under(policy);
     let seen = observe(world, state, policy, &faults.blind, &faults.dark);
     let plan = seen.plan();
+    for (name, action) in plan.actions() {
+        world.story.push(format!("  {name}: {action:?}"));
+    }
+    world.story.extend(seen.reads.iter().map(|body| format!("  {body} is read to be compared")));
+    world.reads.extend(&seen.reads);
     meanwhile(world, state);
     let all = Allowed::All;
     let (approved, refusals) = approve(plan.clone(), &seen.base, &seen.local, &seen.remote, MaxDelete::Unlimited, &all);
     assert!(refusals.is_empty());
     let (server, tree) = (world.server.mailboxes.clone(), world.tree.clone());
-    let mut run = Run { world, state, seen: &seen, faults, steps: 0, held: BTreeSet::new() };
+    let mut run = Run {
+        world,
+        state,
+        seen: &seen,
+        faults,
+        steps: 0,
+        held: plan.unfinished.clone(),
+        broken: BTreeSet::new(),
+        failed_renames: 0,
+        at_once: false,
+    };
     let crashed = run.all(&approved).is_err();
-    let steps = run.steps;
+    let (steps, failed_renames) = (run.steps, run.failed_renames);
+    if crashed {
+        world.story.push(format!("  cut off before step {steps}"));
+    }
     match policy.direction {
         mailtide::reconcile::view::Direction::Both => {}
         mailtide::reconcile::view::Direction::Pull => {
@@ -63,7 +83,7 @@ pub fn sync(
             assert_eq!(format!("{tree:?}"), format!("{:?}", world.tree), "a push changed the tree");
         }
     }
-    Ended { plan, steps, crashed }
+    Ended { plan, steps, crashed, failed_renames }
 }
 
 pub struct Crash;
@@ -73,14 +93,19 @@ pub type Step = Result<(), Crash>;
 pub struct Run<'a> {
     pub world: &'a mut World,
     pub state: &'a mut State,
-    seen: &'a Observation,
+    pub seen: &'a Observation,
     pub faults: &'a Faults,
     steps: usize,
     held: BTreeSet<MailboxName>,
+    broken: BTreeSet<MailboxName>,
+    pub failed_renames: usize,
+    /// What follows is of one transaction.
+    at_once: bool,
 }
 
 impl Run<'_> {
     fn all(&mut self, approved: &ApprovedPlan) -> Step {
+        self.rename_mailboxes(approved.plan())?;
         let mut actions: Vec<(Phase, &MailboxName, &Action)> =
             approved.plan().actions().map(|(name, action)| (action.phase(), name, action)).collect();
         let waits = |state: &State, action: &Action| match action {
@@ -96,15 +121,29 @@ impl Run<'_> {
             }
         }
         actions.sort_by_key(|(phase, name, action)| (*phase, matches!(action, Action::Move(_)), *name));
-        for (_, name, action) in actions {
-            self.action(name, action)?;
+        let forgets = actions.iter().any(|(_, _, action)| matches!(action, Action::Forget { .. }));
+        let mut before = None;
+        for (phase, name, action) in actions {
+            if forgets && phase == Phase::Identity && before != Some(phase) {
+                // One transaction.
+                self.step()?;
+            }
+            self.at_once = forgets && phase == Phase::Identity;
+            before = Some(phase);
+            if !self.broken.contains(name) {
+                self.action(name, action)?;
+            }
         }
+        self.at_once = false;
         let names: Vec<MailboxName> = self.seen.ids.keys().cloned().collect();
         names.iter().try_for_each(|name| self.check(name))
     }
 
     /// Before every effect and every fact.
     pub fn step(&mut self) -> Step {
+        if self.at_once {
+            return Ok(());
+        }
         if self.faults.crash_at == Some(self.steps) {
             return Err(Crash);
         }
@@ -120,6 +159,17 @@ impl Run<'_> {
 
     pub fn hold(&mut self, name: &MailboxName) {
         self.held.insert(name.clone());
+    }
+
+    /// Does nothing more in a mailbox that failed as a whole.
+    pub fn break_off(&mut self, name: &MailboxName) {
+        self.hold(name);
+        self.broken.insert(name.clone());
+    }
+
+    /// The number of a mailbox, recorded or about to be.
+    pub fn id(&self, name: &MailboxName) -> MailboxId {
+        self.state.base.get(name).map_or_else(|| self.seen.ids[name], |m| m.id)
     }
 
     /// Both sides were looked at, both sides have the mailbox now, and nothing is open.
@@ -141,17 +191,17 @@ impl Run<'_> {
             self.know(name)?;
         }
         if let Some(checkpoint) = self.seen.remote_checks.get(name) {
-            self.fact(Fact::RemoteChecked(id_of(name), checkpoint.clone()))?;
+            self.fact(Fact::RemoteChecked(self.id(name), checkpoint.clone()))?;
         }
         if let Some(checkpoint) = self.seen.local_checks.get(name) {
-            self.fact(Fact::LocalChecked(id_of(name), *checkpoint))?;
+            self.fact(Fact::LocalChecked(self.id(name), *checkpoint))?;
         }
         Ok(())
     }
 
     fn know(&mut self, name: &MailboxName) -> Step {
         if !self.state.base.contains_key(name) {
-            self.fact(Fact::MailboxKnown { id: id_of(name), name: name.clone() })?;
+            self.fact(Fact::MailboxKnown { id: self.id(name), name: name.clone() })?;
         }
         Ok(())
     }
@@ -163,7 +213,7 @@ impl Run<'_> {
             && let Some(mailbox) = self.world.server.mailboxes.get(name)
         {
             let bare = bare_checkpoint(self.world, mailbox);
-            self.fact(Fact::RemoteChecked(id_of(name), bare))?;
+            self.fact(Fact::RemoteChecked(self.id(name), bare))?;
         }
         Ok(())
     }
@@ -184,7 +234,7 @@ impl Run<'_> {
     }
 
     fn action(&mut self, name: &MailboxName, action: &Action) -> Step {
-        let id = id_of(name);
+        let id = self.id(name);
         match action {
             Action::CreateMailbox { side } => {
                 self.step()?;
@@ -194,14 +244,14 @@ impl Run<'_> {
                 }
                 self.know(name)
             }
-            Action::RenameMailbox { .. } => panic!("nothing is renamed in this world"),
+            Action::RenameMailbox { .. } => Ok(()),
             Action::Move(relocation) => self.relocate(name, relocation, Way::Move),
             Action::Copy(relocation) => self.relocate(name, relocation, Way::Copy),
             Action::ResetMailbox => self.fact(Fact::MailboxReset(id)),
             Action::Link { uid, file, flags } => {
                 self.fix_validity(name)?;
-                let body = self.body_of(name, *uid, file);
-                self.linked(name, *uid, file, body, flags)
+                let link = self.found(name, *uid, file, flags);
+                self.linked(name, link)
             }
             Action::Rename { uid, file } => self.fact(Fact::Renamed(id, *uid, file.clone())),
             Action::Agree { uids, flags } => {
@@ -226,17 +276,35 @@ impl Run<'_> {
         }
     }
 
-    /// The body behind a link that is being made: the file may have gone meanwhile, the message too.
-    fn body_of(&self, name: &MailboxName, uid: Uid, file: &FileId) -> Body {
+    /// The link of what is the same message on both sides: its file may have gone meanwhile, its message too.
+    fn found(&self, name: &MailboxName, uid: Uid, file: &FileId, flags: &Flags) -> Link {
         let there = self.world.tree.get(name).and_then(|d| d.files.get(file)).map(|f| f.body);
+        let seen = self.seen_message(name, uid);
         let message = || self.world.server.mailboxes.get(name)?.messages.get(&uid).map(|m| m.body);
         // Neither: what it was does not matter any more.
-        there.or_else(message).unwrap_or(0)
+        let body = there.or_else(message).unwrap_or(0);
+        let modified = match self.seen.local.mailboxes.get(name) {
+            Some(LocalMailbox::Listed(listing)) => listing.files.get(file).and_then(|f| match f.content {
+                LocalContent::Known { modified, .. } => Some(modified),
+                _ => None,
+            }),
+            _ => None,
+        };
+        let date = seen.and_then(|m| m.internal_date).or(modified).unwrap_or(UnixSeconds(0));
+        let email_id = seen.and_then(|m| m.email_id.clone());
+        Link { email_id, ..self.link_of(uid, file, body, flags, date) }
     }
 
-    pub fn linked(&mut self, name: &MailboxName, uid: Uid, file: &FileId, body: Body, flags: &Flags) -> Step {
-        let (id, content) = (id_of(name), self.world.content(body));
-        let link = Link {
+    pub fn seen_message(&self, name: &MailboxName, uid: Uid) -> Option<&RemoteMessage> {
+        match self.seen.remote.mailboxes.get(name) {
+            Some(RemoteMailbox::Observed(listing)) => listing.messages.get(&uid),
+            _ => None,
+        }
+    }
+
+    pub fn link_of(&self, uid: Uid, file: &FileId, body: Body, flags: &Flags, date: UnixSeconds) -> Link {
+        let content = self.world.content(body);
+        Link {
             uid,
             file: file.clone(),
             presence: Presence::Both,
@@ -244,22 +312,26 @@ impl Run<'_> {
             size: content.wire_size,
             digest: content.digest,
             message_id: content.message_id,
-            internal_date: UnixSeconds(0),
+            internal_date: date,
             email_id: None,
-        };
+        }
+    }
+
+    pub fn linked(&mut self, name: &MailboxName, link: Link) -> Step {
+        let (id, file, uid) = (self.id(name), link.file.clone(), link.uid);
         // One transaction.
         self.fact(Fact::Linked(id, link))?;
         let links = self.state.base[name].links.as_ref().expect("links are kept");
-        let others: UidSet = links.values().filter(|l| l.file == *file && l.uid != uid).map(|l| l.uid).collect();
+        let others: UidSet = links.values().filter(|l| l.file == file && l.uid != uid).map(|l| l.uid).collect();
         self.state.record(Fact::Unlinked(id, others));
-        self.state.record(Fact::Settled(id, file.clone()));
+        self.state.record(Fact::Settled(id, file));
         Ok(())
     }
 
     fn download(&mut self, name: &MailboxName, uid: Uid) -> Step {
         let found = self.world.server.mailboxes.get(name).filter(|_| self.same_generation(name));
-        let found = found.and_then(|m| m.messages.get(&uid).map(|message| (message.body, m.uid_validity)));
-        let Some((body, uid_validity)) = found.filter(|(body, _)| !self.faults.bad.contains(body)) else {
+        let found = found.and_then(|m| m.messages.get(&uid).map(|message| (message.clone(), m.uid_validity)));
+        let Some((message, uid_validity)) = found.filter(|(m, _)| !self.faults.bad.contains(&m.body)) else {
             self.hold(name);
             return Ok(());
         };
@@ -269,32 +341,37 @@ impl Run<'_> {
         }
         self.fix_validity(name)?;
         self.step()?;
-        let file = FileId::new(format!("d{}-{uid_validity}-{uid}", id_of(name)));
-        let origin = Some(Origin { account: ACCOUNT, mailbox: id_of(name), uid_validity, uid });
+        let number = self.world.fresh();
+        let file = FileId::new(format!("d{}-{uid_validity}-{uid}-{number}", self.id(name)));
+        let origin = Some(Origin { account: ACCOUNT, mailbox: self.id(name), uid_validity, uid });
         let flags = self.seen.remote_flags(name, uid);
-        let flags = self.world.put_file(name, file.clone(), File { body, flags, origin });
-        self.linked(name, uid, &file, body, &flags)
+        let (body, date) = (message.body, message.date);
+        self.world.transfers.push((Side::Local, body));
+        let flags = self.world.put_file(name, file.clone(), File { body, flags, origin, date });
+        let email_id = self.world.server.kind.object_ids.then(|| format!("e{}", message.email_id).into());
+        self.linked(name, Link { email_id, ..self.link_of(uid, &file, body, &flags, UnixSeconds(date)) })
     }
 
     fn upload(&mut self, name: &MailboxName, file: &FileId, flags: &Flags) -> Step {
-        let body = self.world.tree.get(name).and_then(|d| d.files.get(file)).map(|f| f.body);
+        let found = self.world.tree.get(name).and_then(|d| d.files.get(file)).map(|f| (f.body, f.date));
         let mailbox = self.world.server.mailboxes.get(name);
-        let (Some(body), Some(uid_next)) = (body.filter(|b| !self.faults.bad.contains(b)), mailbox.map(|m| m.uid_next))
-        else {
+        let found = found.filter(|(body, _)| !self.faults.bad.contains(body));
+        let (Some((body, date)), Some(uid_next)) = (found, mailbox.map(|m| m.uid_next)) else {
             self.hold(name);
             return Ok(());
         };
         self.fix_validity(name)?;
         let content = self.world.content(body);
-        let (mailbox, uid_next) = (id_of(name), Some(uid_next));
+        let (mailbox, uid_next) = (self.id(name), Some(uid_next));
         let intent = Intent { mailbox, file: file.clone(), content, uid_next, flags: flags.clone() };
         self.fact(Fact::Intended(intent))?;
         self.step()?;
-        let uid = self.world.server.append(name, body, flags).expect("the mailbox is there");
+        self.world.transfers.push((Side::Remote, body));
+        let uid = self.world.server.append(name, body, flags, date).expect("the mailbox is there");
         if self.world.server.kind.uidplus {
             // What a mailbox can keep is known once it is there, which may be since a moment ago.
             let kept = self.world.server.kind.permanent.storable(flags);
-            self.linked(name, uid, file, body, &kept)
+            self.linked(name, self.link_of(uid, file, body, &kept, UnixSeconds(date)))
         } else {
             // Which UID it got, the next run finds out; until then the file must be looked at.
             self.hold(name);
@@ -339,98 +416,7 @@ impl Run<'_> {
                 }
             }
         }
-        self.fact(Fact::FlagsAgreed(id_of(name), uid, link.flags.after(&achieved)))
-    }
-
-    fn delete_file(&mut self, name: &MailboxName, uid: Uid, disposal: Disposal) -> Step {
-        let (id, link) = (id_of(name), self.link(name, uid));
-        let found = self.world.tree.get(name).and_then(|d| d.files.get(&link.file)).cloned();
-        if found.as_ref().is_some_and(|f| self.faults.bad.contains(&f.body)) {
-            self.hold(name);
-            return Ok(());
-        }
-        let letters = self.world.letters;
-        let directory = self.world.tree.get_mut(name);
-        match (disposal, found, directory) {
-            (Disposal::Expunge, _, directory) => {
-                directory.into_iter().for_each(|d| _ = d.remove(&link.file));
-                // The effect stands before the step: cut off here, it has happened.
-                self.step()?;
-                self.fact(Fact::Unlinked(id, [uid].into_iter().collect()))
-            }
-            (Disposal::Mark, Some(file), Some(directory)) => {
-                directory.set_flags(&link.file, &marked(&file.flags), letters);
-                self.step()?;
-                self.fact(Fact::PresenceChanged(id, uid, Presence::LocalOnly, marked(&link.flags)))
-            }
-            (Disposal::Mark, ..) => {
-                self.hold(name);
-                Ok(())
-            }
-            (Disposal::Trash, ..) => panic!("the tree has no Trash"),
-        }
-    }
-
-    fn delete_messages(&mut self, name: &MailboxName, uids: &UidSet, disposal: Disposal) -> Step {
-        let trash = self.world.server.kind.trash.clone();
-        if !self.same_generation(name) {
-            self.hold(name);
-            return Ok(());
-        }
-        if disposal == Disposal::Trash {
-            trash.iter().for_each(|trash| self.world.server.make(trash));
-        }
-        let mut done = UidSet::new();
-        for uid in uids.iter() {
-            let message = self.world.server.mailboxes[name].messages.get(&uid).cloned();
-            if message.as_ref().is_some_and(|m| self.faults.bad.contains(&m.body)) {
-                self.hold(name);
-                continue;
-            }
-            self.step()?;
-            let mailbox = self.world.server.mailboxes.get_mut(name).expect("it is there");
-            match disposal {
-                Disposal::Mark => {
-                    let permanent = &self.world.server.kind.permanent;
-                    message.iter().for_each(|m| mailbox.set_flags(uid, &permanent.storable(&marked(&m.flags))));
-                    let flags = marked(&self.link(name, uid).flags);
-                    self.fact(Fact::PresenceChanged(id_of(name), uid, Presence::RemoteOnly, flags))?;
-                    continue;
-                }
-                Disposal::Trash => {
-                    let trash = trash.as_ref().expect("it is there");
-                    message.iter().for_each(|m| _ = self.world.server.append(trash, m.body, &m.flags));
-                }
-                Disposal::Expunge => {}
-            }
-            let mailbox = self.world.server.mailboxes.get_mut(name).expect("it is there");
-            if self.world.server.kind.uidplus {
-                mailbox.remove(uid);
-                self.fact(Fact::Unlinked(id_of(name), [uid].into_iter().collect()))?;
-            } else {
-                message.iter().for_each(|m| mailbox.set_flags(uid, &marked(&m.flags)));
-                done.insert(uid);
-            }
-        }
-        if done.is_empty() { Ok(()) } else { self.expunge_marked(name, &done) }
-    }
-
-    /// EXPUNGE alone hits everything that is marked: only when that is ours.
-    pub fn expunge_marked(&mut self, name: &MailboxName, uids: &UidSet) -> Step {
-        self.step()?;
-        let mailbox = self.world.server.mailboxes.get_mut(name).expect("it is there");
-        let foreign = mailbox.messages.iter().any(|(uid, m)| m.flags.is_trashed() && !uids.contains(*uid));
-        for uid in uids.iter() {
-            if foreign {
-                let flags = marked(&self.link(name, uid).flags);
-                self.fact(Fact::PresenceChanged(id_of(name), uid, Presence::RemoteOnly, flags))?;
-            } else {
-                let mailbox = self.world.server.mailboxes.get_mut(name).expect("it is there");
-                mailbox.remove(uid);
-                self.fact(Fact::Unlinked(id_of(name), [uid].into_iter().collect()))?;
-            }
-        }
-        Ok(())
+        self.fact(Fact::FlagsAgreed(self.id(name), uid, link.flags.after(&achieved)))
     }
 
     fn remove_mailbox(&mut self, name: &MailboxName, side: Side) -> Step {
@@ -447,7 +433,7 @@ impl Run<'_> {
             Side::Local => _ = self.world.tree.remove(name),
             Side::Remote => _ = self.world.server.mailboxes.remove(name),
         }
-        self.fact(Fact::MailboxForgotten(id_of(name)))
+        self.fact(Fact::MailboxForgotten(self.id(name)))
     }
 }
 
@@ -456,10 +442,4 @@ fn only(side: Side) -> Presence {
         Side::Local => Presence::LocalOnly,
         Side::Remote => Presence::RemoteOnly,
     }
-}
-
-fn marked(flags: &Flags) -> Flags {
-    let mut flags = flags.clone();
-    flags.system.insert(SystemFlag::Trashed);
-    flags
 }

@@ -4,11 +4,20 @@
 //! nothing is open), so these properties hold the planner to its promise: nothing lost, nothing doubled, nothing
 //! deleted comes back, and a second plan with nothing in it.
 
+mod apply;
+mod delete;
 mod edit;
 mod execute;
+mod interrupted;
+mod moving;
+mod moving_interrupted;
 mod observe;
+mod promises;
 mod properties;
 mod relocate;
+mod rename;
+mod same;
+mod server;
 mod state;
 mod symmetry;
 mod world;

@@ -1,19 +1,23 @@
-//! What a run would see of the world, at the cost the server's kind allows.
+//! What a run would see of the world, at the cost the server's kind allows, in the engine's order: a look at both sides,
+//! mailboxes that have another name, then files and messages.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use mailtide::mail::{
-    Base, Flags, Intent, Link, LocalCheckpoint, MailboxName, ModSeq, Presence, RemoteCheckpoint, Uid, UidValidity,
+    Base, Flags, Intent, Link, LocalCheckpoint, MailboxId, MailboxName, ModSeq, Presence, RemoteCheckpoint, Uid,
     UnixSeconds,
 };
 use mailtide::reconcile::view::{
-    Coverage, Direction, KeywordRoom, Keywords, LocalContent, LocalFile, LocalListing, LocalMailbox, LocalView,
-    MailboxIds, Policy, RemoteListing, RemoteMailbox, RemoteMessage, RemoteView,
+    Coverage, KeywordRoom, Keywords, LocalContent, LocalFile, LocalListing, LocalMailbox, LocalView, MailboxIds,
+    Policy, RemoteListing, RemoteMailbox, RemoteMessage, RemoteView,
 };
-use mailtide::reconcile::{Input, Plan, Relatives, Side, reconcile};
+use mailtide::reconcile::{Input, Names, Plan, Relatives, Side, reconcile};
 
+use super::rename;
+use super::same;
+use super::server::Mailbox;
 use super::state::State;
-use super::world::{ACCOUNT, Body, Directory, Mailbox, World, id_of};
+use super::world::{ACCOUNT, Body, Directory, World};
 
 /// Mailboxes of a side that cannot be looked into this time.
 pub type Blind = BTreeSet<(Side, MailboxName)>;
@@ -26,10 +30,15 @@ pub struct Observation {
     pub ids: MailboxIds,
     pub intents: BTreeMap<MailboxName, Vec<Intent>>,
     pub relatives: Relatives,
+    pub names: Names,
+    /// Mailboxes that were known and whose name another one has now.
+    pub replaced: BTreeMap<MailboxName, MailboxId>,
     pub policy: Policy,
     /// What may be recorded once everything seen was processed.
     pub local_checks: BTreeMap<MailboxName, LocalCheckpoint>,
     pub remote_checks: BTreeMap<MailboxName, RemoteCheckpoint>,
+    /// Bodies read to be compared.
+    pub reads: Vec<Body>,
 }
 
 impl Observation {
@@ -42,7 +51,8 @@ impl Observation {
             account: ACCOUNT,
             intents: &self.intents,
             relatives: &self.relatives,
-            renamed: &[],
+            renamed: &self.names.renamed,
+            left: &self.names.left,
             policy: &self.policy,
         })
     }
@@ -64,55 +74,122 @@ impl Observation {
     }
 }
 
+/// A directory at first sight.
+#[derive(Debug, Clone, Copy)]
+pub enum Scan<'a> {
+    Unchanged(&'a Directory),
+    Listed(&'a Directory),
+    Unknown,
+}
+
+/// A mailbox on the server at first sight.
+#[derive(Debug, Clone, Copy)]
+pub enum Look<'a> {
+    Unchanged,
+    /// All of it, or what changed `since` a mod-sequence.
+    Observed {
+        mailbox: &'a Mailbox,
+        since: Option<u64>,
+        has_object_id: bool,
+    },
+    Unknown,
+}
+
 /// Looks at both sides; some mailboxes and some files' contents may not be readable.
 pub fn observe(world: &World, state: &State, policy: Policy, blind: &Blind, dark: &BTreeSet<Body>) -> Observation {
-    let names: BTreeSet<&MailboxName> =
-        state.base.keys().chain(world.tree.keys()).chain(world.server.mailboxes.keys()).collect();
+    let mut scans = scans(world, state, blind);
+    let mut looks = looks(world, state, blind);
+    let (mut base, mut intents) = (state.base.clone(), state.intents.clone());
+    let names = rename::look(world, &base, &scans, &looks, policy.direction);
+    let replaced = rename::rename(&mut base, &names.renamed, None).into_iter().map(|(name, m)| (name, m.id)).collect();
+    rename::rename(&mut intents, &names.renamed, None);
+    rename::rename(&mut scans, &names.renamed, Some(Side::Local));
+    rename::rename(&mut looks, &names.renamed, Some(Side::Remote));
+
     let mut seen = Observation {
-        base: state.base.clone(),
+        base,
         local: LocalView::default(),
         remote: RemoteView { mailboxes: BTreeMap::new(), trash: world.server.kind.trash.clone() },
-        ids: names.iter().map(|name| ((*name).clone(), id_of(name))).collect(),
-        intents: state.intents.clone(),
+        ids: MailboxIds::new(),
+        intents,
         relatives: Relatives::new(),
+        names,
+        replaced,
         policy,
         local_checks: BTreeMap::new(),
         remote_checks: BTreeMap::new(),
+        reads: Vec::new(),
     };
-    for name in names {
-        let sight = Sight { world, state, policy, dark, name };
-        if let Some(directory) = world.tree.get(name) {
-            let mailbox = match blind.contains(&(Side::Local, name.clone())) {
-                true => LocalMailbox::Unknown,
-                false => sight.local(directory, false),
-            };
-            if let LocalMailbox::Listed(_) = mailbox {
+    let all: BTreeSet<MailboxName> = seen.base.keys().chain(scans.keys()).chain(looks.keys()).cloned().collect();
+    for name in &all {
+        let has_left = seen.names.left.contains(name);
+        let sight = Sight { world, base: &seen.base, policy, dark, name, has_left };
+        let remote = looks.get(name).map(|look| (look, sight.remote(*look)));
+        let anew = remote.as_ref().is_some_and(|(look, view)| sight.started_anew(look) || sight.has_new_keyword(view));
+        let local = scans.get(name).map(|scan| match (*scan, anew) {
+            (Scan::Unchanged(_), false) => LocalMailbox::Unchanged,
+            (Scan::Unchanged(directory), true) | (Scan::Listed(directory), _) => {
                 seen.local_checks.insert(name.clone(), checkpoint_of(directory));
+                sight.local(directory, remote.as_ref().is_some_and(|(look, _)| sight.started_anew(look)))
             }
-            seen.local.mailboxes.insert(name.clone(), mailbox);
+            (Scan::Unknown, _) => LocalMailbox::Unknown,
+        });
+        if let Some((Look::Observed { mailbox, .. }, _)) = remote {
+            seen.remote_checks.insert(name.clone(), checkpoint(world, mailbox));
         }
-        if let Some(mailbox) = world.server.mailboxes.get(name) {
-            let view = match blind.contains(&(Side::Remote, name.clone())) {
-                true => RemoteMailbox::Unknown,
-                false => sight.remote(mailbox, seen.local.mailboxes.get(name)),
-            };
-            if let RemoteMailbox::Observed(_) = view {
-                seen.remote_checks.insert(name.clone(), sight.checkpoint(mailbox));
-            }
-            if seen.local.mailboxes.get(name) == Some(&LocalMailbox::Unchanged) && sight.has_new_keyword(&view) {
-                let listed = sight.local(&world.tree[name], true);
-                seen.local.mailboxes.insert(name.clone(), listed);
-            }
-            seen.remote.mailboxes.insert(name.clone(), view);
-        }
-        let both_unchanged = seen.local.mailboxes.get(name) == Some(&LocalMailbox::Unchanged)
-            && seen.remote.mailboxes.get(name) == Some(&RemoteMailbox::Unchanged);
-        if both_unchanged {
+        let remote = remote.map(|(_, view)| view);
+        if (&local, &remote) == (&Some(LocalMailbox::Unchanged), &Some(RemoteMailbox::Unchanged)) {
             let known = seen.base.get_mut(name).and_then(|known| known.links.take());
             seen.relatives.extend(known.map(|links| (name.clone(), links)));
         }
+        local.into_iter().for_each(|view| _ = seen.local.mailboxes.insert(name.clone(), view));
+        remote.into_iter().for_each(|view| _ = seen.remote.mailboxes.insert(name.clone(), view));
     }
+    // Numbers are given out to names known first, as the engine does.
+    seen.ids = seen.base.iter().map(|(name, m)| (name.clone(), m.id)).collect();
+    for name in all {
+        if !seen.ids.contains_key(&name) {
+            let id = state.id_for(&name, &seen.ids);
+            seen.ids.insert(name, id);
+        }
+    }
+    same::relatives(&mut seen);
+    let bodies = |name: &MailboxName, uid: Uid| match looks.get(name) {
+        Some(Look::Observed { mailbox, .. }) => mailbox.messages[&uid].body,
+        _ => panic!("{name} was not looked into"),
+    };
+    same::identify(world, &mut seen, &bodies);
+    same::look(world, &mut seen, &bodies);
     seen
+}
+
+fn scans<'a>(world: &'a World, state: &State, blind: &Blind) -> BTreeMap<MailboxName, Scan<'a>> {
+    let scan = |(name, directory): (&MailboxName, &'a Directory)| {
+        let since = state.base.get(name).and_then(|b| b.local);
+        let scan = match blind.contains(&(Side::Local, name.clone())) {
+            true => Scan::Unknown,
+            false if since == Some(checkpoint_of(directory)) => Scan::Unchanged(directory),
+            false => Scan::Listed(directory),
+        };
+        (name.clone(), scan)
+    };
+    world.tree.iter().map(scan).collect()
+}
+
+fn looks<'a>(world: &'a World, state: &State, blind: &Blind) -> BTreeMap<MailboxName, Look<'a>> {
+    let kind = &world.server.kind;
+    let look = |(name, mailbox): (&MailboxName, &'a Mailbox)| {
+        let since = state.base.get(name).and_then(|b| b.remote.as_ref());
+        let since = since.filter(|c| c.uid_next.is_some() && c.uid_validity == mailbox.uid_validity);
+        let since = since.and_then(|c| c.highest_modseq).map(|m| m.0).filter(|_| kind.modseq);
+        let look = match blind.contains(&(Side::Remote, name.clone())) {
+            true => Look::Unknown,
+            false if since == Some(mailbox.modseq) => Look::Unchanged,
+            false => Look::Observed { mailbox, since, has_object_id: kind.object_ids },
+        };
+        (name.clone(), look)
+    };
+    world.server.mailboxes.iter().map(look).collect()
 }
 
 /// As far as the fixed UIDVALIDITY of a mailbox under way goes: nothing was processed under it.
@@ -127,6 +204,18 @@ pub fn bare_checkpoint(world: &World, mailbox: &Mailbox) -> RemoteCheckpoint {
     }
 }
 
+fn checkpoint(world: &World, mailbox: &Mailbox) -> RemoteCheckpoint {
+    let kind = &world.server.kind;
+    RemoteCheckpoint {
+        uid_validity: mailbox.uid_validity,
+        uid_next: Some(mailbox.uid_next),
+        highest_modseq: kind.modseq.then_some(ModSeq(mailbox.modseq)),
+        messages: mailbox.messages.len() as u32,
+        permanent: kind.permanent.clone(),
+        object_id: kind.object_ids.then(|| format!("m{}", mailbox.object_id).into()),
+    }
+}
+
 fn checkpoint_of(directory: &Directory) -> LocalCheckpoint {
     LocalCheckpoint { new_mtime: 1, cur_mtime: directory.mtime, inode: directory.inode }
 }
@@ -134,27 +223,22 @@ fn checkpoint_of(directory: &Directory) -> LocalCheckpoint {
 #[derive(Clone, Copy)]
 struct Sight<'a> {
     world: &'a World,
-    state: &'a State,
+    base: &'a Base,
     policy: Policy,
     dark: &'a BTreeSet<Body>,
     name: &'a MailboxName,
+    has_left: bool,
 }
 
 impl<'a> Sight<'a> {
     fn links(self) -> impl Iterator<Item = &'a Link> {
-        self.state.base.get(self.name).and_then(|b| b.links.as_ref()).into_iter().flat_map(|links| links.values())
+        self.base.get(self.name).and_then(|b| b.links.as_ref()).into_iter().flat_map(|links| links.values())
     }
 
-    fn since(self) -> Option<&'a RemoteCheckpoint> {
-        self.state.base.get(self.name).and_then(|b| b.remote.as_ref())
-    }
-
-    fn uid_validity(self) -> Option<UidValidity> {
-        self.world.server.mailboxes.get(self.name).map(|m| m.uid_validity)
-    }
-
-    fn started_anew(self) -> bool {
-        self.since().is_some_and(|c| self.uid_validity().is_some_and(|now| now != c.uid_validity))
+    fn started_anew(self, look: &Look<'_>) -> bool {
+        let Look::Observed { mailbox, .. } = look else { return false };
+        let since = self.base.get(self.name).and_then(|b| b.remote.as_ref());
+        !self.has_left && since.is_some_and(|c| mailbox.uid_validity != c.uid_validity)
     }
 
     /// Whether the server has a keyword that no link has: then the directory's letters must be known.
@@ -171,22 +255,18 @@ impl<'a> Sight<'a> {
         }
     }
 
-    fn local(self, directory: &Directory, anyway: bool) -> LocalMailbox {
-        let since = self.state.base.get(self.name).and_then(|b| b.local);
-        if since == Some(checkpoint_of(directory)) && !self.started_anew() && !anyway {
-            return LocalMailbox::Unchanged;
-        }
+    fn local(self, directory: &Directory, started_anew: bool) -> LocalMailbox {
         let linked: BTreeSet<_> =
             self.links().filter(|l| l.presence != Presence::RemoteOnly).map(|l| l.file.clone()).collect();
         let mut files = BTreeMap::new();
         for (id, file) in &directory.files {
-            let content = if linked.contains(id) && !self.started_anew() {
+            let content = if linked.contains(id) && !started_anew {
                 LocalContent::Unread
             } else if self.dark.contains(&file.body) {
                 LocalContent::Unreadable
             } else {
                 let (content, origin) = (self.world.content(file.body), file.origin);
-                LocalContent::Known { content, modified: UnixSeconds(0), origin }
+                LocalContent::Known { content, modified: UnixSeconds(file.date), origin }
             };
             files.insert(id.clone(), LocalFile { flags: self.flags(&file.flags), content });
         }
@@ -195,73 +275,36 @@ impl<'a> Sight<'a> {
         LocalMailbox::Listed(LocalListing { files, keywords: KeywordRoom { known, free } })
     }
 
-    fn checkpoint(self, mailbox: &Mailbox) -> RemoteCheckpoint {
-        RemoteCheckpoint {
-            uid_validity: mailbox.uid_validity,
-            uid_next: Some(mailbox.uid_next),
-            highest_modseq: self.world.server.kind.modseq.then_some(ModSeq(mailbox.modseq)),
-            messages: mailbox.messages.len() as u32,
-            permanent: self.world.server.kind.permanent.clone(),
-            object_id: None,
-        }
-    }
-
-    fn remote(self, mailbox: &Mailbox, local: Option<&LocalMailbox>) -> RemoteMailbox {
-        let now = self.checkpoint(mailbox);
-        let since = self.since().filter(|c| c.uid_next.is_some() && c.uid_validity == now.uid_validity);
-        let modseq = since.and_then(|c| c.highest_modseq).map(|m| m.0).filter(|_| self.world.server.kind.modseq);
-        if modseq == Some(mailbox.modseq) {
-            return RemoteMailbox::Unchanged;
-        }
-        let changed = mailbox.messages.iter().filter(|(_, m)| modseq.is_none_or(|since| m.modseq > since));
-        let messages = changed.map(|(uid, m)| (*uid, self.message(*uid, m, local))).collect();
-        let vanished = || {
-            let since = modseq.unwrap_or(0);
-            mailbox.vanished.iter().filter(|(_, at)| **at > since).map(|(uid, _)| *uid).collect()
+    fn remote(self, look: Look<'_>) -> RemoteMailbox {
+        let (mailbox, since) = match look {
+            Look::Unchanged => return RemoteMailbox::Unchanged,
+            Look::Unknown => return RemoteMailbox::Unknown,
+            Look::Observed { mailbox, since, .. } => (mailbox, since),
         };
-        let coverage = match modseq {
-            None => Coverage::Everything,
-            Some(_) => Coverage::Changes { vanished: vanished() },
-        };
-        RemoteMailbox::Observed(RemoteListing {
-            uid_validity: mailbox.uid_validity,
-            messages,
-            coverage,
-            permanent: self.world.server.kind.permanent.clone(),
-        })
-    }
-
-    /// A body is read only where a file without a link, or one whose upload is open, might be the same message.
-    fn message(self, uid: Uid, message: &super::world::Message, local: Option<&LocalMailbox>) -> RemoteMessage {
-        let content = self.world.content(message.body);
-        let mut named = false;
-        let mut may_be = self.state.intents.get(self.name).into_iter().flatten().any(|intent| {
-            intent.content.wire_size == content.wire_size && intent.uid_next.is_none_or(|next| uid >= next)
-        });
-        // A file goes up again when its message went, unless it is there under another UID.
-        may_be |= self.policy.direction == Direction::Push && self.links().any(|l| l.size == content.wire_size);
-        if let Some(LocalMailbox::Listed(listing)) = local {
-            for file in listing.files.values() {
-                if let LocalContent::Known { content: known, origin, .. } = &file.content
-                    && known.wire_size == content.wire_size
-                {
-                    may_be = true;
-                    let here = (id_of(self.name), Some(uid), self.uid_validity());
-                    named |= origin.is_some_and(|o| (o.mailbox, Some(o.uid), Some(o.uid_validity)) == here);
-                }
+        let anew = self.started_anew(&look);
+        let message = |uid: &Uid, message: &super::server::Message| {
+            let linked = !anew && self.links().any(|l| l.uid == *uid && l.presence == Presence::Both);
+            let (size, internal_date) = self.world.size_and_date(message);
+            let email_id = self.world.server.kind.object_ids.then(|| format!("e{}", message.email_id).into());
+            RemoteMessage {
+                flags: self.flags(&message.flags),
+                size: size.filter(|_| !linked),
+                internal_date: internal_date.filter(|_| !linked),
+                message_id: None,
+                content: None,
+                email_id: email_id.filter(|_| !linked),
             }
-        }
-        let elsewhere = self.state.base.values().flat_map(|m| m.links.iter().flatten());
-        let is_known = elsewhere.into_iter().any(|(_, l)| l.size == content.wire_size);
-        let linked = self.links().any(|l| l.uid == uid && l.presence == Presence::Both) && !self.started_anew();
-        let reads = may_be && !named && !linked && !self.world.server.kind.headers_only;
-        RemoteMessage {
-            flags: self.flags(&message.flags),
-            size: (!linked).then_some(content.wire_size),
-            internal_date: (!linked).then_some(UnixSeconds(0)),
-            message_id: content.message_id.filter(|_| may_be || is_known),
-            content: reads.then_some(content),
-            email_id: None,
-        }
+        };
+        let changed = mailbox.messages.iter().filter(|(_, m)| since.is_none_or(|since| m.modseq > since));
+        let messages = changed.map(|(uid, m)| (*uid, message(uid, m))).collect();
+        let coverage = match since {
+            None => Coverage::Everything,
+            Some(since) => {
+                let vanished = mailbox.vanished.iter().filter(|(_, at)| **at > since).map(|(uid, _)| *uid).collect();
+                Coverage::Changes { vanished }
+            }
+        };
+        let permanent = self.world.server.kind.permanent.clone();
+        RemoteMailbox::Observed(RemoteListing { uid_validity: mailbox.uid_validity, messages, coverage, permanent })
     }
 }

@@ -1,10 +1,10 @@
 //! Moves and copies between mailboxes of the simulated world.
 
-use mailtide::mail::{Fact, FileId, Flags, Intent, MailboxName, Origin, SystemFlag, UidSet};
+use mailtide::mail::{Fact, FileId, Flags, Intent, Link, MailboxName, Origin, Presence, SystemFlag, Uid, UidSet};
 use mailtide::reconcile::{Here, Relocation, Side};
 
 use super::execute::{Run, Step};
-use super::world::{ACCOUNT, File, id_of};
+use super::world::{ACCOUNT, File};
 
 /// Whether the message stays where it comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,26 +47,40 @@ impl Run<'_> {
             return self.missed(to, from);
         };
         self.fix_validity(to)?;
-        let (mailbox, uid_next) = (id_of(to), Some(self.world.server.mailboxes[to].uid_next));
+        let (mailbox, uid_next) = (self.id(to), Some(self.world.server.mailboxes[to].uid_next));
         let (file, flags, content) = (file.clone(), flags.clone(), self.world.content(message.body));
         self.fact(Fact::Intended(Intent { mailbox, file: file.clone(), content, uid_next, flags: flags.clone() }))?;
         self.step()?;
-        let new = self.world.server.append(to, message.body, &message.flags).expect("the mailbox is there");
-        let uidplus = self.world.server.kind.uidplus;
+        let new = self.world.server.place(to, message.clone()).expect("the mailbox is there");
+        let kind = self.world.server.kind.clone();
         if way == Way::Move {
+            if !kind.moves {
+                // COPY, STORE and EXPUNGE: each may be the last.
+                self.step()?;
+            }
             let source = self.world.server.mailboxes.get_mut(from).expect("it is there");
-            if uidplus {
+            if kind.uidplus {
                 source.remove(*uid);
             } else {
                 let mut flags = message.flags.clone();
                 flags.system.insert(SystemFlag::Trashed);
                 source.set_flags(*uid, &flags);
-                self.expunge_marked(from, &one(*uid))?;
             }
         }
-        self.linked(to, new, &file, message.body, &flags)?;
-        if way == Way::Move && uidplus {
-            self.fact(Fact::Unlinked(id_of(from), one(*uid)))?;
+        if !kind.tells_copies {
+            // The next run looks for it by its content; the intent tells with which flags it came.
+            if way == Way::Move && !kind.uidplus {
+                self.expunge_marked(from, &one(*uid))?;
+            }
+            return self.missed(to, from);
+        }
+        if way == Way::Move && !kind.uidplus {
+            self.expunge_marked(from, &one(*uid))?;
+        }
+        self.linked(to, Link { uid: new, file, flags, presence: Presence::Both, ..link })?;
+        if way == Way::Move && kind.uidplus {
+            // The same transaction.
+            self.state.record(Fact::Unlinked(self.id(from), one(*uid)));
         }
         if !local.is_empty() {
             self.set_flags(to, Side::Local, new, local)?;
@@ -74,7 +88,7 @@ impl Run<'_> {
         if remote.is_empty() { Ok(()) } else { self.set_flags(to, Side::Remote, new, remote) }
     }
 
-    fn follow_here(&mut self, to: &MailboxName, relocation: &Relocation, new: mailtide::mail::Uid, way: Way) -> Step {
+    fn follow_here(&mut self, to: &MailboxName, relocation: &Relocation, new: Uid, way: Way) -> Step {
         let Relocation { from, uid, flags, local, remote, .. } = relocation;
         let link = self.link(from, *uid);
         let found = self.world.tree.get(from).and_then(|d| d.files.get(&link.file)).cloned();
@@ -86,24 +100,29 @@ impl Run<'_> {
         self.step()?;
         let uid_validity = self.world.server.mailboxes[to].uid_validity;
         let number = self.world.fresh();
-        let file = FileId::new(format!("m{}-{uid_validity}-{new}-{number}", id_of(to)));
-        let origin = Some(Origin { account: ACCOUNT, mailbox: id_of(to), uid_validity, uid: new });
+        let file = FileId::new(format!("m{}-{uid_validity}-{new}-{number}", self.id(to)));
+        let origin = Some(Origin { account: ACCOUNT, mailbox: self.id(to), uid_validity, uid: new });
         let wanted = found.flags.after(local);
-        let kept = self.world.put_file(to, file.clone(), File { body: found.body, flags: wanted, origin });
+        let kept = self.world.put_file(to, file.clone(), File { flags: wanted, origin, ..found });
         if way == Way::Move {
             self.world.tree.get_mut(from).into_iter().for_each(|d| _ = d.remove(&link.file));
         }
         let mut achieved = local.clone();
         achieved.add.keywords.retain(|k| kept.keywords.contains(k));
         let agreed: Flags = flags.after(&achieved);
-        self.linked(to, new, &file, found.body, &agreed)?;
+        let seen = self.seen_message(to, new);
+        let internal_date = seen.and_then(|m| m.internal_date).unwrap_or(link.internal_date);
+        let email_id = seen.and_then(|m| m.email_id.clone()).or_else(|| link.email_id.clone());
+        let presence = Presence::Both;
+        self.linked(to, Link { uid: new, file, flags: agreed, presence, internal_date, email_id, ..link })?;
         if way == Way::Move {
-            self.fact(Fact::Unlinked(id_of(from), one(*uid)))?;
+            // The same transaction.
+            self.state.record(Fact::Unlinked(self.id(from), one(*uid)));
         }
         if remote.is_empty() { Ok(()) } else { self.set_flags(to, Side::Remote, new, remote) }
     }
 }
 
-fn one(uid: mailtide::mail::Uid) -> UidSet {
+fn one(uid: Uid) -> UidSet {
     [uid].into_iter().collect()
 }

@@ -23,17 +23,45 @@ impl State {
         }
     }
 
+    /// The id of a mailbox: the recorded one, else the next free one from that of its name on.
+    pub fn id_for(&self, name: &MailboxName, promised: &BTreeMap<MailboxName, MailboxId>) -> MailboxId {
+        let mut id = self.base.get(name).map_or_else(|| MailboxId::of_path(name.path()), |known| known.id);
+        // Its old name may be another's now, and not be recorded yet.
+        let is_known = |id: MailboxId| self.base.iter().any(|(other, m)| m.id == id && other != name);
+        while is_known(id) || promised.values().any(|taken| *taken == id) {
+            id = MailboxId(id.0.wrapping_add(1));
+        }
+        id
+    }
+
+    /// Applies facts that stand in one transaction.
+    pub fn record_together(&mut self, facts: Vec<Fact>) {
+        let mut names: BTreeMap<MailboxId, MailboxName> = BTreeMap::new();
+        for fact in facts {
+            match fact {
+                Fact::MailboxRenamed(id, name) => _ = names.insert(id, name),
+                other => self.record(other),
+            }
+        }
+        let old: Vec<(MailboxName, MailboxName)> = names.into_iter().map(|(id, name)| (self.name(id), name)).collect();
+        let taken: Vec<_> = old.iter().map(|(from, to)| (to.clone(), self.base.remove(from))).collect();
+        let intents: Vec<_> = old.iter().map(|(from, to)| (to.clone(), self.intents.remove(from))).collect();
+        for (name, mailbox) in taken {
+            let before = mailbox.and_then(|m| self.base.insert(name.clone(), m));
+            assert!(before.is_none(), "two mailboxes are called {name}");
+        }
+        self.intents.extend(intents.into_iter().filter_map(|(name, open)| Some((name, open?))));
+    }
+
     /// Applies one fact.
     pub fn record(&mut self, fact: Fact) {
         match fact {
             Fact::MailboxKnown { id, name } => {
+                assert!(self.base.iter().all(|(n, m)| m.id != id || *n == name), "two mailboxes have the number {id}");
                 let new = BaseMailbox { id, remote: None, local: None, link_count: 0, links: Some(BTreeMap::new()) };
                 self.base.entry(name).or_insert(new);
             }
-            Fact::MailboxRenamed(id, name) => {
-                let before = self.name(id);
-                self.base.remove(&before).into_iter().for_each(|mailbox| _ = self.base.insert(name.clone(), mailbox));
-            }
+            Fact::MailboxRenamed(..) => self.record_together(vec![fact]),
             Fact::MailboxForgotten(id) => {
                 let name = self.name(id);
                 self.base.remove(&name);

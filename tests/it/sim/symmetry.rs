@@ -3,11 +3,11 @@
 //! A random observation is built twice, once with the sides exchanged: UID n and file n change places. What names a
 //! thing by its side (links, renames, keyword letters, PERMANENTFLAGS) is left out of it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use mailtide::mail::{
-    BaseMailbox, Content, Digest, FileId, Flags, Link, LocalCheckpoint, MailboxName, PermanentFlags, Presence,
-    RemoteCheckpoint, SystemFlag, Uid, UidValidity, UnixSeconds,
+    BaseMailbox, Content, Digest, FileId, Flags, Link, LocalCheckpoint, MailboxId, MailboxName, PermanentFlags,
+    Presence, RemoteCheckpoint, SystemFlag, Uid, UidValidity, UnixSeconds,
 };
 use mailtide::reconcile::view::{
     Coverage, Deletions, Direction, Expunge, KeywordRoom, Keywords, LocalContent, LocalFile, LocalListing,
@@ -16,7 +16,7 @@ use mailtide::reconcile::view::{
 use mailtide::reconcile::{Action, Input, Side, reconcile};
 use proptest::prelude::*;
 
-use super::world::{ACCOUNT, id_of};
+use super::world::ACCOUNT;
 
 /// One message: its agreed flags when it has a link, and its flags on either side when it is there.
 type Fate = (Option<u8>, Option<u8>, Option<u8>);
@@ -142,7 +142,13 @@ fn outcome(case: &Case) -> Vec<(u32, Done)> {
         object_id: None,
     });
     let local = Some(LocalCheckpoint::default());
-    let known = BaseMailbox { id: id_of(&name), remote, local, link_count: links.len() as u64, links: Some(links) };
+    let known = BaseMailbox {
+        id: MailboxId::of_path(name.path()),
+        remote,
+        local,
+        link_count: links.len() as u64,
+        links: Some(links),
+    };
     let mut views = (LocalView::default(), RemoteView::default());
     // Another mailbox, so that no side is empty.
     let beside = MailboxName::parse("beside").expect("it is a name");
@@ -166,11 +172,12 @@ fn outcome(case: &Case) -> Vec<(u32, Done)> {
         base: &[(name.clone(), known)].into(),
         local: &views.0,
         remote: &views.1,
-        ids: &[(name.clone(), id_of(&name))].into(),
+        ids: &[(name.clone(), MailboxId::of_path(name.path()))].into(),
         account: ACCOUNT,
         intents: &BTreeMap::new(),
         relatives: &BTreeMap::new(),
         renamed: &[],
+        left: &BTreeSet::new(),
         policy: &policy,
     });
     let mut done: Vec<(u32, Done)> = plan.actions().flat_map(|(_, action)| in_words(action)).collect();

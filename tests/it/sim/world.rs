@@ -3,9 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use mailtide::mail::{
-    AccountId, Content, Digest, FileId, Flags, Keyword, MailboxId, MailboxName, MessageIdHash, Origin, PermanentFlags,
-    Uid, UidValidity,
+    AccountId, Content, Digest, FileId, Flags, Keyword, MailboxName, MessageIdHash, Origin, UnixSeconds,
 };
+use mailtide::reconcile::Side;
+
+use super::server::{Kind, Server};
 
 pub const ACCOUNT: AccountId = AccountId(7);
 
@@ -20,7 +22,27 @@ pub struct World {
     pub history: History,
     /// How many keywords a directory can carry.
     pub letters: usize,
+    pub layout: Layout,
+    /// Whether a mailbox may get a second copy of what it holds: then copies are counted, and `history` tells nothing.
+    pub crowded: bool,
+    /// Whether every message has a Message-ID of its own.
+    pub named: bool,
+    /// Bodies that went over the wire, and where to.
+    pub transfers: Vec<(Side, Body)>,
+    /// Bodies that were read to be compared.
+    pub reads: Vec<Body>,
+    /// What was done, in words.
+    pub story: Vec<String>,
     names: u32,
+}
+
+/// How mailboxes stand in the tree.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Layout {
+    /// Below each other: a directory takes along what is in it.
+    Nested,
+    /// Beside each other.
+    Flat,
 }
 
 #[derive(Debug, Clone, Default)]
@@ -37,42 +59,8 @@ pub struct File {
     pub body: Body,
     pub flags: Flags,
     pub origin: Option<Origin>,
-}
-
-#[derive(Debug, Clone)]
-pub struct Server {
-    pub mailboxes: BTreeMap<MailboxName, Mailbox>,
-    pub kind: Kind,
-    validities: u32,
-}
-
-/// What the server can.
-#[derive(Debug, Clone)]
-pub struct Kind {
-    /// CONDSTORE: a listing may tell changes only.
-    pub modseq: bool,
-    /// UIDPLUS: APPEND tells the UID, EXPUNGE can be told UIDs.
-    pub uidplus: bool,
-    pub permanent: PermanentFlags,
-    pub trash: Option<MailboxName>,
-    /// Bodies are not read to compare them; all Message-IDs are unique then.
-    pub headers_only: bool,
-}
-
-#[derive(Debug, Clone)]
-pub struct Mailbox {
-    pub uid_validity: UidValidity,
-    pub uid_next: Uid,
-    pub modseq: u64,
-    pub messages: BTreeMap<Uid, Message>,
-    pub vanished: BTreeMap<Uid, u64>,
-}
-
-#[derive(Debug, Clone)]
-pub struct Message {
-    pub body: Body,
-    pub flags: Flags,
-    pub modseq: u64,
+    /// mtime.
+    pub date: i64,
 }
 
 /// What users did, as far as it decides how things must end.
@@ -95,8 +83,19 @@ pub type Picture = BTreeMap<MailboxName, Vec<(Body, Flags)>>;
 
 impl World {
     pub fn new(kind: Kind) -> World {
-        let server = Server { mailboxes: BTreeMap::new(), kind, validities: 100 };
-        World { tree: BTreeMap::new(), server, history: History::default(), letters: 26, names: 0 }
+        World {
+            tree: BTreeMap::new(),
+            server: Server::new(kind),
+            history: History::default(),
+            letters: 26,
+            layout: Layout::Nested,
+            crowded: false,
+            named: false,
+            transfers: Vec::new(),
+            reads: Vec::new(),
+            story: Vec::new(),
+            names: 0,
+        }
     }
 
     pub fn fresh(&mut self) -> u32 {
@@ -108,13 +107,22 @@ impl World {
         let mut digest = [0; 32];
         digest[..4].copy_from_slice(&body.to_be_bytes());
         let message_id = match body {
-            _ if self.server.kind.headers_only => Some(body),
+            _ if self.server.kind.headers_only || self.named => Some(body),
             // Missing, or shared by two.
             _ if body.is_multiple_of(5) => None,
             _ => Some(body / 2),
         };
         let message_id = message_id.map(|n| MessageIdHash(n.into()));
         Content { digest: Digest(digest), wire_size: 100 + u64::from(body % 3), message_id }
+    }
+
+    pub fn size_and_date(&self, message: &super::server::Message) -> (Option<u64>, Option<UnixSeconds>) {
+        (Some(self.content(message.body).wire_size), Some(UnixSeconds(message.date)))
+    }
+
+    /// When a message arrived; several do at once.
+    pub fn date_of(body: Body) -> i64 {
+        1000 + i64::from(body / 4)
     }
 
     /// Makes a directory; one that is there stays.
@@ -142,6 +150,20 @@ impl World {
         let messages = self.server.mailboxes.get(name).into_iter().flat_map(|m| m.messages.values());
         let all = files.chain(messages.map(|m| (m.body, &m.flags)));
         all.filter(|(b, _)| *b == body).all(|(_, flags)| flags.is_trashed())
+    }
+
+    /// Renames a directory; in the nested layout, what is below it comes along. Nothing is replaced.
+    pub fn rename_directory(&mut self, from: &MailboxName, to: &MailboxName) -> bool {
+        match self.layout {
+            Layout::Nested => super::rename::with_below(&mut self.tree, from, to),
+            Layout::Flat if self.tree.contains_key(to) => false,
+            Layout::Flat => self.tree.remove(from).map(|d| self.tree.insert(to.clone(), d)).is_some(),
+        }
+    }
+
+    /// What was done so far, for a failure to tell.
+    pub fn story(&self) -> String {
+        self.story.join("\n")
     }
 
     /// Both sides, as a person sees them.
@@ -188,59 +210,4 @@ impl Directory {
         self.mtime += i64::from(file.is_some());
         file
     }
-}
-
-impl Server {
-    /// Makes a mailbox; one that is there stays.
-    pub fn make(&mut self, name: &MailboxName) {
-        if !self.mailboxes.contains_key(name) {
-            self.validities += 1;
-            let uid_validity = UidValidity(self.validities);
-            let (messages, vanished) = Default::default();
-            let new = Mailbox { uid_validity, uid_next: Uid::MIN, modseq: 1, messages, vanished };
-            self.mailboxes.insert(name.clone(), new);
-        }
-    }
-
-    /// Gives all messages of a mailbox new UIDs, in another order, under a new UIDVALIDITY.
-    pub fn renumber(&mut self, name: &MailboxName) {
-        let Some(old) = self.mailboxes.remove(name) else { return };
-        self.make(name);
-        for message in old.messages.into_values().rev() {
-            self.append(name, message.body, &message.flags);
-        }
-    }
-
-    /// Appends a message with the flags that can be kept.
-    pub fn append(&mut self, name: &MailboxName, body: Body, flags: &Flags) -> Option<Uid> {
-        let flags = self.kind.permanent.storable(flags);
-        let mailbox = self.mailboxes.get_mut(name)?;
-        mailbox.modseq += 1;
-        let (uid, modseq) = (mailbox.uid_next, mailbox.modseq);
-        mailbox.uid_next = uid.next().expect("UIDs suffice");
-        mailbox.messages.insert(uid, Message { body, flags, modseq });
-        Some(uid)
-    }
-}
-
-impl Mailbox {
-    /// Changes flags; a message that is not there is no error (RFC 3501 §6.4.8).
-    pub fn set_flags(&mut self, uid: Uid, to: &Flags) {
-        if let Some(message) = self.messages.get_mut(&uid) {
-            self.modseq += 1;
-            message.flags = to.clone();
-            message.modseq = self.modseq;
-        }
-    }
-
-    pub fn remove(&mut self, uid: Uid) -> Option<Message> {
-        let message = self.messages.remove(&uid)?;
-        self.modseq += 1;
-        self.vanished.insert(uid, self.modseq);
-        Some(message)
-    }
-}
-
-pub fn id_of(name: &MailboxName) -> MailboxId {
-    MailboxId::of_path(name.path())
 }

@@ -3,19 +3,22 @@
 //! | side | `from` was renamed to `to` when | |
 //! | --- | --- | --- |
 //! | server | `from` is not what it was, and `to` has its MAILBOXID (RFC 8474 §4) | where both have one |
-//! | | … or its UIDVALIDITY and at least half of its UIDs, each of the same size and INTERNALDATE | else |
-//! | tree | `from` is gone, and `to`, new, has at least half of its files | |
+//! | | … or its UIDVALIDITY, which no other has or had, or half of its UIDs; what UIDs it has are of the same size and INTERNALDATE | else |
+//! | tree | `from` is gone or another directory, and `to`, not what it was, has at least half of its files | |
 //! | | … or, when `from` had none, its directory's inode | |
 //!
 //! The other side follows when it still has `from`, and has no `to` of its own (two mailboxes that swapped their names on
 //! the server swap them in the tree). When both sides have renamed it alike there is only something to record. In every
-//! other case (a name given on both sides, or below itself, or with mailboxes of its own below it) nothing is renamed: messages
-//! move one by one, without their bodies ([`super::relocate`]), and nothing is lost. INBOX is never renamed: RENAME leaves it and takes its mail
-//! (RFC 3501 §6.3.5).
+//! other case ([`fits`]) nothing is renamed: messages move one by one, without their bodies ([`super::relocate`]), and
+//! nothing is lost. INBOX is never renamed: RENAME leaves it and takes its mail (RFC 3501 §6.3.5). Under Pull the server
+//! follows no rename, under Push the tree.
+
+mod fits;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::plan::Side;
+use super::view::Direction;
 use crate::mail::{Base, BaseMailbox, FileId, Link, MailboxName, Presence, Uid, UidValidity, UnixSeconds};
 
 /// A mailbox under its new name.
@@ -69,41 +72,48 @@ pub struct Traces<'a> {
     pub remote: BTreeMap<&'a MailboxName, Trace<RemoteTrace<'a>>>,
 }
 
+/// What became of names.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Names {
+    /// In the order in which the other side is to follow.
+    pub renamed: Vec<Renamed>,
+    /// Mailboxes that the server has by another name, which the tree cannot follow to, while another has theirs. Only
+    /// those with messages on both sides: what is to become of these is decided first.
+    pub left: BTreeSet<MailboxName>,
+}
+
 /// Finds the mailboxes of `base`, their links read, that have another name on either side.
 #[must_use]
-pub fn find(base: &Base, traces: &Traces<'_>) -> Vec<Renamed> {
+pub fn find(base: &Base, traces: &Traces<'_>, direction: Direction) -> Names {
     let on_server = pairs(base, &|from, mailbox, to| is_on_server(base, traces, from, mailbox, to), &traces.remote);
     let in_tree = pairs(base, &|from, mailbox, to| is_in_tree(base, traces, from, mailbox, to), &traces.local);
     let mut renamed = Vec::new();
     for (from, to) in &on_server {
         let follows = match in_tree.get(from) {
             Some(also) if also == to => None,
-            Some(_) => continue,
-            // The place is free, or what is there goes elsewhere in turn.
-            None if is_whole(&traces.local, from) && !traces.local.keys().any(|n| n.is_below(to)) => Some(Side::Local),
-            None => continue,
+            None if is_whole(&traces.local, from) && direction != Direction::Push => Some(Side::Local),
+            Some(_) | None => continue,
         };
         renamed.push(Renamed { from: (*from).clone(), to: (*to).clone(), follows });
     }
     for (from, to) in &in_tree {
-        let stands = !on_server.contains_key(from) && is_whole(&traces.remote, from);
-        let is_free = !traces.remote.keys().any(|n| n == to || n.is_below(to));
-        if stands && is_free && !on_server.values().any(|taken| taken == to) {
+        let stands = !on_server.contains_key(from) && is_whole(&traces.remote, from) && direction != Direction::Pull;
+        if stands && !on_server.values().any(|taken| taken == to) {
             renamed.push(Renamed { from: (*from).clone(), to: (*to).clone(), follows: Some(Side::Remote) });
         }
     }
     renamed.retain(|r| !r.from.is_below(&r.to) && !r.to.is_below(&r.from));
-    only_free_places(&mut renamed, traces);
-    renamed
-}
-
-/// Drops renames in the tree whose place is not free, and whose occupant does not change places with them either.
-fn only_free_places(renamed: &mut Vec<Renamed>, traces: &Traces<'_>) {
-    let local = |r: &&Renamed| r.follows == Some(Side::Local);
-    let pairs: BTreeSet<(MailboxName, MailboxName)> =
-        renamed.iter().filter(local).map(|r| (r.from.clone(), r.to.clone())).collect();
-    let swapped = |r: &Renamed| pairs.contains(&(r.to.clone(), r.from.clone()));
-    renamed.retain(|r| r.follows != Some(Side::Local) || !traces.local.contains_key(&r.to) || swapped(r));
+    fits::only_possible(&mut renamed, traces);
+    let renames = |name: &MailboxName| renamed.iter().any(|r| r.from == *name || r.to == *name);
+    let is_shared = |name: &MailboxName| {
+        base.get(name).is_some_and(|m| m.links.iter().flatten().any(|(_, l)| l.presence == Presence::Both))
+    };
+    let has_left = |name: &MailboxName| traces.remote.contains_key(name) && !renames(name) && is_shared(name);
+    let left = match direction {
+        Direction::Both | Direction::Pull => on_server.keys().copied().filter(|name| has_left(name)).cloned().collect(),
+        Direction::Push => BTreeSet::new(),
+    };
+    Names { renamed: fits::in_order(renamed), left }
 }
 
 type Pairs<'a> = BTreeMap<&'a MailboxName, &'a MailboxName>;
@@ -142,11 +152,21 @@ fn is_on_server(base: &Base, traces: &Traces<'_>, from: &MailboxName, mailbox: &
             renumbered || other
         }
     };
-    from != to && left(from) && left(to) && is_same(mailbox, trace)
+    // A run that was cut off may have begun with what is there now.
+    let begun = base.get(to).and_then(|b| b.remote.as_ref()).is_some_and(|c| c.uid_next.is_none());
+    let only = || is_only(base, traces, trace.uid_validity);
+    from != to && left(from) && (left(to) || begun) && is_same(mailbox, trace, &only)
+}
+
+/// Whether one mailbox had this UIDVALIDITY, and one has it now: it is no number that the server gives to many.
+fn is_only(base: &Base, traces: &Traces<'_>, uid_validity: UidValidity) -> bool {
+    let known = base.values().filter(|m| m.remote.as_ref().is_some_and(|c| c.uid_validity == uid_validity));
+    let is_it = |trace: &&Trace<RemoteTrace<'_>>| matches!(trace, Trace::Seen(t) if t.uid_validity == uid_validity);
+    known.count() == 1 && traces.remote.values().filter(is_it).count() == 1
 }
 
 /// Whether a mailbox on the server is the one that was known.
-fn is_same(known: &BaseMailbox, trace: &RemoteTrace<'_>) -> bool {
+fn is_same(known: &BaseMailbox, trace: &RemoteTrace<'_>, is_only: &dyn Fn() -> bool) -> bool {
     let Some(checkpoint) = &known.remote else { return false };
     if let (Some(id), Some(now)) = (checkpoint.object_id.as_deref(), trace.object_id) {
         return id == now && checkpoint.uid_validity == trace.uid_validity;
@@ -160,21 +180,32 @@ fn is_same(known: &BaseMailbox, trace: &RemoteTrace<'_>) -> bool {
     };
     let there: Vec<_> = links.iter().filter_map(|l| trace.messages.get(&l.uid).map(|(s, d)| (l, *s, *d))).collect();
     let all_agree = there.iter().all(|(link, size, date)| agrees(link, *size, *date));
-    all_agree && is_most(there.len(), links.len())
+    all_agree && (is_most(there.len(), links.len()) || is_only())
 }
 
 fn is_in_tree(base: &Base, traces: &Traces<'_>, from: &MailboxName, mailbox: &BaseMailbox, to: &MailboxName) -> bool {
-    let Some(Trace::Seen(LocalTrace { inode, files })) = traces.local.get(to) else { return false };
-    if from == to || traces.local.contains_key(from) || base.contains_key(to) {
-        return false;
-    }
-    let links = links(mailbox, Presence::RemoteOnly);
+    let Some(Trace::Seen(trace)) = traces.local.get(to) else { return false };
+    let left = |name: &MailboxName| match (traces.local.get(name), base.get(name)) {
+        (None, _) | (Some(Trace::Seen(_)), None) => true,
+        (Some(Trace::Known | Trace::Unknown), _) => false,
+        (Some(Trace::Seen(now)), Some(then)) => !has_inode(then, now) && !is_directory_of(then, now),
+    };
+    from != to && left(from) && left(to) && is_directory_of(mailbox, trace)
+}
+
+/// Whether a directory is that of a mailbox that was known.
+fn is_directory_of(known: &BaseMailbox, trace: &LocalTrace<'_>) -> bool {
+    let links = links(known, Presence::RemoteOnly);
     if links.is_empty() {
-        let agreed = mailbox.local.map(|check| check.inode).filter(|inode| *inode != 0);
-        return files.is_empty() && agreed == Some(*inode);
+        return trace.files.is_empty() && has_inode(known, trace);
     }
-    let there = links.iter().filter(|link| files.contains(&link.file)).count();
+    let there = links.iter().filter(|link| trace.files.contains(&link.file)).count();
     is_most(there, links.len())
+}
+
+fn has_inode(known: &BaseMailbox, trace: &LocalTrace<'_>) -> bool {
+    let agreed = known.local.map(|check| check.inode).filter(|inode| *inode != 0);
+    agreed == Some(trace.inode)
 }
 
 fn links(mailbox: &BaseMailbox, without: Presence) -> Vec<&Link> {

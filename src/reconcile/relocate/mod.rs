@@ -13,7 +13,7 @@
 //!
 //! A file is the same message as a link when their contents are equal. A UID is, when the EMAILID is that of the link
 //! (RFC 8474 §5.1: the server's word that the content is the same), else when Message-ID, size and INTERNALDATE are, and
-//! only this UID and only one content come into question. When in doubt it is transferred, and both ends are the same.
+//! only this UID (or UIDs of one EMAILID) and only one content come into question. When in doubt it is transferred, and both ends are the same.
 //!
 //! Deletions that are not repeated (marked or kept copies) leave their message where it is, so what came elsewhere is a
 //! copy of it. A message gone from a mailbox on both sides is nobody's source; what came elsewhere on one side is
@@ -27,23 +27,27 @@
 //! A run that is cut off after the effect and before the fact leaves something new on both sides, which is linked. Then
 //! the link that is gone from both sides, with the same content, tells which flags had been agreed on.
 
+mod cut_off;
+mod flags;
+mod known;
+
 use std::collections::{BTreeMap, BTreeSet};
 
+use flags::Flagged;
+use known::Known;
+
 use super::Input;
-use super::delta::{LocalSide, RemoteSide};
-use super::merge::merge;
-use super::plan::{Action, Disposal, Here, Plan, Relocation, Side};
-use super::view::{Expunge, Keywords, LocalContent, LocalMailbox, RemoteMailbox, RemoteMessage};
-use crate::mail::{
-    BaseMailbox, Digest, FileId, FlagChange, Flags, Link, MailboxName, MessageIdHash, PermanentFlags, Presence, Uid,
-    UidSet, UnixSeconds,
-};
+use super::delta::RemoteSide;
+use super::plan::{Action, Disposal, Plan, Relocation, Side};
+use super::view::{Expunge, LocalContent, LocalMailbox, RemoteMailbox, RemoteMessage};
+use crate::mail::{BaseMailbox, Digest, FileId, Flags, Link, MailboxName, Presence, Uid, UidSet};
 
 /// Replaces transfers by moves and copies.
 pub(super) fn relocate(input: &Input<'_>, plan: &mut Plan) {
+    cut_off::keep_twins(input, plan);
     on_server(input, plan);
     in_tree(input, plan);
-    remembered(input, plan);
+    cut_off::remembered(input, plan);
     for actions in plan.mailboxes.values_mut() {
         actions.sort_by(|a, b| a.phase().cmp(&b.phase()).then_with(|| a.cmp(b)));
     }
@@ -135,15 +139,17 @@ impl Supply {
         Supply { departing, moved: BTreeSet::new() }
     }
 
-    /// One of `sources`: one that departs from another mailbox comes first.
+    /// One of `sources`: one that departs from another mailbox comes first. What is marked comes last: a run that was cut
+    /// off has moved it already, and left the mark.
     fn take<'a>(&mut self, to: &MailboxName, sources: &[Source<'a>]) -> Option<(Source<'a>, Way)> {
         let departs = |s: &&Source<'a>| s.mailbox != to && self.departing.contains(&s.place());
-        if let Some(source) = sources.iter().find(departs).copied() {
+        let is_marked = |s: &&Source<'a>| s.flags.is_trashed();
+        if let Some(source) = sources.iter().filter(departs).min_by_key(is_marked).copied() {
             self.departing.remove(&source.place());
             self.moved.insert(source.place());
             return Some((source, Way::Move));
         }
-        sources.first().map(|source| (*source, Way::Copy))
+        sources.iter().min_by_key(is_marked).map(|source| (*source, Way::Copy))
     }
 }
 
@@ -162,13 +168,13 @@ fn on_server(input: &Input<'_>, plan: &mut Plan) {
     }
     for (name, base, link) in links(input).filter(|(_, _, link)| link.presence != Presence::LocalOnly) {
         let Some(sources) = wanted.get_mut(&link.digest) else { continue };
-        let remote = RemoteSide::of(input.remote, name, base);
+        let remote = input.remote_side(name);
         let standing = remote.delta(link).now(link).filter(|_| !started_anew(remote, base));
         sources.extend(standing.map(|flags| Source { mailbox: name, link, flags }));
     }
     let mut supply = Supply::new(departures(plan, Side::Remote));
     for (name, actions) in &mut plan.mailboxes {
-        let permanent = RemoteSide::of(input.remote, name, input.base.get(name)).permanent();
+        let permanent = input.remote_side(name).permanent();
         for action in actions.iter_mut() {
             let Action::Upload { file, octets, .. } = &*action else { continue };
             let Some((digest, here)) = file_of(input, name, file) else { continue };
@@ -197,64 +203,13 @@ fn file_of<'a>(input: &'a Input<'_>, name: &MailboxName, file: &FileId) -> Optio
     }
 }
 
-/// By what a message is known without its body.
-type Key = (u64, UnixSeconds, MessageIdHash);
-
-fn key_of(message: &RemoteMessage) -> Option<Key> {
-    Some((message.size?, message.internal_date?, message.message_id?))
-}
-
 /// Messages that came to a mailbox on the server: the tree follows.
 fn in_tree(input: &Input<'_>, plan: &mut Plan) {
-    let mut by_email: BTreeMap<&str, Vec<Source<'_>>> = BTreeMap::new();
-    let mut by_key: BTreeMap<Key, Vec<Source<'_>>> = BTreeMap::new();
-    let mut claims: BTreeMap<Key, u64> = BTreeMap::new();
-    for (_, message) in plan.actions().flat_map(|(name, action)| downloads(input, name, action)) {
-        if let Some(id) = message.email_id.as_deref() {
-            by_email.entry(id).or_default();
-        }
-        if let Some(key) = key_of(message) {
-            by_key.entry(key).or_default();
-            *claims.entry(key).or_default() += 1;
-        }
-    }
-    if by_email.is_empty() && by_key.is_empty() {
-        return;
-    }
-    let renamed = renamed_files(plan);
-    for (name, base, link) in links(input).filter(|(_, _, link)| link.presence != Presence::RemoteOnly) {
-        let local = LocalSide::of(input.local, name, base);
-        let renamed = || renamed.get(&(name, link.uid)).and_then(|file| local.file(file)).map(|found| &found.flags);
-        let Some(flags) = local.delta(link).now(link).or_else(renamed) else { continue };
-        if started_anew(RemoteSide::of(input.remote, name, base), base) {
-            continue;
-        }
-        let source = Source { mailbox: name, link, flags };
-        if let Some(sources) = link.email_id.as_deref().and_then(|id| by_email.get_mut(id)) {
-            sources.push(source);
-        }
-        let key = link.message_id.map(|id| (link.size, link.internal_date, id));
-        if let Some(sources) = key.and_then(|key| by_key.get_mut(&key)) {
-            sources.push(source);
-        }
-    }
-    let known = |message: &RemoteMessage| -> Vec<Source<'_>> {
-        let same = message.email_id.as_deref().and_then(|id| by_email.get(id));
-        if let Some(same) = same.filter(|sources| !sources.is_empty()) {
-            return same.clone();
-        }
-        let Some(key) = key_of(message).filter(|key| claims.get(key) == Some(&1)) else { return Vec::new() };
-        let sources = by_key.get(&key).map_or(&[][..], Vec::as_slice);
-        // Two EMAILIDs that differ are two messages.
-        let told_apart = |s: &Source<'_>| s.link.email_id.is_some() && message.email_id.is_some();
-        let sources: Vec<Source<'_>> = sources.iter().filter(|s| !told_apart(s)).copied().collect();
-        let contents: BTreeSet<Digest> = sources.iter().map(|s| s.link.digest).collect();
-        if contents.len() == 1 { sources } else { Vec::new() }
-    };
+    let Some(known) = Known::gather(input, plan) else { return };
     let mut supply = Supply::new(departures(plan, Side::Local));
     let mut first: BTreeMap<(&str, Option<u64>), (MailboxName, Uid, &Flags)> = BTreeMap::new();
     for (name, actions) in &mut plan.mailboxes {
-        let permanent = RemoteSide::of(input.remote, name, input.base.get(name)).permanent();
+        let permanent = input.remote_side(name).permanent();
         let flagged = Flagged { input, permanent: &permanent };
         let mut relocations = Vec::new();
         for action in actions.iter_mut() {
@@ -262,7 +217,7 @@ fn in_tree(input: &Input<'_>, plan: &mut Plan) {
             let Action::Download { uids, octets } = action else { continue };
             let mut found = UidSet::new();
             for (uid, message) in here {
-                let relocation = match supply.take(name, &known(message)) {
+                let relocation = match supply.take(name, &known.sources(message)) {
                     Some((source, way)) => way.action(flagged.to_tree(way, source, uid, message)),
                     None => {
                         let Some(id) = message.email_id.as_deref() else { continue };
@@ -289,15 +244,6 @@ fn in_tree(input: &Input<'_>, plan: &mut Plan) {
     spare(plan, &supply.moved, Side::Local);
 }
 
-/// The files of links that have another name now.
-fn renamed_files(plan: &Plan) -> BTreeMap<(&MailboxName, Uid), &FileId> {
-    let renamed = |(name, action)| match action {
-        &Action::Rename { uid, ref file } => Some(((name, uid), file)),
-        _ => None,
-    };
-    plan.actions().filter_map(renamed).collect()
-}
-
 /// The messages of a download as observed.
 fn downloads<'a>(
     input: &'a Input<'_>,
@@ -314,128 +260,4 @@ fn downloads<'a>(
     };
     let uids: Vec<Uid> = uids.iter().collect();
     uids.into_iter().filter_map(move |uid| Some((uid, listing?.messages.get(&uid)?)))
-}
-
-/// Merges the flags of what is relocated into one mailbox.
-struct Flagged<'a> {
-    input: &'a Input<'a>,
-    permanent: &'a PermanentFlags,
-}
-
-impl Flagged<'_> {
-    fn seen(&self, flags: &Flags) -> Flags {
-        match self.input.policy.keywords {
-            Keywords::Ignored => flags.without_keywords(),
-            Keywords::Synced => flags.clone(),
-        }
-    }
-
-    fn merged(&self, agreed: &Flags, local: &Flags, remote: &Flags) -> (Flags, FlagChange, FlagChange) {
-        use super::view::Direction;
-        let mut merged = merge(&self.seen(agreed), &self.seen(local), &self.seen(remote));
-        // What the mailbox it comes to cannot keep does not come along.
-        let agreed = self.permanent.storable(&merged.agreed);
-        let mut change = FlagChange { add: self.permanent.storable(&merged.remote.add), ..merged.remote };
-        match self.input.policy.direction {
-            Direction::Both => {}
-            Direction::Pull => change = FlagChange::default(),
-            Direction::Push => merged.local = FlagChange::default(),
-        }
-        (agreed, merged.local, change)
-    }
-
-    fn to_server(&self, way: Way, source: Source<'_>, file: &FileId, here: &Flags, octets: u64) -> Relocation {
-        let (flags, local, remote) = match way {
-            Way::Move => self.merged(&source.link.flags, here, source.flags),
-            Way::Copy => self.merged(source.flags, here, source.flags),
-        };
-        let (from, uid) = source.place();
-        Relocation { from, uid, here: Here::File(file.clone()), flags, local, remote, octets }
-    }
-
-    fn to_tree(&self, way: Way, source: Source<'_>, to: Uid, message: &RemoteMessage) -> Relocation {
-        if way == Way::Copy {
-            let (from, uid) = source.place();
-            return self.arrived(&from, uid, source.flags, to, message);
-        }
-        let (flags, local, remote) = self.merged(&source.link.flags, source.flags, &message.flags);
-        let (from, uid) = source.place();
-        Relocation { from, uid, here: Here::Message(to), flags, local, remote, octets: source.link.size }
-    }
-
-    /// A second place of a message whose file has `flags`.
-    fn arrived(&self, from: &MailboxName, uid: Uid, flags: &Flags, to: Uid, message: &RemoteMessage) -> Relocation {
-        let (first, second) = (self.seen(flags), self.seen(&message.flags));
-        let local = first.change_to(&second);
-        Relocation {
-            from: from.clone(),
-            uid,
-            here: Here::Message(to),
-            flags: first,
-            local,
-            remote: FlagChange::default(),
-            octets: message.size.unwrap_or_default(),
-        }
-    }
-}
-
-/// Merges the flags of messages newly linked, and gone from another mailbox on both sides, against those agreed on there.
-fn remembered(input: &Input<'_>, plan: &mut Plan) {
-    let mut lost: BTreeMap<Digest, Vec<&Link>> = BTreeMap::new();
-    for (name, action) in plan.actions() {
-        let Action::Forget { uids } = action else { continue };
-        let links = input.base.get(name).and_then(|b| b.links.as_ref());
-        for link in uids.iter().filter_map(|uid| links?.get(&uid)).filter(|l| l.presence == Presence::Both) {
-            lost.entry(link.digest).or_default().push(link);
-        }
-    }
-    if lost.is_empty() {
-        return;
-    }
-    for (name, actions) in &mut plan.mailboxes {
-        let intents = input.intents.get(name).map_or(&[][..], Vec::as_slice);
-        let permanent = RemoteSide::of(input.remote, name, input.base.get(name)).permanent();
-        let Some(RemoteMailbox::Observed(listing)) = input.remote.mailboxes.get(name) else { continue };
-        let mut changes = Vec::new();
-        for action in actions.iter_mut() {
-            let Action::Link { uid, file, flags } = action else { continue };
-            let Some((digest, here)) = file_of(input, name, file).filter(|_| !intents.iter().any(|i| i.file == *file))
-            else {
-                continue;
-            };
-            let link = lost.get_mut(&digest).and_then(Vec::pop);
-            let Some((link, message)) = link.zip(listing.messages.get(uid)) else { continue };
-            let flagged = Flagged { input, permanent: &permanent };
-            let (agreed, local, remote) = flagged.merged(&link.flags, here, &message.flags);
-            *flags = agreed;
-            changes.push((*uid, local, remote));
-        }
-        for (uid, local, remote) in changes {
-            put_flags(actions, uid, Side::Local, local);
-            put_flags(actions, uid, Side::Remote, remote);
-        }
-    }
-}
-
-/// Plans this change of a message's flags on `side`, and no other.
-fn put_flags(actions: &mut Vec<Action>, uid: Uid, side: Side, change: FlagChange) {
-    for action in actions.iter_mut() {
-        if let Action::SetFlags { side: s, uids, .. } = action
-            && *s == side
-        {
-            *uids = uids.iter().filter(|other| *other != uid).collect();
-        }
-    }
-    actions.retain(|action| !matches!(action, Action::SetFlags { uids, .. } if uids.is_empty()));
-    if change.is_empty() {
-        return;
-    }
-    let same = actions.iter_mut().find_map(|action| match action {
-        Action::SetFlags { side: s, uids, change: c } if *s == side && *c == change => Some(uids),
-        _ => None,
-    });
-    match same {
-        Some(uids) => uids.insert(uid),
-        None => actions.push(Action::SetFlags { side, uids: [uid].into_iter().collect(), change }),
-    }
 }

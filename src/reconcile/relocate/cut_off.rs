@@ -1,0 +1,134 @@
+//! What a run left that was cut off after the effect of a move and before its fact: something new on both sides, which is
+//! linked, and a link elsewhere whose message is gone from both.
+
+use std::collections::BTreeMap;
+
+use super::super::Input;
+use super::super::plan::{Action, Plan, Side};
+use super::super::view::{Direction, RemoteMailbox};
+use super::file_of;
+use super::flags::Flagged;
+use crate::mail::{Digest, FileId, FlagChange, Link, MailboxName, Presence, Uid};
+
+/// Links of both sides that the plan drops, because their message is on neither.
+fn forgotten<'a>(input: &'a Input<'_>, plan: &Plan) -> Vec<(MailboxName, &'a Link)> {
+    let mut links = Vec::new();
+    for (name, action) in plan.actions() {
+        let Action::Forget { uids } = action else { continue };
+        let known = input.base.get(name).and_then(|b| b.links.as_ref());
+        let both = uids.iter().filter_map(|uid| known?.get(&uid)).filter(|l| l.presence == Presence::Both);
+        links.extend(both.map(|link| (name.clone(), link)));
+    }
+    links
+}
+
+/// Lets a file stay that was taken for the renamed file of such a link: the link's own file is where it moved to.
+///
+/// Which of the two is the copy, nothing tells any more; so none is deleted.
+pub(super) fn keep_twins(input: &Input<'_>, plan: &mut Plan) {
+    let mut arrived: BTreeMap<Digest, usize> = BTreeMap::new();
+    for (name, action) in plan.actions() {
+        if let Action::Link { file, .. } = action
+            && let Some((digest, _)) = file_of(input, name, file)
+        {
+            *arrived.entry(digest).or_default() += 1;
+        }
+    }
+    for (_, link) in forgotten(input, plan) {
+        arrived.entry(link.digest).and_modify(|n| *n = n.saturating_sub(1));
+    }
+    let mut twins: Vec<(MailboxName, Uid, FileId)> = Vec::new();
+    for (name, actions) in &plan.mailboxes {
+        let goes = |uid: Uid| {
+            actions.iter().any(|a| matches!(a, Action::Delete { side: Side::Local, uids, .. } if uids.contains(uid)))
+        };
+        for action in actions {
+            let Action::Rename { uid, file } = action else { continue };
+            let left = file_of(input, name, file).and_then(|(digest, _)| arrived.get_mut(&digest));
+            if let Some(left @ 1..) = left.filter(|_| goes(*uid)) {
+                *left -= 1;
+                twins.push((name.clone(), *uid, file.clone()));
+            }
+        }
+    }
+    for (name, uid, file) in twins {
+        keep(input, plan, &name, uid, file);
+    }
+}
+
+/// The link is dropped, and its supposed file is a new one.
+fn keep(input: &Input<'_>, plan: &mut Plan, name: &MailboxName, uid: Uid, file: FileId) {
+    let Some(actions) = plan.mailboxes.get_mut(name) else { return };
+    actions.retain(|action| !matches!(action, Action::Rename { uid: other, .. } if *other == uid));
+    for action in actions.iter_mut() {
+        if let Action::Delete { side: Side::Local, uids, .. } = action {
+            *uids = uids.iter().filter(|other| *other != uid).collect();
+        }
+    }
+    actions.retain(|action| !matches!(action, Action::Delete { uids, .. } if uids.is_empty()));
+    actions.push(Action::Forget { uids: [uid].into_iter().collect() });
+    let size = input.base.get(name).and_then(|b| b.links.as_ref()?.get(&uid)).map(|l| l.size);
+    let here = file_of(input, name, &file).map(|(_, flags)| flags);
+    if let Some((octets, here)) = size.zip(here).filter(|_| input.policy.direction != Direction::Pull) {
+        let permanent = input.remote_side(name).permanent();
+        let flags = permanent.storable(&Flagged { input, permanent: &permanent }.seen(here));
+        actions.push(Action::Upload { file, flags, octets });
+    }
+}
+
+/// Merges the flags of messages newly linked, and gone from another mailbox on both sides, against those agreed on there.
+pub(super) fn remembered(input: &Input<'_>, plan: &mut Plan) {
+    let mut lost: BTreeMap<Digest, Vec<&Link>> = BTreeMap::new();
+    for (_, link) in forgotten(input, plan) {
+        lost.entry(link.digest).or_default().push(link);
+    }
+    if lost.is_empty() {
+        return;
+    }
+    for (name, actions) in &mut plan.mailboxes {
+        let intents = input.intents.get(name).map_or(&[][..], Vec::as_slice);
+        let permanent = input.remote_side(name).permanent();
+        let Some(RemoteMailbox::Observed(listing)) = input.remote.mailboxes.get(name) else { continue };
+        let mut changes = Vec::new();
+        for action in actions.iter_mut() {
+            let Action::Link { uid, file, flags } = action else { continue };
+            let Some((digest, here)) = file_of(input, name, file).filter(|_| !intents.iter().any(|i| i.file == *file))
+            else {
+                continue;
+            };
+            let link = lost.get_mut(&digest).and_then(Vec::pop);
+            let Some((link, message)) = link.zip(listing.messages.get(uid)) else { continue };
+            let flagged = Flagged { input, permanent: &permanent };
+            let (agreed, local, remote) = flagged.merged(&link.flags, here, &message.flags);
+            *flags = agreed;
+            changes.push((*uid, local, remote));
+        }
+        for (uid, local, remote) in changes {
+            put_flags(actions, uid, Side::Local, local);
+            put_flags(actions, uid, Side::Remote, remote);
+        }
+    }
+}
+
+/// Plans this change of a message's flags on `side`, and no other.
+fn put_flags(actions: &mut Vec<Action>, uid: Uid, side: Side, change: FlagChange) {
+    for action in actions.iter_mut() {
+        if let Action::SetFlags { side: s, uids, .. } = action
+            && *s == side
+        {
+            *uids = uids.iter().filter(|other| *other != uid).collect();
+        }
+    }
+    actions.retain(|action| !matches!(action, Action::SetFlags { uids, .. } if uids.is_empty()));
+    if change.is_empty() {
+        return;
+    }
+    let same = actions.iter_mut().find_map(|action| match action {
+        Action::SetFlags { side: s, uids, change: c } if *s == side && *c == change => Some(uids),
+        _ => None,
+    });
+    match same {
+        Some(uids) => uids.insert(uid),
+        None => actions.push(Action::SetFlags { side, uids: [uid].into_iter().collect(), change }),
+    }
+}
