@@ -111,7 +111,7 @@ fn an_upload_that_was_begun_is_no_rename() {
     scene.intent("A", "copy", 1, 4).read_message("A", 4, 1, "");
     expect(&scene, &["A: link 4 copy -", "A: expunge server 1"]);
     scene.intents.clear();
-    expect(&scene, &["A: rename 1 copy", "A: download 4 (101)"]);
+    expect(&scene, &["A: rename 1 copy", "A: copy local A 1 as UID 4"]);
 }
 
 #[test]
@@ -141,7 +141,7 @@ fn a_renamed_file_is_not_a_deletion() {
     scene.remote("A").messages.clear();
     expect(&scene, &["A: rename 1 other", "A: expunge local 1"]);
     scene.policy.direction = Direction::Push;
-    expect(&scene, &["A: upload other \\Flagged \\Seen (101)", "A: forget 1"]);
+    expect(&scene, &["A: forget 1", "A: upload other \\Flagged \\Seen (101)"]);
 }
 
 #[test]
@@ -197,7 +197,7 @@ fn push_links_what_went_up_already() {
     scene.link("A", link(1, Presence::Both, "")).file("A", "f1", "S").read_message("A", 9, 1, "S");
     expect(&scene, &["A: link 9 f1 \\Seen", "A: forget 1"]);
     scene.new_message("A", 9, 1, "").intent("A", "f1", 1, 9);
-    expect(&scene, &["A: link 9 f1 -", "A: flags server 9 +\\Seen", "A: forget 1"]);
+    expect(&scene, &["A: link 9 f1 -", "A: forget 1", "A: flags server 9 +\\Seen"]);
 }
 
 #[test]
