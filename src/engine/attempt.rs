@@ -61,6 +61,7 @@ pub fn attempt(
             Mode::Sync => Changes::Allowed,
             Mode::DryRun => Changes::Forbidden,
         },
+        age: ground.age,
         stop,
     };
     let mut seen = observe(&sources)?;

@@ -24,7 +24,7 @@ use crate::error::{Error, ItemFailure, Kind, Result};
 use crate::local::Store;
 use crate::mail::{AccountId, Base, BaseMailbox, Intent, LocalCheckpoint, MailboxId, MailboxName, RemoteCheckpoint};
 use crate::reconcile::alike::Dates;
-use crate::reconcile::view::{Keywords, LocalView, MailboxIds, RemoteMailbox, RemoteView};
+use crate::reconcile::view::{Keywords, LocalView, MailboxIds, RemoteMailbox, RemoteView, TreeAge};
 use crate::reconcile::{Names, Relatives};
 use crate::remote::imap::Session;
 use crate::state::State;
@@ -46,6 +46,8 @@ pub struct Sources<'s, 'a> {
     pub connected: &'s (dyn Fn(&Session) + Sync),
     /// Whether the tree may be mended.
     pub changes: Changes,
+    /// Whether the tree is the one that the last run left.
+    pub age: TreeAge,
     /// When to stop.
     pub stop: &'s Stop,
 }
@@ -85,9 +87,10 @@ pub fn observe<'a>(sources: &Sources<'_, 'a>) -> Result<Observation<'a>> {
     let account = sources.account;
     let selects = |name: &MailboxName| account.mailboxes.selects(name);
     let mut base = sources.state.map(|s| s.base(&selects)).transpose()?.unwrap_or_default();
-    if let Some(state) = sources.state
-        && !state.was_checked_under(&settings::words(account))?
-    {
+    let under = |state: &State| state.was_checked_under(&settings::words(account));
+    // A copy that was put back may have the times that a checkpoint knows, and be another tree.
+    let as_checked = sources.state.map(under).transpose()?.unwrap_or(true) && sources.age == TreeAge::AsLeft;
+    if !as_checked {
         base.values_mut().for_each(BaseMailbox::look_again);
     }
     let (session, local) = both_at_once(sources, &base)?;
