@@ -5,7 +5,7 @@
 
 use std::fmt;
 
-use crate::mail::{FileId, MailboxName, Uid};
+use crate::mail::{FileId, MailboxName, MessageNumber, Uid, Uidl};
 
 /// Who must act, and whether waiting helps.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -196,6 +196,10 @@ pub enum Item {
     Message(Uid),
     /// A message in a local file.
     File(FileId),
+    /// A message in a maildrop, by its unique id.
+    Uidl(Uidl),
+    /// A message in a maildrop without unique ids, by its number in that session.
+    Number(MessageNumber),
 }
 
 impl fmt::Display for Item {
@@ -204,6 +208,8 @@ impl fmt::Display for Item {
             Item::Mailbox => f.write_str("mailbox"),
             Item::Message(uid) => write!(f, "UID {uid}"),
             Item::File(id) => write!(f, "file {}", safe_line(&id.to_string())),
+            Item::Uidl(uidl) => write!(f, "UIDL {uidl}"),
+            Item::Number(number) => write!(f, "message {number}"),
         }
     }
 }

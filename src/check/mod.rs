@@ -5,15 +5,19 @@
 //!
 //! | file | what lives there |
 //! | --- | --- |
-//! | `server` | name resolution, TCP, TLS, login, mailboxes |
-//! | `capabilities` | what the server can, what that buys and what its lack costs |
+//! | `way` | name resolution, TCP, TLS |
+//! | `server` | an IMAP server: login, mailboxes |
+//! | `maildrop` | a POP3 server: login, what it can, what its provider does otherwise |
+//! | `capabilities` | what an IMAP server can, what that buys and what its lack costs |
 //! | `tree` | the local tree |
 //! | `kept` | the state and the lock |
 
 mod capabilities;
 mod kept;
+mod maildrop;
 mod server;
 mod tree;
+mod way;
 
 use std::path::Path;
 
@@ -96,6 +100,7 @@ pub fn check(subject: &Subject<'_>, put: &mut dyn FnMut(Finding)) -> Result<()> 
     put(configured(subject));
     match subject.account {
         Account::Imap(account) => server::check(subject, account, put)?,
+        Account::Pop3(account) => maildrop::check(subject, account, put)?,
     }
     subject.stop.check()?;
     let state_dir = match state_dir() {
@@ -106,7 +111,7 @@ pub fn check(subject: &Subject<'_>, put: &mut dyn FnMut(Finding)) -> Result<()> 
         }
     };
     let known = kept::state(&state_dir, subject.account.name(), put);
-    tree::check(subject.account.local(), known, put);
+    tree::check(subject.account, known, put);
     kept::lock(&state_dir, subject.account.name(), known, subject.stop, put)
 }
 

@@ -8,13 +8,15 @@ use rustix::fs::{Access, access};
 
 use super::kept::Known;
 use super::{Finding, Grade};
+use crate::config::Account;
 use crate::exit::Exit;
 use crate::local::{Directory, Expected, Layout, LocalOptions, Marker, Store};
 
 const SUBJECT: &str = "tree";
 
 /// Looks at the tree; one that does not exist yet is not made.
-pub(super) fn check(options: &LocalOptions, known: Known, put: &mut dyn FnMut(Finding)) {
+pub(super) fn check(account: &Account, known: Known, put: &mut dyn FnMut(Finding)) {
+    let options = account.local();
     let root = options.root.display();
     let expected = match known {
         Known::Account(id) => Expected::Known(id),
@@ -24,7 +26,11 @@ pub(super) fn check(options: &LocalOptions, known: Known, put: &mut dyn FnMut(Fi
         }
         Known::Nothing | Known::Unreadable => Expected::First,
     };
-    let opened = match Store::open(options, expected) {
+    let opened = match account {
+        Account::Imap(_) => Store::open(options, expected),
+        Account::Pop3(account) => Store::open_for_maildrop(options, &account.login(), expected),
+    };
+    let opened = match opened {
         Ok(opened) => opened,
         Err(error) => {
             put(Finding::error(SUBJECT, &error));
@@ -110,8 +116,11 @@ mod tests {
     use crate::mail::AccountId;
 
     fn findings(root: &Path, layout: Layout, known: Known) -> Vec<Finding> {
+        use crate::config::UrlOptions;
+        let options = UrlOptions { maildir: root.to_owned(), layout, ca_file: None, password_command: None };
+        let account = Account::from_url("imaps://me@host", options).unwrap();
         let mut all = Vec::new();
-        check(&LocalOptions { root: root.to_owned(), layout }, known, &mut |finding| all.push(finding));
+        check(&account, known, &mut |finding| all.push(finding));
         all
     }
 

@@ -2,7 +2,7 @@
 //!
 //! | file | what lives there |
 //! | --- | --- |
-//! | `sync`, `status`, `mailboxes`, `check`, `completions`, `man` | the commands |
+//! | `sync`, `status`, `mailboxes`, `pop`, `check`, `completions`, `man` | the commands |
 //! | `look` | what the commands that change nothing share |
 //! | `target` | which accounts a command is about: names from the configuration, or a URL |
 //! | `page` | the man page: what clap knows, and the sections written by hand |
@@ -14,6 +14,7 @@ mod look;
 mod mailboxes;
 mod man;
 pub mod page;
+mod pop;
 mod signal;
 mod status;
 mod sync;
@@ -32,10 +33,11 @@ use crate::report::{self, Format, Verbosity};
 const ABOUT: &str = "Keep a local Maildir tree and a mail account the same";
 
 const LONG_ABOUT: &str = "\
-Keep a local Maildir tree and a mail account the same: both ways over IMAP.
+Keep a local Maildir tree and a mail account the same: both ways over IMAP, one way from a POP3 maildrop.
 
-Each run compares the tree, the server and what both agreed on last time, then brings new mail, flags, keywords, \
-deletions and mailboxes to the side that lacks them. It can be interrupted anywhere and run again. Nothing is deleted \
+Over IMAP each run compares the tree, the server and what both agreed on last time, then brings new mail, flags, \
+keywords, deletions and mailboxes to the side that lacks them. From a maildrop it brings new mail, and keeps or deletes \
+it there as `keep` says. It can be interrupted anywhere and run again. Nothing is deleted \
 because it was not seen: a missing tree, a server that lists nothing, or more deletions than `max-delete` allows stop \
 the run, with the command that goes on.
 
@@ -47,6 +49,8 @@ Examples:
   mailtide sync work --dry-run        Show what would be done to `work`, and do nothing
   mailtide sync imaps://me@example.org@imap.example.org --maildir ~/Mail
                                       Synchronise without a configuration
+  mailtide sync pop3s://me@pop.example.org --maildir ~/Mail
+                                      Bring the mail of a maildrop, and leave it there too
   mailtide check work                 Look at everything a run needs, with a fix for what is wrong
   mailtide status --json              What is not in sync, for a script";
 
@@ -115,6 +119,7 @@ enum Command {
     Sync(sync::Args),
     Status(status::Args),
     Mailboxes(mailboxes::Args),
+    Pop(pop::Args),
     Check(check::Args),
     Completions(completions::Args),
     Man(man::Args),
@@ -142,6 +147,7 @@ fn dispatch(cli: &Cli) -> Result<Exit> {
         Command::Sync(args) => sync::run(args, &cli.global),
         Command::Status(args) => status::run(args, &cli.global),
         Command::Mailboxes(args) => mailboxes::run(args, &cli.global),
+        Command::Pop(args) => pop::run(args, &cli.global),
         Command::Check(args) => check::run(args, &cli.global),
         Command::Completions(args) => completions::run(args),
         Command::Man(args) => man::run(args),

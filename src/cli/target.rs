@@ -18,7 +18,7 @@ pub(super) struct Target {
     /// Take these accounts of the configuration, or the account at a URL; without any, all accounts
     ///
     /// An account without a configuration is a URL: `imaps://USER@HOST[:PORT]` (TLS), or `imap://` with STARTTLS
-    /// required.
+    /// required; for a maildrop `pop3s://`, or `pop3://` with STLS required.
     /// USER may hold an `@`. A password in the URL is refused; it comes from $MAILTIDE_PASSWORD, else from
     /// `--password-command`, else it is asked for on the terminal.
     #[arg(value_name = "ACCOUNT|URL")]

@@ -13,6 +13,19 @@ pub fn parse(text: &str) -> Result<Duration, String> {
     })
 }
 
+/// Reads a time that may also be told in days and weeks: `14d`, `2w`, `36h`.
+///
+/// # Errors
+/// As [`parse`].
+pub fn parse_age(text: &str) -> Result<Duration, String> {
+    const DAY: u64 = 24 * 3600;
+    let days = |mark: char, days: u64| {
+        let number: u64 = text.trim().strip_suffix(mark)?.trim_end().parse().ok()?;
+        number.checked_mul(days * DAY).map(Duration::from_secs)
+    };
+    days('d', 1).or_else(|| days('w', 7)).map_or_else(|| parse(text), Ok)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -24,6 +37,17 @@ mod tests {
         assert_eq!(parse("250ms"), Ok(Duration::from_millis(250)));
         for bad in ["30", "", "-5s", "soon", "5 parsecs"] {
             assert!(parse(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn ages_may_be_days_and_weeks() {
+        const DAY: u64 = 24 * 3600;
+        for (text, seconds) in [("14d", 14 * DAY), (" 2 w", 14 * DAY), ("36h", 36 * 3600), ("0d", 0)] {
+            assert_eq!(parse_age(text), Ok(Duration::from_secs(seconds)), "{text}");
+        }
+        for bad in ["14", "d", "-1d", "99999999999999999999d", "18446744073709551615w", "1d 2h"] {
+            assert!(parse_age(bad).is_err(), "{bad}");
         }
     }
 }

@@ -7,20 +7,24 @@
 //! | file | what lives there |
 //! | --- | --- |
 //! | `file` | the TOML as written, every value with its line |
-//! | `account` | what the keys mean, defaults, values out of range |
-//! | `url` | an account from `imaps://me@host` |
+//! | `account`, `imap`, `pop3`, `server` | what the keys mean, defaults, values out of range |
+//! | `url` | an account from `imaps://me@host` or `pop3s://me@host` |
 //! | `roots` | no two accounts share or nest their trees |
 //! | [`filter`] | which mailboxes take part |
 //! | [`rename`] | mailboxes with another name in the tree |
-//! | [`duration`], [`nearest`] | `30s` · "did you mean" |
+//! | [`duration`], [`size`], [`nearest`] | `30s` · `20M` · "did you mean" |
 
 mod account;
 pub mod duration;
 mod file;
 pub mod filter;
+mod imap;
 pub mod nearest;
+mod pop3;
 pub mod rename;
 mod roots;
+mod server;
+pub mod size;
 mod url;
 
 use std::path::{Path, PathBuf};
@@ -35,9 +39,10 @@ use crate::error::{Error, Kind, Result};
 // The option types of the layers, for those who choose options and may not use the layers.
 pub use crate::local::{Layout, LocalOptions};
 use crate::mail::MailboxName;
+pub use crate::maildrop::Policy as MaildropPolicy;
 pub use crate::reconcile::guard::{Allowed, MaxDelete};
 pub use crate::reconcile::view::{Deletions, Direction, Keywords};
-pub use crate::remote::{ImapOptions, ServerOptions};
+pub use crate::remote::{ImapOptions, Pop3Options, ServerOptions};
 use crate::secret::SecretSource;
 
 /// A working account in six lines, as it is shown to who has none.
@@ -58,6 +63,8 @@ pub const PASSWORD_VARIABLE: &str = "MAILTIDE_PASSWORD";
 pub enum Account {
     /// On an IMAP server.
     Imap(ImapAccount),
+    /// On a POP3 server.
+    Pop3(Pop3Account),
 }
 
 /// An account on an IMAP server.
@@ -87,11 +94,62 @@ pub struct ImapAccount {
     pub trash: Option<MailboxName>,
 }
 
+/// An account on a POP3 server: mail comes one way, into one mailbox.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Pop3Account {
+    /// Its name in the configuration; made from URL and tree for an account without one.
+    pub name: String,
+    /// The server and how to speak to it.
+    pub pop3: Pop3Options,
+    /// Where the password comes from.
+    pub secret: SecretSource,
+    /// The tree.
+    pub local: LocalOptions,
+    /// Where the mail goes.
+    pub mailbox: MailboxName,
+    /// What is fetched, and how long it stays on the server.
+    pub policy: MaildropPolicy,
+    /// What the deletion of a file does to the server.
+    pub local_deletion: LocalDeletion,
+    /// Whether what another account delivered is delivered again.
+    pub dedup: Dedup,
+    /// When the guard refuses deletions because files are gone.
+    pub max_delete: MaxDelete,
+    /// Whether `mailbox` takes part, by its name in the tree; the command line narrows it.
+    pub mailboxes: MailboxFilter,
+}
+
+impl Pop3Account {
+    /// The login as the tree's marker names it: user, host and port.
+    pub fn login(&self) -> String {
+        format!("{}@{}", self.pop3.user, self.pop3.server)
+    }
+}
+
+/// What the deletion of a file does to the message in the maildrop (`delete-after-local-deletion`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LocalDeletion {
+    /// Nothing.
+    Ignored,
+    /// It is deleted there too.
+    Repeated,
+}
+
+/// What becomes of a message that another account has delivered into the same mailbox, octet for octet (`dedup`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Dedup {
+    /// It is delivered once more.
+    Each,
+    /// The file that is there serves for both.
+    Once,
+}
+
 impl Account {
     /// Its name.
     pub fn name(&self) -> &str {
         match self {
             Account::Imap(account) => &account.name,
+            Account::Pop3(account) => &account.name,
         }
     }
 
@@ -99,6 +157,7 @@ impl Account {
     pub fn server(&self) -> &ServerOptions {
         match self {
             Account::Imap(account) => &account.imap.server,
+            Account::Pop3(account) => &account.pop3.server,
         }
     }
 
@@ -106,6 +165,7 @@ impl Account {
     pub fn user(&self) -> &str {
         match self {
             Account::Imap(account) => &account.imap.user,
+            Account::Pop3(account) => &account.pop3.user,
         }
     }
 
@@ -113,6 +173,7 @@ impl Account {
     pub fn secret(&self) -> &SecretSource {
         match self {
             Account::Imap(account) => &account.secret,
+            Account::Pop3(account) => &account.secret,
         }
     }
 
@@ -120,6 +181,7 @@ impl Account {
     pub fn local(&self) -> &LocalOptions {
         match self {
             Account::Imap(account) => &account.local,
+            Account::Pop3(account) => &account.local,
         }
     }
 
@@ -127,6 +189,7 @@ impl Account {
     pub fn mailboxes(&self) -> &MailboxFilter {
         match self {
             Account::Imap(account) => &account.mailboxes,
+            Account::Pop3(account) => &account.mailboxes,
         }
     }
 
@@ -137,11 +200,13 @@ impl Account {
     pub fn narrow(&mut self, globs: &[String]) -> Result<()> {
         match self {
             Account::Imap(account) => account.mailboxes = account.mailboxes.narrowed(globs)?,
+            Account::Pop3(account) => account.mailboxes = account.mailboxes.narrowed(globs)?,
         }
         Ok(())
     }
 
-    /// Makes an account from `imaps://user@host[:port]` (TLS) or `imap://…` (STARTTLS required).
+    /// Makes an account from `imaps://user@host[:port]` (TLS) or `imap://…` (STARTTLS required); likewise `pop3s://…` and
+    /// `pop3://…`.
     ///
     /// Its name is made of the user, the host and the place of the tree, so that the same command finds its state again.
     ///
@@ -211,187 +276,4 @@ fn unreadable(path: &Path, error: std::io::Error) -> Error {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::time::Duration;
-
-    use super::*;
-    use crate::remote::TlsMode;
-
-    fn load(text: &str) -> Result<Config> {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("config.toml");
-        std::fs::write(&path, text).unwrap();
-        Config::load(Some(&path))
-    }
-
-    #[test]
-    fn six_lines_make_a_working_account() {
-        let config = load(EXAMPLE).unwrap();
-        let [Account::Imap(account)] = config.accounts.as_slice() else { panic!("one account") };
-        assert_eq!(account.name, "me");
-        assert!(account.local.root.is_absolute() && account.local.root.ends_with("Mail"));
-        assert_eq!(account.local.layout, Layout::Nested);
-        assert_eq!((account.imap.server.port, account.imap.server.tls), (993, TlsMode::Implicit));
-        assert_eq!((account.imap.connections, account.imap.compress), (4, false));
-        assert_eq!(account.imap.server.timeout, Duration::from_secs(30));
-        assert_eq!(account.direction, Direction::Both);
-        assert_eq!(account.deletions, Deletions::Expunge);
-        assert_eq!(account.max_delete, MaxDelete::Percent(50));
-        assert!(account.mailboxes.selects(&MailboxName::inbox()));
-        let line = "pass show mail/me".to_owned();
-        assert_eq!(account.secret, SecretSource::Command { line, timeout: Duration::from_secs(60) });
-    }
-
-    #[test]
-    fn every_key_is_read() {
-        let config = load(
-            r#"
-            [accounts.second]
-            maildir = "mail/second"
-            imap = { host = "b.example.org", user = "b", password = { prompt = true } }
-
-            [accounts.first]
-            maildir = "/var/mail/first"
-            layout = "maildir++"
-            direction = "pull"
-            deletions = "trash"
-            mailboxes = ["*", "!Spam"]
-            rename = { "[Gmail]/All Mail" = "Archive" }
-            max-delete = 100
-            keywords = false
-            trash = "Bin"
-            [accounts.first.imap]
-            host = "::1"
-            port = 1_143
-            tls = "starttls"
-            user = "a"
-            password = { command = "echo x", timeout = "5s" }
-            ca-file = "ca.pem"
-            pin = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
-            client-cert = "c.pem"
-            client-key = "k.pem"
-            connections = 2
-            compress = true
-            timeout = "1m 30s"
-            disable = ["qresync", "AUTH=PLAIN"]
-            "#,
-        )
-        .unwrap();
-        let [Account::Imap(second), Account::Imap(first)] = config.accounts.as_slice() else {
-            panic!("two accounts, in the file's order")
-        };
-        assert_eq!(second.local.root, config.path.parent().unwrap().join("mail/second"));
-        assert_eq!(second.secret, SecretSource::Prompt);
-        assert_eq!(first.local.layout, Layout::MaildirPlusPlus);
-        assert_eq!((first.direction, first.deletions), (Direction::Pull, Deletions::Trash));
-        assert!(!first.mailboxes.selects(&MailboxName::parse("Spam").unwrap()));
-        assert_eq!(first.rename.local(&MailboxName::parse("[Gmail]/All Mail").unwrap()).path(), "Archive");
-        assert_eq!((first.max_delete, first.keywords), (MaxDelete::Count(100), Keywords::Ignored));
-        assert_eq!(first.trash.as_ref().unwrap().path(), "Bin");
-        let server = &first.imap.server;
-        assert_eq!((server.port, server.tls, server.timeout), (1143, TlsMode::StartTls, Duration::from_secs(90)));
-        assert!(server.trust.pin.is_some() && server.trust.client.is_some());
-        assert_eq!(server.trust.ca_file, Some(config.path.parent().unwrap().join("ca.pem")));
-        assert_eq!((first.imap.connections, first.imap.compress), (2, true));
-        assert_eq!(first.imap.disable.iter().collect::<Vec<_>>(), ["AUTH=PLAIN", "QRESYNC"]);
-        let line = "echo x".to_owned();
-        assert_eq!(first.secret, SecretSource::Command { line, timeout: Duration::from_secs(5) });
-    }
-
-    /// One line of an otherwise good account, the line's number it is reported at, a part of the message, of the hint.
-    #[test]
-    fn what_is_wrong_is_told_with_its_line() {
-        let at_account =
-            |line: &str| format!("[accounts.a]\nmaildir = '/m'\n{line}\n[accounts.a.imap]\nhost='h'\nuser='u'\n");
-        let at_imap =
-            |line: &str| format!("[accounts.a]\nmaildir = '/m'\n[accounts.a.imap]\nhost='h'\nuser='u'\n{line}\n");
-        for (text, line, what, hint) in [
-            ("[accounts.a\n".to_owned(), 1, "This is not TOML", ""),
-            ("x = 1\n".to_owned(), 1, "Unknown key `x` at the top level", "The keys here are accounts"),
-            ("\n[acounts.a]\n".to_owned(), 2, "Unknown key `acounts`", "Did you mean `accounts`?"),
-            ("accounts = 3\n".to_owned(), 1, "`accounts` must be a table, not an integer", ""),
-            ("[accounts.\"a/b\"]\n".to_owned(), 1, "is no name for an account", ""),
-            ("[accounts.a]\n".to_owned(), 1, "`maildir` is missing in [accounts.a]", "maildir = \"~/Mail\""),
-            ("[accounts.a]\nmaildir='/m'\n".to_owned(), 1, "`imap` is missing", "[accounts.a.imap]"),
-            ("[accounts.a]\nmaildir='/m'\n[accounts.a.imap]\nuser='u'".to_owned(), 3, "`host` is missing", "host = "),
-            (at_account("layuot = 'nested'"), 3, "Unknown key `layuot` in [accounts.a]", "Did you mean `layout`?"),
-            (at_account("layout = 'nestd'"), 3, "must be \"nested\" or \"maildir++\", not \"nestd\"", "\"nested\"?"),
-            (at_account("direction = true"), 3, "`accounts.a.direction` must be a string, not a boolean", ""),
-            (at_account("keywords = 'yes'"), 3, "must be true or false, not a string", ""),
-            (at_account("max-delete = '120%'"), 3, "must be a share", ""),
-            (at_account("max-delete = -1"), 3, "must be from 0 up, not -1", ""),
-            (at_account("mailboxes = '*'"), 3, "must be an array of strings, not a string", ""),
-            (at_account("mailboxes = []"), 3, "selects nothing", "Leave the line out"),
-            (at_account("mailboxes = [\n'*',\n'!']"), 3, "holds what is no pattern", "Lists/*"),
-            (at_account("rename = { A = 'C', B = 'C' }"), 3, "meets another one", "one name"),
-            (at_account("rename = { INBOX = 'C' }"), 3, "`INBOX` cannot be renamed", ""),
-            (at_account("trash = 'a//b'"), 3, "names no mailbox", ""),
-            (at_account("[accounts.a.pop3]"), 3, "`pop3` in [accounts.a]: this version synchronises IMAP", ""),
-            (at_imap("hots = 'h'"), 6, "Unknown key `hots` in [accounts.a.imap]", "Did you mean `host`?"),
-            (at_imap("port = '993'"), 6, "`accounts.a.imap.port` must be an integer, not a string", ""),
-            (at_imap("port = 65536"), 6, "must be from 1 to 65535, not 65536", ""),
-            (at_imap("tls = 'ssl'"), 6, "must be \"implicit\" or \"starttls\" or \"none\"", ""),
-            (at_imap("password = 'hunter2'"), 6, "must not be the password itself", "command"),
-            (at_imap("password = {}"), 6, "names no source", "command"),
-            (at_imap("password = { file = '/f', env = 'E' }"), 6, "names several sources", ""),
-            (at_imap("password = { env = 'E', timeout = '5s' }"), 6, "belongs to `command` only", ""),
-            (at_imap("password = { keyring = true }"), 6, "this version cannot ask a keyring", ""),
-            (at_imap("password = { comand = 'x' }"), 6, "Unknown key `comand`", "Did you mean `command`?"),
-            (at_imap("pin = 'abc'"), 6, "is no pin", "SHA-256"),
-            (at_imap("client-key = '/k'"), 6, "needs `client-cert` beside it", ""),
-            (at_imap("connections = 0"), 6, "must be from 1 to 32, not 0", ""),
-            (at_imap("timeout = 30"), 6, "must be a duration such as \"30s\", not an integer", ""),
-            (at_imap("timeout = '30'"), 6, "is no duration", ""),
-            (at_imap("timeout = '1ms'"), 6, "must be from 1s to 3600s", ""),
-            (at_imap("disable = ['QRESINC']"), 6, "names no capability", "QRESYNC"),
-            (at_imap("ca-file = '~me/ca.pem'"), 6, "starts with `~`", "~/"),
-            (at_imap("host = 'x'"), 6, "This is not TOML: duplicate key", ""),
-        ] {
-            let error = load(&text).unwrap_err();
-            assert_eq!(error.kind(), Kind::Config, "{text}");
-            assert!(error.place().unwrap().ends_with(&format!("config.toml:{line}")), "{text}\n{error}");
-            assert!(error.what().contains(what), "{text}\n{error}");
-            assert!(error.hint_text().unwrap_or_default().contains(hint), "{text}\n{error}\n{:?}", error.hint_text());
-            assert!(!error.to_string().contains("hunter2"));
-        }
-    }
-
-    #[test]
-    fn a_missing_file_is_answered_with_six_lines_and_its_place() {
-        let error = Config::load(Some(Path::new("/nowhere/config.toml"))).unwrap_err();
-        assert_eq!(error.to_string(), "/nowhere/config.toml: There is no configuration");
-        assert!(error.hint_text().unwrap().contains(EXAMPLE));
-        let error = load("# nothing yet\n").unwrap_err();
-        assert!(error.what() == "No account is configured" && error.hint_text().unwrap().contains(EXAMPLE));
-    }
-
-    #[test]
-    fn two_accounts_never_share_a_tree() {
-        let two = |a: &str, b: &str| {
-            let account =
-                |name, root| format!("[accounts.{name}]\nmaildir = '{root}'\nimap = {{ host = 'h', user = 'u' }}\n");
-            load(&(account("one", a) + &account("two", b)))
-        };
-        for (a, b, message) in [
-            ("/m/x", "/m/x/", "The accounts `one` and `two` share the tree /m/x"),
-            ("/m", "/m/x", "The tree of account `two`, /m/x, is inside that of `one`, /m"),
-            ("/m/x/y", "/m/x", "The tree of account `one`, /m/x/y, is inside that of `two`, /m/x"),
-        ] {
-            assert_eq!(two(a, b).unwrap_err().what(), message);
-        }
-        two("/m/x", "/m/xy").unwrap();
-    }
-
-    #[test]
-    fn a_urls_account_has_one_name_a_tree() {
-        let at = |url, maildir: &str| {
-            let options =
-                UrlOptions { maildir: maildir.into(), layout: Layout::Nested, ca_file: None, password_command: None };
-            Account::from_url(url, options).unwrap().name().to_owned()
-        };
-        let name = at("imaps://me@host:1993", "/nowhere/a");
-        assert!(name.starts_with("me@host-"), "{name}");
-        assert_eq!(name, at("imap://me@host", "/nowhere/a/"));
-        assert_ne!(name, at("imaps://me@host", "/nowhere/b"));
-    }
-}
+mod tests;

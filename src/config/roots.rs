@@ -1,4 +1,4 @@
-//! Places of trees: one spelling for each, and no two accounts in one.
+//! Places of trees: one spelling for each, and no two accounts in each other's way.
 
 use std::path::{Path, PathBuf};
 
@@ -19,31 +19,48 @@ pub(super) fn canonical(path: &Path) -> PathBuf {
     }
 }
 
-/// Refuses two accounts that share a tree or have one inside the other's: each would take the other's mail for its own.
+/// Refuses accounts whose trees are in each other's way: two IMAP accounts in one tree, an IMAP account's tree with
+/// another one in it, or one tree with two layouts. Each would take the other's mail for its own. A maildrop's mail may go
+/// into the tree of another account, since it only adds to it.
 ///
 /// # Errors
 /// Kind `Config` that names both accounts and trees.
 pub(super) fn apart(accounts: &[Account]) -> Result<()> {
-    let mut seen: Vec<(&str, PathBuf)> = Vec::new();
+    let mut seen: Vec<(&Account, PathBuf)> = Vec::new();
     for account in accounts {
         let root = canonical(&account.local().root);
-        for (name, other) in &seen {
-            let how = match (root == *other, root.starts_with(other), other.starts_with(&root)) {
-                (true, ..) => {
-                    format!("The accounts `{name}` and `{}` share the tree {}", account.name(), root.display())
+        for (other, other_root) in &seen {
+            let name = account.name();
+            let how = match (root == *other_root, root.starts_with(other_root), other_root.starts_with(&root)) {
+                (true, ..) if owns(account) && owns(other) => {
+                    format!("The accounts `{}` and `{name}` share the tree {}", other.name(), root.display())
                 }
-                (_, true, _) => within(account.name(), &root, name, other),
-                (_, _, true) => within(name, other, account.name(), &root),
+                (true, ..) if account.local().layout != other.local().layout => format!(
+                    "The accounts `{}` and `{name}` share the tree {} and want different layouts of it",
+                    other.name(),
+                    root.display()
+                ),
+                (false, true, _) if owns(other) => within(name, &root, other.name(), other_root),
+                (false, _, true) if owns(account) => within(other.name(), other_root, name, &root),
                 _ => continue,
             };
             return Err(Error::new(Kind::Config, how).hint(
                 "Give each account a `maildir` of its own, such as `~/Mail/one` and `~/Mail/two`; with one in the other, \
-                 each would take the other's mail for its own.",
+                 each would take the other's mail for its own. A POP3 account may have the same `maildir` and `layout` as \
+                 another account.",
             ));
         }
-        seen.push((account.name(), root));
+        seen.push((account, root));
     }
     Ok(())
+}
+
+/// Whether all mail in the account's tree is the account's.
+fn owns(account: &Account) -> bool {
+    match account {
+        Account::Imap(_) => true,
+        Account::Pop3(_) => false,
+    }
 }
 
 fn within(inner: &str, inner_root: &Path, outer: &str, outer_root: &Path) -> String {

@@ -1,14 +1,18 @@
-//! An account from the command line alone: `imaps://me@example.org@imap.example.org:993`.
+//! An account from the command line alone: `imaps://me@example.org@imap.example.org:993`, `pop3s://me@pop.example.org`.
 
 use std::path::PathBuf;
 
-use super::account::{CONNECTIONS, TIMEOUT, unconfigured, usual_port};
-use super::{Account, ImapAccount, MailboxFilter, Renames, roots};
+use super::imap::CONNECTIONS;
+use super::server::{TIMEOUT, unconfigured};
+use super::{Account, Dedup, ImapAccount, LocalDeletion, MailboxFilter, Pop3Account, Renames, imap, pop3, roots};
 use crate::error::{Error, Kind, Result, safe_line};
 use crate::local::{Layout, LocalOptions};
+use crate::mail::MailboxName;
+use crate::maildrop::Policy;
 use crate::reconcile::guard::MaxDelete;
 use crate::reconcile::view::{Deletions, Direction, Keywords};
-use crate::remote::{ImapOptions, ServerOptions, TlsMode, Trust};
+use crate::remote::pop3::Pop3Auth;
+use crate::remote::{ImapOptions, Pop3Options, ServerOptions, TlsMode, Trust};
 use crate::secret::SecretSource;
 
 /// What stands beside the URL on the command line.
@@ -26,42 +30,65 @@ pub struct UrlOptions {
 
 /// See [`Account::from_url`].
 pub(super) fn account(url: &str, options: UrlOptions) -> Result<Account> {
-    let Address { tls, user, host, port } = parse(url)?;
+    let Address { protocol, tls, user, host, port } = parse(url)?;
     let root = roots::canonical(&options.maildir);
     let place = blake3::hash(root.as_os_str().as_encoded_bytes()).to_hex();
     let secret = match (unconfigured(), options.password_command) {
         (SecretSource::Prompt, Some(line)) => SecretSource::Command { line, timeout: SecretSource::COMMAND_TIMEOUT },
         (source, _) => source,
     };
-    Ok(Account::Imap(ImapAccount {
-        name: format!("{user}@{host}-{}", place.get(..8).unwrap_or_default()),
-        imap: ImapOptions {
-            server: ServerOptions {
-                host,
-                port: port.unwrap_or_else(|| usual_port(tls)),
-                tls,
-                trust: Trust { ca_file: options.ca_file, ..Trust::default() },
-                timeout: TIMEOUT,
-            },
-            user,
-            connections: CONNECTIONS,
-            compress: false,
-            disable: Default::default(),
-        },
-        secret,
-        local: LocalOptions { root, layout: options.layout },
-        direction: Direction::default(),
-        deletions: Deletions::default(),
-        keywords: Keywords::default(),
-        max_delete: MaxDelete::default(),
-        mailboxes: MailboxFilter::default(),
-        rename: Renames::default(),
-        trash: None,
-    }))
+    let usual_port = match protocol {
+        Protocol::Imap => imap::usual_port,
+        Protocol::Pop3 => pop3::usual_port,
+    };
+    let name = format!("{user}@{host}-{}", place.get(..8).unwrap_or_default());
+    let server = ServerOptions {
+        host,
+        port: port.unwrap_or_else(|| usual_port(tls)),
+        tls,
+        trust: Trust { ca_file: options.ca_file, ..Trust::default() },
+        timeout: TIMEOUT,
+    };
+    let local = LocalOptions { root, layout: options.layout };
+    Ok(match protocol {
+        Protocol::Imap => Account::Imap(ImapAccount {
+            name,
+            imap: ImapOptions { server, user, connections: CONNECTIONS, compress: false, disable: Default::default() },
+            secret,
+            local,
+            direction: Direction::default(),
+            deletions: Deletions::default(),
+            keywords: Keywords::default(),
+            max_delete: MaxDelete::default(),
+            mailboxes: MailboxFilter::default(),
+            rename: Renames::default(),
+            trash: None,
+        }),
+        Protocol::Pop3 => Account::Pop3(Pop3Account {
+            // A maildrop may be on the host of an IMAP account of the same user, and in the same tree.
+            name: format!("{name}-pop3"),
+            pop3: Pop3Options { server, user, auth: Pop3Auth::default(), disable: Default::default() },
+            secret,
+            local,
+            mailbox: MailboxName::inbox(),
+            policy: Policy::default(),
+            local_deletion: LocalDeletion::Ignored,
+            dedup: Dedup::Each,
+            max_delete: MaxDelete::default(),
+            mailboxes: MailboxFilter::default(),
+        }),
+    })
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Protocol {
+    Imap,
+    Pop3,
 }
 
 #[derive(Debug, PartialEq, Eq)]
 struct Address {
+    protocol: Protocol,
     tls: TlsMode,
     user: String,
     host: String,
@@ -74,15 +101,11 @@ fn parse(url: &str) -> Result<Address> {
             .hint("Write it like `imaps://me@example.org@imap.example.org` or `imaps://me@localhost:1993`.")
     };
     let Some((scheme, rest)) = url.split_once("://") else { return Err(usage("This is no URL".into())) };
-    let tls = match scheme.to_ascii_lowercase().as_str() {
-        "imaps" => TlsMode::Implicit,
-        "imap" => TlsMode::StartTls,
-        "pop3" | "pop3s" => {
-            return Err(Error::new(
-                Kind::Usage,
-                "This version synchronises IMAP accounts only; POP3 comes with a later one",
-            ));
-        }
+    let (protocol, tls) = match scheme.to_ascii_lowercase().as_str() {
+        "imaps" => (Protocol::Imap, TlsMode::Implicit),
+        "imap" => (Protocol::Imap, TlsMode::StartTls),
+        "pop3s" => (Protocol::Pop3, TlsMode::Implicit),
+        "pop3" => (Protocol::Pop3, TlsMode::StartTls),
         other => return Err(usage(format!("`{}://` is no scheme of a mail server", safe_line(other)))),
     };
     // Users are mail addresses more often than not: the host stands behind the last `@`.
@@ -106,7 +129,7 @@ fn parse(url: &str) -> Result<Address> {
     }
     let (host, port) =
         host_and_port(server).ok_or_else(|| usage("The URL names no host, or a port that is none".into()))?;
-    Ok(Address { tls, user, host, port })
+    Ok(Address { protocol, tls, user, host, port })
 }
 
 /// `host`, `host:port`, `[v6]`, `[v6]:port`.
@@ -143,12 +166,15 @@ mod tests {
 
     #[test]
     fn urls_name_user_host_and_port() {
-        for (url, user, host, port, tls) in [
-            ("imaps://me@host", "me", "host", None, TlsMode::Implicit),
-            ("IMAPS://me@example.org@host:1993/", "me@example.org", "host", Some(1993), TlsMode::Implicit),
-            ("imap://me%40example.org@[::1]:143", "me@example.org", "::1", Some(143), TlsMode::StartTls),
+        let (imap, pop3) = (Protocol::Imap, Protocol::Pop3);
+        for (url, user, host, port, protocol, tls) in [
+            ("imaps://me@host", "me", "host", None, imap, TlsMode::Implicit),
+            ("IMAPS://me@example.org@host:1993/", "me@example.org", "host", Some(1993), imap, TlsMode::Implicit),
+            ("imap://me%40example.org@[::1]:143", "me@example.org", "::1", Some(143), imap, TlsMode::StartTls),
+            ("pop3s://recent%3Ame@example.org@host", "recent:me@example.org", "host", None, pop3, TlsMode::Implicit),
+            ("POP3://me@host:1110", "me", "host", Some(1110), pop3, TlsMode::StartTls),
         ] {
-            let expected = Address { tls, user: user.into(), host: host.into(), port };
+            let expected = Address { protocol, tls, user: user.into(), host: host.into(), port };
             assert_eq!(parse(url).unwrap(), expected, "{url}");
         }
     }
@@ -158,7 +184,6 @@ mod tests {
         for (url, part) in [
             ("work", "no URL"),
             ("https://me@host", "`https://` is no scheme"),
-            ("pop3s://me@host", "POP3 comes with a later one"),
             ("imaps://host", "names no user"),
             ("imaps://me@", "names no host"),
             ("imaps://me@host:0", "a port that is none"),

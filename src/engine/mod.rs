@@ -15,6 +15,7 @@ mod observe;
 mod once;
 mod overview;
 mod pool;
+pub mod pop;
 mod retry;
 mod settings;
 mod settle;
@@ -73,7 +74,7 @@ pub struct Job<'a, A = Account> {
 
 impl<A> Job<'_, A> {
     /// The same job for what `account` is more precisely.
-    fn of<'b, B>(&'b self, account: &'b B) -> Job<'b, B> {
+    pub fn of<'b, B>(&'b self, account: &'b B) -> Job<'b, B> {
         Job {
             account,
             secret: self.secret,
@@ -109,6 +110,7 @@ pub fn run(job: &Job<'_>, report: &dyn Report, stop: &Stop) -> Result<Outcome> {
 fn run_locked(job: &Job<'_>, report: &dyn Report, stop: &Stop) -> Result<Outcome> {
     let run = |report: &dyn Report| match job.account {
         Account::Imap(account) => until_done(&job.of(account), report, stop),
+        Account::Pop3(account) => pop::run(&job.of(account), report, stop),
     };
     if job.mode == Mode::DryRun {
         return run(report);

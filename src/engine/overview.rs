@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::Job;
 use super::pool::{Credentials, Pool};
+use super::pop;
 use super::tree::Ground;
 use crate::config::{Account, ImapAccount};
 use crate::error::Result;
@@ -35,6 +36,7 @@ pub struct MailboxRow {
 pub fn mailboxes(job: &Job<'_>, stop: &Stop) -> Result<Vec<MailboxRow>> {
     match job.account {
         Account::Imap(account) => of_imap(&job.of(account), stop),
+        Account::Pop3(account) => pop::mailbox(&job.of(account), stop).map(|row| vec![row]),
     }
 }
 

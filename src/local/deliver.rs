@@ -20,7 +20,7 @@ use super::name::{self, Letters};
 use super::settle::{Place, Sub};
 use super::trouble::repeated;
 use crate::error::{Error, Kind, Result};
-use crate::mail::{FileId, Flags, Origin, UnixSeconds};
+use crate::mail::{FileId, FileOrigin, Flags, UnixSeconds};
 
 /// What becomes of a received message.
 #[derive(Debug)]
@@ -28,10 +28,10 @@ pub struct Delivery {
     /// The message.
     pub received: Received,
     /// Where it came from: goes into its name.
-    pub origin: Origin,
+    pub origin: FileOrigin,
     /// Its flags; none at all puts it into `new`.
     pub flags: Flags,
-    /// INTERNALDATE: becomes its mtime.
+    /// When it arrived (INTERNALDATE): becomes its mtime, and stands in its name.
     pub internal_date: UnixSeconds,
 }
 
@@ -151,7 +151,8 @@ impl Folder {
             let delivered = Delivered { file: FileId::new(unique), flags: table.flags(&letters) };
             return Ok((Place { sub, name: name.into() }, delivered));
         }
-        Err(Error::new(Kind::LocalTree, "Too many other files have the message's name").at(origin.uid))
+        let first = name::delivered(&origin, internal_date, received.octets, received.content.wire_size, 0);
+        Err(Error::new(Kind::LocalTree, "Too many other files have the message's name").at(first.to_string_lossy()))
     }
 }
 

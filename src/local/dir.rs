@@ -79,6 +79,11 @@ impl Dir {
         self.file.try_lock()
     }
 
+    /// Waits for the directory's lock; it is held until every handle of this opening is closed.
+    pub(super) fn lock(&self) -> io::Result<()> {
+        self.file.lock()
+    }
+
     pub(super) fn path(&self) -> &Path {
         &self.path
     }

@@ -24,6 +24,7 @@
 //! | `outgoing` | messages to be sent |
 //! | `relocate` | messages that come from another mailbox |
 //! | `rename` | mailboxes that get another name |
+//! | `maildrop` | a tree that the mail of a POP3 account goes into, perhaps beside another account's |
 //! | `keywords` | `dovecot-keywords` |
 
 mod content;
@@ -35,6 +36,7 @@ mod keywords;
 mod layout;
 mod lines;
 mod mailbox;
+mod maildrop;
 mod name;
 mod outgoing;
 mod relocate;
@@ -55,6 +57,7 @@ pub use incoming::{Incoming, Received};
 pub use keywords::KeywordTable;
 pub use layout::Layout;
 pub use mailbox::Removed;
+pub use maildrop::{Recovered, Turn};
 pub use outgoing::Outgoing;
 pub use relocate::{Arrival, Way};
 pub use scan::{Examined, Listing, Scan, ScannedFile};

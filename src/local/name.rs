@@ -1,13 +1,17 @@
 //! Names of message files: `unique part`, then `:2,` and flag letters once a message has been in `cur`.
 //!
 //! The unique part of a file that we deliver is `{seconds}.{account}-{mailbox}-{uidvalidity}-{uid}.mailtide,S={octets
-//! of the file},W={octets on the wire}`. Reading is lenient, as every MUA writes its own: any bytes are a unique part,
+//! of the file},W={octets on the wire}`; out of a maildrop it begins `{seconds}.{account}-p{hash of the UIDL, if any}-
+//! {serial}.mailtide`. Reading is lenient, as every MUA writes its own: any bytes are a unique part,
 //! and what we do not know behind `:2,` stays there when we rename.
 
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 
-use crate::mail::{AccountId, MailboxId, Origin, SystemFlag, SystemFlags, Uid, UidValidity, UnixSeconds};
+use crate::mail::{
+    AccountId, FileOrigin, MailboxId, MaildropOrigin, Origin, Serial, SystemFlag, SystemFlags, Uid, UidValidity,
+    UidlHash, UnixSeconds,
+};
 
 /// Splits a file's name into its unique part and what stands behind `:2,` (or, in other dialects, behind the last `:`,
 /// which means nothing to us).
@@ -105,11 +109,24 @@ impl Letters {
 }
 
 /// The unique part of a file that we deliver; `copy` tells it from others that exist, 0 for the first.
-pub(super) fn delivered(origin: &Origin, date: UnixSeconds, file_octets: u64, wire_octets: u64, copy: u32) -> OsString {
-    let Origin { account, mailbox, uid_validity, uid } = origin;
+pub(super) fn delivered(
+    origin: &FileOrigin,
+    date: UnixSeconds,
+    file_octets: u64,
+    wire_octets: u64,
+    copy: u32,
+) -> OsString {
     let seconds = date.0.max(0);
-    let mut name =
-        format!("{seconds}.{account}-{mailbox}-{uid_validity}-{uid}.mailtide,S={file_octets},W={wire_octets}");
+    let from = match origin {
+        FileOrigin::Mailbox(Origin { account, mailbox, uid_validity, uid }) => {
+            format!("{account}-{mailbox}-{uid_validity}-{uid}")
+        }
+        FileOrigin::Maildrop(MaildropOrigin { account, uidl: Some(uidl), serial }) => {
+            format!("{account}-p{uidl}-{serial}")
+        }
+        FileOrigin::Maildrop(MaildropOrigin { account, uidl: None, serial }) => format!("{account}-p-{serial}"),
+    };
+    let mut name = format!("{seconds}.{from}.mailtide,S={file_octets},W={wire_octets}");
     if copy > 0 {
         name.push_str(&format!(",C={copy}"));
     }
@@ -127,11 +144,8 @@ pub(super) fn copied(of: &OsStr, copy: u32) -> OsString {
 
 /// Where a unique part says its file came from; exactly what [`delivered`] writes, whatever sizes follow.
 pub(super) fn origin(unique: &OsStr) -> Option<Origin> {
-    let text = unique.to_str()?;
-    let text = text.split_once(',').map_or(text, |(name, _)| name);
-    let (seconds, rest) = text.strip_suffix(".mailtide")?.split_once('.')?;
-    number::<u64>(seconds)?;
-    let mut ids = rest.split('-');
+    let (_, from) = date_and_source(unique)?;
+    let mut ids = from.split('-');
     let origin = Origin {
         account: AccountId::parse(ids.next()?)?,
         // Both ids are written alike: eight hex digits.
@@ -142,9 +156,33 @@ pub(super) fn origin(unique: &OsStr) -> Option<Origin> {
     ids.next().is_none().then_some(origin)
 }
 
+/// The maildrop that a unique part says its file came from, and the time it begins with; exactly what [`delivered`]
+/// writes.
+pub(super) fn maildrop_origin(unique: &OsStr) -> Option<(MaildropOrigin, UnixSeconds)> {
+    let (seconds, from) = date_and_source(unique)?;
+    let mut ids = from.split('-');
+    let account = AccountId::parse(ids.next()?)?;
+    let uidl = match ids.next()?.strip_prefix('p')? {
+        "" => None,
+        hash => Some(UidlHash::parse(hash)?),
+    };
+    let origin = MaildropOrigin { account, uidl, serial: Serial(number(ids.next()?)?) };
+    ids.next().is_none().then_some((origin, UnixSeconds(i64::try_from(seconds).ok()?)))
+}
+
+/// The seconds and what stands between them and the mark that the file is ours.
+fn date_and_source(unique: &OsStr) -> Option<(u64, &str)> {
+    let text = unique.to_str()?;
+    let text = text.split_once(',').map_or(text, |(name, _)| name);
+    let (seconds, from) = text.strip_suffix(".mailtide")?.split_once('.')?;
+    Some((number(seconds)?, from))
+}
+
 /// The octets of the file and those on the wire, as the unique part of a file that we delivered tells them.
 pub(super) fn delivered_sizes(unique: &OsStr) -> Option<(u64, u64)> {
-    origin(unique)?;
+    if origin(unique).is_none() && maildrop_origin(unique).is_none() {
+        return None;
+    }
     let mut fields = unique.to_str()?.split(',').skip(1);
     let mut size = |mark: &str| number(fields.next()?.strip_prefix(mark)?);
     Some((size("S=")?, size("W=")?))
@@ -204,6 +242,19 @@ mod tests {
         ] {
             assert_eq!(origin(other.as_ref()), None, "{other}");
         }
+        let ours = "5.0a1b2c3d-p00112233445566ff-7.mailtide";
+        assert!(maildrop_origin(ours.as_ref()).is_some() && origin(ours.as_ref()).is_none());
+        for other in [
+            "5.0a1b2c3d-p00112233445566FF-7.mailtide",
+            "5.0a1b2c3d-p001122334455-7.mailtide",
+            "5.0a1b2c3d-p-07.mailtide",
+            "5.0a1b2c3d-p.mailtide",
+            "5.0a1b2c3d--7.mailtide",
+            "5.0a1b2c3d-p-7-8.mailtide",
+            "1700000000.0a1b2c3d-00000004-5-6.mailtide",
+        ] {
+            assert_eq!(maildrop_origin(other.as_ref()), None, "{other}");
+        }
         assert_eq!(origin(OsStr::from_bytes(b"1.\xff.mailtide")), None);
         assert_eq!(delivered_sizes("1.M2.host,S=10,W=12".as_ref()), None);
         assert_eq!(delivered_sizes(format!("{ours},S=10,W=+12").as_ref()), None);
@@ -219,7 +270,7 @@ mod tests {
             let from = Origin {
                 account: AccountId(a), mailbox: MailboxId(m), uid_validity: UidValidity(v), uid: Uid::new(u).unwrap(),
             };
-            let name = delivered(&from, UnixSeconds(date), size, wire, copy);
+            let name = delivered(&from.into(), UnixSeconds(date), size, wire, copy);
             let mut letters = Letters { system: SystemFlags::from_bits(system), ..Letters::default() };
             (0..26).filter(|n| keywords & 1 << n != 0).for_each(|n| letters.keywords.insert(n));
             let whole = letters.name(&name);
@@ -228,6 +279,19 @@ mod tests {
             prop_assert_eq!(Letters::of(&whole), letters);
             prop_assert_eq!(origin(&name), Some(from));
             prop_assert_eq!(delivered_sizes(&name), Some((size, wire)));
+        }
+
+        #[test]
+        fn names_out_of_a_maildrop_parse_back(
+            account in any::<u32>(), uidl in any::<Option<u64>>(), serial in any::<u64>(), date in 0i64..,
+            (size, wire) in any::<(u64, u64)>(), copy in 0u32..3,
+        ) {
+            let from = MaildropOrigin { account: AccountId(account), uidl: uidl.map(UidlHash), serial: Serial(serial) };
+            let name = delivered(&FileOrigin::Maildrop(from), UnixSeconds(date), size, wire, copy);
+            prop_assert!(name.len() <= 200);
+            prop_assert_eq!(maildrop_origin(&name), Some((from, UnixSeconds(date))));
+            prop_assert_eq!(delivered_sizes(&name), Some((size, wire)));
+            prop_assert_eq!(origin(&name), None);
         }
 
         #[test]

@@ -115,7 +115,7 @@ impl Folder {
         for copy in 0..COPIES {
             let unique = match theirs {
                 Some(unique) => name::copied(unique, copy),
-                None => name::delivered(origin, link.internal_date, octets, link.size, copy),
+                None => name::delivered(&(*origin).into(), link.internal_date, octets, link.size, copy),
             };
             let name = if sub == Sub::New { unique.clone() } else { letters.name(&unique) };
             match self.put(from, &place.name, to, &name, way) {

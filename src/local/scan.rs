@@ -9,7 +9,7 @@ use super::keywords::{KeywordTable, Table};
 use super::name::{self, LetterSet, Letters};
 use super::settle::{Boxes, Place, Settled};
 use crate::error::Result;
-use crate::mail::{Content, FileId, Flags, LocalCheckpoint, Origin, UnixSeconds};
+use crate::mail::{Content, FileId, Flags, LocalCheckpoint, MaildropOrigin, Origin, UnixSeconds};
 
 /// What a scan found.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -41,6 +41,17 @@ pub struct ScannedFile {
     pub origin: Option<Origin>,
     place: Place,
     goes_by: GoesBy,
+}
+
+impl ScannedFile {
+    /// The maildrop that its name says it came from, and when it was seen there first.
+    pub fn maildrop_origin(&self) -> Option<(MaildropOrigin, UnixSeconds)> {
+        name::maildrop_origin(name::unique(&self.place.name))
+    }
+
+    pub(super) fn place(&self) -> &Place {
+        &self.place
+    }
 }
 
 /// What of a file's name its id is.

@@ -63,7 +63,7 @@ pub enum Marker {
 pub(super) const MARKER: &str = ".mailtide";
 const MARKER_HEAD: &str = "Mailtide tree, version 1";
 /// How to go on without the tree that the state belongs to.
-const ANEW: &str = "To begin anew with a tree that is empty or not there, remove the account's state first; \
+pub(super) const ANEW: &str = "To begin anew with a tree that is empty or not there, remove the account's state first; \
                     `mailtide check` names its file.";
 
 impl Store {
@@ -73,22 +73,8 @@ impl Store {
     /// expected account's, or was made in another layout.
     pub fn open(options: &LocalOptions, expected: Expected) -> Result<Opened> {
         let root = &options.root;
-        if expected == Expected::First {
-            stands_alone(root)?;
-        }
-        let dir = match Dir::open_root(root) {
-            Ok(dir) => dir,
-            Err(e) if e.kind() == io::ErrorKind::NotFound => match expected {
-                Expected::First => make_root(root)?,
-                Expected::Known(_) => {
-                    return Err(Error::new(Kind::LocalTree, "The Maildir tree is missing; nothing was changed")
-                        .hint(format!("Mount it or move it back. {ANEW}"))
-                        .at(shown(root)));
-                }
-            },
-            Err(e) => return Err(failed("open the Maildir tree", root, e)),
-        };
-        let Marked { marker, layout, .. } = read_marker(&dir)?;
+        let store = Store::open_any(options, expected)?;
+        let marker = read_marker(&store.inner.root)?.marker;
         match (expected, marker) {
             (Expected::First, _) => {}
             (Expected::Known(id), Marker::Present(found)) if id == found => {}
@@ -111,7 +97,29 @@ impl Store {
                 .at(shown(root)));
             }
         }
-        if let Some(made) = layout.filter(|made| *made != options.layout) {
+        Ok(Opened { store, marker })
+    }
+
+    /// Opens a tree whosever it is; makes a missing one when none is expected. It is in no other tree, and laid out as the
+    /// options say.
+    pub(super) fn open_any(options: &LocalOptions, expected: Expected) -> Result<Store> {
+        let root = &options.root;
+        if expected == Expected::First {
+            stands_alone(root)?;
+        }
+        let dir = match Dir::open_root(root) {
+            Ok(dir) => dir,
+            Err(e) if e.kind() == io::ErrorKind::NotFound => match expected {
+                Expected::First => make_root(root)?,
+                Expected::Known(_) => {
+                    return Err(Error::new(Kind::LocalTree, "The Maildir tree is missing; nothing was changed")
+                        .hint(format!("Mount it or move it back. {ANEW}"))
+                        .at(shown(root)));
+                }
+            },
+            Err(e) => return Err(failed("open the Maildir tree", root, e)),
+        };
+        if let Some(made) = read_marker(&dir)?.layout.filter(|made| *made != options.layout) {
             let (made, asked) = (made.word(), options.layout.word());
             let what = format!("The tree was made in the layout \"{made}\", not \"{asked}\"; nothing was changed");
             return Err(Error::new(Kind::LocalTree, what)
@@ -122,7 +130,7 @@ impl Store {
                 .at(shown(root)));
         }
         let inner = Inner { root: dir, layout: options.layout, keywords: Mutex::new(()) };
-        Ok(Opened { store: Store { inner: Arc::new(inner) }, marker })
+        Ok(Store { inner: Arc::new(inner) })
     }
 
     /// Takes the tree for one run, as long as the store or a folder of it lives. The account's lock does not keep out a run
@@ -244,7 +252,6 @@ fn stands_alone(root: &Path) -> Result<()> {
     }
 }
 
-/// The marker, and the layout that it names.
 /// What the marker file says.
 struct Marked {
     marker: Marker,

@@ -5,7 +5,7 @@
 
 use std::fmt;
 
-use super::{AccountId, Digest, FileId, HeaderHash, Uidl, UnixSeconds};
+use super::{AccountId, Digest, FileId, HeaderHash, Origin, Uidl, UnixSeconds};
 
 /// The first 64 bits of BLAKE3 of a UIDL, which may be of any length and of any octets; in file names and in the state.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -69,6 +69,21 @@ pub struct MaildropOrigin {
     pub uidl: Option<UidlHash>,
     /// What tells it from all other messages of the account.
     pub serial: Serial,
+}
+
+/// Where a file came from that we delivered, as its name tells.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum FileOrigin {
+    /// A mailbox on an IMAP server.
+    Mailbox(Origin),
+    /// A maildrop.
+    Maildrop(MaildropOrigin),
+}
+
+impl From<Origin> for FileOrigin {
+    fn from(origin: Origin) -> FileOrigin {
+        FileOrigin::Mailbox(origin)
+    }
 }
 
 /// A message that an account knows.

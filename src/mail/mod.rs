@@ -22,7 +22,9 @@ pub use fact::{Fact, Intent};
 pub use flags::{FlagChange, Flags, Keyword, SystemFlag, SystemFlags};
 pub use header_hash::{HeaderHash, HeaderHashScan};
 pub use ids::{AccountId, FileId, Generation, MailboxId, ModSeq, Origin, Uid, UidValidity, UnixSeconds};
-pub use known::{DeliveredMessage, KnownMessage, MaildropFact, MaildropOrigin, Serial, ServerCopy, UidlHash};
+pub use known::{
+    DeliveredMessage, FileOrigin, KnownMessage, MaildropFact, MaildropOrigin, Serial, ServerCopy, UidlHash,
+};
 pub use mailbox::MailboxName;
 pub use maildrop::{MessageNumber, Uidl};
 pub use message_id::MessageIdHash;

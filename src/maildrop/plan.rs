@@ -117,6 +117,14 @@ pub enum Action {
 }
 
 impl Action {
+    /// Octets to transfer, or not, as listed.
+    pub fn octets(&self) -> u64 {
+        match self {
+            Action::Download { octets, .. } | Action::Compare { octets, .. } | Action::Leave { octets, .. } => *octets,
+            Action::Recognise { .. } | Action::Delete { .. } => 0,
+        }
+    }
+
     /// The messages.
     pub fn numbers(&self) -> &Numbers {
         match self {

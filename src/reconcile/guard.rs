@@ -26,6 +26,19 @@ pub enum MaxDelete {
     Unlimited,
 }
 
+impl MaxDelete {
+    /// Whether so many deletions of so many messages are more than that.
+    pub fn is_beyond(self, deletions: u64, of: u64) -> bool {
+        match self {
+            MaxDelete::Percent(p) => {
+                deletions >= PERCENT_FROM && deletions.saturating_mul(100) > of.saturating_mul(u64::from(p))
+            }
+            MaxDelete::Count(n) => deletions > n,
+            MaxDelete::Unlimited => false,
+        }
+    }
+}
+
 impl Default for MaxDelete {
     fn default() -> Self {
         MaxDelete::Percent(50)
@@ -130,7 +143,7 @@ pub fn approve(
             continue;
         }
         for (name, (deletions, of)) in tally.mailboxes {
-            if is_beyond(max, deletions, of) && !named.contains(&name) {
+            if max.is_beyond(deletions, of) && !named.contains(&name) {
                 plan.mailboxes.get_mut(&name).map(|actions| take_out(actions, side, false));
                 refusals.push(Refusal { side, mailbox: Some(name), deletions, of });
             }
@@ -182,7 +195,7 @@ impl Tally {
         match max {
             MaxDelete::Unlimited => false,
             MaxDelete::Count(_) => self.marks_count || everything,
-            MaxDelete::Percent(_) => self.marks_count || everything || is_beyond(max, self.deletions, self.of),
+            MaxDelete::Percent(_) => self.marks_count || everything || max.is_beyond(self.deletions, self.of),
         }
     }
 }
@@ -244,16 +257,6 @@ fn arrives(arrivals: &mut Arrivals, link: &Link, side: Side) -> bool {
 fn messages(mailbox: &BaseMailbox) -> u64 {
     let both = |links: &BTreeMap<Uid, Link>| links.values().filter(|l| l.presence == Presence::Both).count() as u64;
     mailbox.links.as_ref().map_or(mailbox.link_count, both)
-}
-
-fn is_beyond(max: MaxDelete, deletions: u64, of: u64) -> bool {
-    match max {
-        MaxDelete::Percent(p) => {
-            deletions >= PERCENT_FROM && deletions.saturating_mul(100) > of.saturating_mul(u64::from(p))
-        }
-        MaxDelete::Count(n) => deletions > n,
-        MaxDelete::Unlimited => false,
-    }
 }
 
 fn deleted(action: &Action, on: Side, marks_count: bool) -> Option<&UidSet> {

@@ -8,6 +8,7 @@ use serde::Serialize;
 use super::Run;
 use super::event::{Counts, Event, SideCounts, Summary};
 use crate::mail::MailboxName;
+use crate::maildrop;
 use crate::reconcile::guard::Refusal;
 use crate::reconcile::{Action, Side};
 
@@ -70,6 +71,17 @@ impl Counts {
         self.record(action, action.messages().max(1), octets);
     }
 
+    /// Adds an action on a maildrop, of which `done` messages and `octets` are done.
+    pub fn record_maildrop(&mut self, action: &maildrop::Action, done: u64, octets: u64) {
+        match action {
+            maildrop::Action::Download { .. } => self.local.arrived(done, octets),
+            maildrop::Action::Delete { .. } => self.remote.deleted += done,
+            maildrop::Action::Recognise { .. } => self.linked += done,
+            // What was compared and turned out to be new is told as a download.
+            maildrop::Action::Compare { .. } | maildrop::Action::Leave { .. } => {}
+        }
+    }
+
     /// Adds what is in `other`.
     pub fn add(&mut self, other: &Counts) {
         self.local.add(&other.local);
@@ -123,6 +135,13 @@ impl Tally {
                 self.refused += refusals.len() as u64;
                 self.planned = !plan.is_empty();
             }
+            Event::MaildropPlanned { plan, refusals, .. } if run == Run::Dry => {
+                let actions = plan.actions();
+                actions.iter().for_each(|a| self.counts.record_maildrop(a, a.numbers().len(), a.octets()));
+                self.refused += refusals.len() as u64;
+                self.planned = !actions.is_empty();
+            }
+            Event::MaildropDone { action, done, octets, .. } => self.counts.record_maildrop(action, *done, *octets),
             // A run that lost its connection looks again, and tells again what cannot be done.
             Event::Observed { .. } => (self.counts.failed, self.refused) = (0, 0),
             Event::Done { action, done, octets, .. } => self.counts.record(action, *done, *octets),

@@ -4,6 +4,7 @@ use serde::Serialize;
 
 use crate::error::{Error, ItemFailure};
 use crate::mail::MailboxName;
+use crate::maildrop;
 use crate::reconcile::{Action, Plan, guard::Refusal};
 
 /// What was done to one side, in messages, mailboxes and octets.
@@ -102,6 +103,15 @@ pub enum Event<'a> {
         /// Which part of it the guard refuses.
         refusals: &'a [Refusal],
     },
+    /// The plan of a session with a maildrop; for a dry run and `status` it is the result.
+    MaildropPlanned {
+        /// Where the mail goes.
+        mailbox: &'a MailboxName,
+        /// What would be done.
+        plan: &'a maildrop::Plan,
+        /// What the guard refuses; it is no part of the plan any more.
+        refusals: &'a [Refusal],
+    },
     /// A transfer moved on.
     Progress(Progress),
     /// An action ended; `done` of its messages succeeded (1 for an action on a mailbox).
@@ -110,6 +120,17 @@ pub enum Event<'a> {
         mailbox: &'a MailboxName,
         /// The action as planned.
         action: &'a Action,
+        /// Messages done.
+        done: u64,
+        /// Octets transferred.
+        octets: u64,
+    },
+    /// An action on a maildrop ended; `done` of its messages succeeded.
+    MaildropDone {
+        /// Where the mail goes.
+        mailbox: &'a MailboxName,
+        /// The action as planned.
+        action: &'a maildrop::Action,
         /// Messages done.
         done: u64,
         /// Octets transferred.

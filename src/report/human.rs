@@ -9,7 +9,7 @@ use super::console::{Console, Tone};
 use super::count::{Outcome, Tallies, Tally};
 use super::event::{Counts, Event, Report, Summary};
 use super::words::{self, Detail};
-use super::{Output, Run, Verbosity, plan};
+use super::{Output, Run, Verbosity, maildrop, plan};
 use crate::error::{safe_line, safe_text};
 use crate::mail::MailboxName;
 
@@ -105,8 +105,15 @@ impl<O: Write + Send, E: Write + Send> Report for Human<O, E> {
                     .iter()
                     .for_each(|line| self.console.data(line));
             }
+            Event::MaildropPlanned { mailbox, plan, refusals } if self.output.run == Run::Dry => {
+                let detail = if self.verbose() { Detail::Full } else { Detail::Short };
+                let (again, colour) = (&self.output.again, self.console.terminal.colour_out);
+                maildrop::view(account, mailbox, plan, refusals, &tally, again, detail, colour)
+                    .iter()
+                    .for_each(|line| self.console.data(line));
+            }
             // In a real run the refusals of the plan come again, one by one.
-            Event::Planned { .. } => {}
+            Event::Planned { .. } | Event::MaildropPlanned { .. } => {}
             Event::Progress(step) => self.console.bars.step(account, *step),
             Event::Done { mailbox, action, done, .. } => self.detail(account, || {
                 let of = match action.messages() {
@@ -115,6 +122,14 @@ impl<O: Write + Send, E: Write + Send> Report for Human<O, E> {
                     all => format!(" ({} of {} done)", words::count(*done), words::count(all)),
                 };
                 format!("{}: {}{of}", words::name(mailbox), plan::action_line(action, Detail::Short))
+            }),
+            Event::MaildropDone { mailbox, action, done, .. } => self.detail(account, || {
+                let all = action.numbers().len();
+                let of = match all == *done {
+                    true => String::new(),
+                    false => format!(" ({} of {} done)", words::count(*done), words::count(all)),
+                };
+                format!("{}: {}{of}", words::name(mailbox), maildrop::action_line(action, Detail::Short))
             }),
             Event::MailboxDone { mailbox, counts } => self.mailbox_done(account, mailbox, counts),
             Event::Failed(_) | Event::Refused(_) => self.trouble(account, &event),

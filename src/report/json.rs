@@ -11,7 +11,7 @@
 //! | `observed` | `mailboxes`, `changed` | both sides were looked at |
 //! | `action` | `mailbox`, `action`, `target`, `messages`, the action's own keys; `done`, `done-octets`; `refused` | done, or planned (dry run: without `done…`, and `refused` is true where the guard refuses it) |
 //! | `mailbox-done` | `mailbox`, `counts` | a mailbox is finished |
-//! | `failure` | `mailbox`, `uid` or `file` or neither, `what`, `hint` | a message or mailbox failed; the rest goes on, later runs try again |
+//! | `failure` | `mailbox`, one of `uid`, `file`, `uidl`, `number` or none, `what`, `hint` | a message or mailbox failed; the rest goes on, later runs try again |
 //! | `refusal` | `mailbox` (`null`: the account), `side`, `deletions`, `of`, `allow` | the guard refused deletions; `allow` is the command that allows them |
 //! | `notice` | `text` | something to know that is no failure |
 //! | `error` | `kind`, `what`, `server`, `hint`, `exit` | the account's run could not end well |
@@ -27,6 +27,8 @@
 //!   `remove`, lists), `octets`, `disposal` (`expunge`, `trash`, `mark`), `from` (a mailbox). A move or copy has `from` and
 //!   `uid`, where it comes from, `file` or `new-uid`, what it is here already, and the changes of flags that come with it,
 //!   `local` and `remote`; its `octets` are not transferred.
+//!   From a maildrop: `download`, `compare` (fetched to be compared with known mail), `recognise` (known by its header),
+//!   `leave` (`why`: `too-large`, `later`) and `delete`, with `numbers` (of that session, `1:3,7`) and `octets`.
 //! * `target`: the side whose mail the action changes; `null` when it only changes what is recorded.
 //! * `counts`: `local` and `remote`, each with `new`, `moved`, `flags`, `deleted`, `mailboxes-created`,
 //!   `mailboxes-renamed`, `mailboxes-removed`, `octets`; `linked`, `failed`. In a dry run they are what would be done.
@@ -48,8 +50,9 @@ use super::{Output, Run, words};
 use crate::error::{Error, Item, ItemFailure, Kind, is_hidden};
 use crate::exit::Exit;
 use crate::mail::MailboxName;
-use crate::reconcile::Action;
+use crate::maildrop;
 use crate::reconcile::guard::Refusal;
+use crate::reconcile::{Action, Side};
 
 /// Renders events as NDJSON.
 pub struct Json<O, E> {
@@ -102,7 +105,17 @@ impl<O: Write + Send, E: Write + Send> Report for Json<O, E> {
                 }
                 refusals.iter().for_each(|r| self.refusal(account, r));
             }
-            Event::Planned { .. } | Event::Progress(_) => {}
+            Event::MaildropPlanned { mailbox, plan, refusals } if self.output.run == Run::Dry => {
+                plan.actions().iter().for_each(|a| self.put(account, "action", maildrop_action(mailbox, a)));
+                refusals.iter().for_each(|r| self.refusal(account, r));
+            }
+            Event::Planned { .. } | Event::MaildropPlanned { .. } | Event::Progress(_) => {}
+            Event::MaildropDone { mailbox, action, done, octets } => {
+                let mut fields = maildrop_action(mailbox, action);
+                with(&mut fields, "done", done);
+                with(&mut fields, "done-octets", octets);
+                self.put(account, "action", fields);
+            }
             Event::Done { mailbox, action: a, done, octets } => {
                 let mut fields = action(mailbox, a);
                 with(&mut fields, "done", done);
@@ -160,12 +173,27 @@ fn action(mailbox: &MailboxName, action: &Action) -> Value {
     fields
 }
 
+fn maildrop_action(mailbox: &MailboxName, action: &maildrop::Action) -> Value {
+    let target = match action {
+        maildrop::Action::Download { .. } => Some(Side::Local),
+        maildrop::Action::Delete { .. } => Some(Side::Remote),
+        maildrop::Action::Recognise { .. } | maildrop::Action::Compare { .. } | maildrop::Action::Leave { .. } => None,
+    };
+    let mut fields = as_value(action);
+    with(&mut fields, "mailbox", as_value(mailbox));
+    with(&mut fields, "target", as_value(target));
+    with(&mut fields, "messages", action.numbers().len());
+    fields
+}
+
 fn failure_fields(failure: &ItemFailure) -> Value {
     let mut fields = json!({ "mailbox": failure.mailbox, "what": failure.what, "hint": failure.hint });
     match &failure.item {
         Item::Mailbox => {}
         Item::Message(uid) => with(&mut fields, "uid", as_value(uid)),
         Item::File(file) => with(&mut fields, "file", as_value(file)),
+        Item::Uidl(uidl) => with(&mut fields, "uidl", uidl.to_string()),
+        Item::Number(number) => with(&mut fields, "number", number.get()),
     }
     fields
 }

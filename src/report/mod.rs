@@ -22,6 +22,7 @@ pub mod event;
 mod human;
 pub mod json;
 mod log;
+mod maildrop;
 mod page;
 mod plan;
 mod progress;

@@ -18,6 +18,8 @@ pub enum Cell {
     Count(u64),
     /// A size in octets.
     Octets(u64),
+    /// A time in seconds.
+    Seconds(u64),
     /// Nothing is known.
     Nothing,
 }
@@ -98,7 +100,8 @@ fn put_table<O: Write, E: Write>(
             let widths: Vec<usize> = (0..headings.len()).map(wide).collect();
             let upper: Vec<String> = headings.iter().map(|h| h.to_uppercase()).collect();
             let numeric = |column: usize| {
-                rows.iter().any(|row| matches!(row.get(column), Some(Cell::Count(_) | Cell::Octets(_))))
+                rows.iter()
+                    .any(|row| matches!(row.get(column), Some(Cell::Count(_) | Cell::Octets(_) | Cell::Seconds(_))))
             };
             for (n, row) in std::iter::once(&upper).chain(&cells).enumerate() {
                 let padded = row.iter().zip(&widths).enumerate().map(|(column, (cell, wide))| {
@@ -145,6 +148,7 @@ impl Cell {
             Cell::Text(text) => safe_line(text),
             Cell::Count(n) => words::count(*n),
             Cell::Octets(n) => words::size(*n),
+            Cell::Seconds(n) => words::age(*n),
             Cell::Nothing => "–".to_owned(),
         }
     }
@@ -152,7 +156,7 @@ impl Cell {
     fn value(&self) -> Value {
         match self {
             Cell::Text(text) => text.as_str().into(),
-            Cell::Count(n) | Cell::Octets(n) => (*n).into(),
+            Cell::Count(n) | Cell::Octets(n) | Cell::Seconds(n) => (*n).into(),
             Cell::Nothing => Value::Null,
         }
     }

@@ -21,7 +21,8 @@ impl<O: Write + Send, E: Write + Send> Quiet<O, E> {
 impl<O: Write + Send, E: Write + Send> Report for Quiet<O, E> {
     fn event(&self, account: &str, event: Event<'_>) {
         // In a real run the refusals of the plan come again, one by one.
-        if matches!(event, Event::Planned { .. }) && self.output.run == super::Run::Real {
+        if matches!(event, Event::Planned { .. } | Event::MaildropPlanned { .. }) && self.output.run == super::Run::Real
+        {
             return;
         }
         words::trouble(account, &event, &self.output.again).iter().for_each(|line| self.console.note(line));

@@ -71,6 +71,16 @@ pub fn time(milliseconds: u64) -> String {
     }
 }
 
+/// Seconds in one unit, rounded down: `45 s`, `12 min`, `7 h`, `30 d`.
+pub fn age(seconds: u64) -> String {
+    match seconds {
+        0..60 => format!("{seconds} s"),
+        60..3600 => format!("{} min", seconds / 60),
+        3600..86_400 => format!("{} h", seconds / 3600),
+        _ => format!("{} d", count(seconds / 86_400)),
+    }
+}
+
 /// A set of UIDs: `UID 1:3, 7, 9`, shortened when there are many ranges.
 pub fn uids(set: &UidSet, detail: Detail) -> String {
     let ranges = set.ranges();
@@ -137,7 +147,9 @@ pub fn trouble(account: &str, event: &Event<'_>, again: &Again) -> Vec<String> {
     match event {
         Event::Failed(failure) => failed(account, failure),
         Event::Refused(refusal) => refused(account, refusal, again),
-        Event::Planned { refusals, .. } => refusals.iter().flat_map(|r| refused(account, r, again)).collect(),
+        Event::Planned { refusals, .. } | Event::MaildropPlanned { refusals, .. } => {
+            refusals.iter().flat_map(|r| refused(account, r, again)).collect()
+        }
         Event::Aborted(error) => aborted(Some(account), error),
         _ => Vec::new(),
     }
@@ -231,6 +243,8 @@ mod tests {
 
     #[test]
     fn times_are_short() {
+        let ages = [0, 59, 60, 3599, 3600, 86_399, 86_400, 1_300_000_000].map(age);
+        assert_eq!(ages, ["0 s", "59 s", "1 min", "59 min", "1 h", "23 h", "1 d", "15,046 d"]);
         assert_eq!([time(0), time(349), time(59_999), time(125_000)], ["0.0 s", "0.3 s", "59.9 s", "2 min 05 s"]);
     }
 

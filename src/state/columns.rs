@@ -7,8 +7,8 @@ use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ToSql, ToSqlOutput, 
 
 use crate::error::Item;
 use crate::mail::{
-    AccountId, Digest, FileId, Flags, HeaderHash, Keyword, MailboxId, MailboxName, MessageIdHash, ModSeq, Presence,
-    Serial, SystemFlags, Uid, UidValidity, UidlHash, UnixSeconds,
+    AccountId, Digest, FileId, Flags, HeaderHash, Keyword, MailboxId, MailboxName, MessageIdHash, MessageNumber,
+    ModSeq, Presence, Serial, SystemFlags, Uid, UidValidity, Uidl, UidlHash, UnixSeconds,
 };
 
 /// Keeps a type as a number: how it becomes one, and how it is read again, if it can be.
@@ -103,6 +103,28 @@ impl FromSql for MailboxName {
 
 /// The text that stands for [`Item::Mailbox`].
 const WHOLE_MAILBOX: &str = "mailbox";
+/// What an [`Item::Uidl`] begins with; its octets follow in hex, since they may be any.
+const UIDL: &str = "uidl ";
+/// What an [`Item::Number`] begins with.
+const NUMBER: &str = "number ";
+
+fn hex(octets: &[u8]) -> String {
+    octets.iter().map(|octet| format!("{octet:02x}")).collect()
+}
+
+fn item_named(text: &[u8]) -> Option<Item> {
+    let text = std::str::from_utf8(text).ok()?;
+    if text == WHOLE_MAILBOX {
+        return Some(Item::Mailbox);
+    }
+    if let Some(number) = text.strip_prefix(NUMBER) {
+        return MessageNumber::new(number.parse().ok()?).map(Item::Number);
+    }
+    let digits = text.strip_prefix(UIDL)?.as_bytes();
+    let octet = |pair: &[u8]| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok();
+    let octets = digits.chunks(2).map(octet).collect::<Option<Vec<u8>>>()?;
+    Uidl::new(&octets).map(Item::Uidl)
+}
 
 impl ToSql for Item {
     fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
@@ -110,6 +132,8 @@ impl ToSql for Item {
             Item::Mailbox => Ok(ToSqlOutput::from(WHOLE_MAILBOX)),
             Item::Message(uid) => uid.to_sql(),
             Item::File(file) => file.to_sql(),
+            Item::Uidl(uidl) => Ok(ToSqlOutput::from(format!("{UIDL}{}", hex(uidl.as_bytes())))),
+            Item::Number(number) => Ok(ToSqlOutput::from(format!("{NUMBER}{number}"))),
         }
     }
 }
@@ -119,7 +143,7 @@ impl FromSql for Item {
         match value {
             ValueRef::Integer(_) => Uid::column_result(value).map(Item::Message),
             ValueRef::Blob(_) => FileId::column_result(value).map(Item::File),
-            ValueRef::Text(text) if text == WHOLE_MAILBOX.as_bytes() => Ok(Item::Mailbox),
+            ValueRef::Text(text) => item_named(text).ok_or(FromSqlError::InvalidType),
             _ => Err(FromSqlError::InvalidType),
         }
     }

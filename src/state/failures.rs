@@ -109,7 +109,7 @@ fn replace(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::mail::{AccountId, FileId, Uid};
+    use crate::mail::{AccountId, FileId, MessageNumber, Uid, Uidl};
 
     fn failure(mailbox: &str, item: Item, what: &str) -> ItemFailure {
         let mailbox = MailboxName::parse(mailbox).unwrap();
@@ -151,5 +151,23 @@ mod tests {
             state.set_last_run(record).unwrap();
             assert_eq!(state.last_run().unwrap(), Some(record));
         }
+    }
+
+    #[test]
+    fn every_kind_of_item_comes_back() {
+        let mut state = State::in_memory(AccountId(1)).unwrap();
+        let uidl = |octets: &[u8]| Item::Uidl(Uidl::new(octets).unwrap());
+        let items = [
+            Item::Mailbox,
+            Item::Message(Uid::new(7).unwrap()),
+            Item::File(FileId::new("mailbox")),
+            uidl(b"mailbox"),
+            uidl(b"\xff\0 7"),
+            Item::Number(MessageNumber::new(7).unwrap()),
+        ];
+        let failures: Vec<_> = items.iter().map(|item| failure("a", item.clone(), "no")).collect();
+        state.replace_failures(&failures, &|_| true, UnixSeconds(1)).unwrap();
+        let known: Vec<Item> = state.failures().unwrap().into_iter().map(|u| u.failure.item).collect();
+        assert!(known.len() == items.len() && items.iter().all(|item| known.contains(item)), "{known:?}");
     }
 }

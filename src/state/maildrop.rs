@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use rusqlite::{Connection, OptionalExtension, Row, TransactionBehavior, params};
+use rusqlite::{Connection, Row, TransactionBehavior, params};
 
 use super::{State, fault};
 use crate::error::Result;
@@ -61,12 +61,14 @@ impl State {
         record(&mut self.connection).map_err(|e| fault::sqlite(&self.path, e))
     }
 
-    /// The file with this content that the account has in its tree, as far as it is recorded; of an account of either
+    /// The files with this content that the account has in its tree, as far as they are recorded; of an account of either
     /// kind.
-    pub fn file_with(&self, digest: &Digest) -> Result<Option<FileId>> {
-        let sql = "SELECT file FROM message WHERE digest = ?1 UNION ALL
-            SELECT file FROM link WHERE digest = ?1 AND presence <> 2 LIMIT 1";
-        let read = || self.connection.prepare_cached(sql)?.query_row([digest], |row| row.get(0)).optional();
+    pub fn files_with(&self, digest: &Digest) -> Result<Vec<FileId>> {
+        let sql = "SELECT file FROM message WHERE digest = ?1 UNION
+            SELECT file FROM link WHERE digest = ?1 AND presence <> 2";
+        let read = || -> rusqlite::Result<_> {
+            self.connection.prepare_cached(sql)?.query_map([digest], |row| row.get(0))?.collect()
+        };
         read().map_err(|e| self.fault(e))
     }
 
@@ -196,8 +198,8 @@ mod tests {
         std::fs::write(dir.path().join("broken.sqlite"), "no database").unwrap();
         two.record_maildrop(&[MaildropFact::Known(Serial(1), message(5, ServerCopy::Listed))]).unwrap();
         let found = State::find(dir.path(), AccountId(2)).unwrap().unwrap();
-        assert_eq!(found.file_with(&Digest([5; 32])).unwrap(), Some(FileId::new("5")));
-        assert_eq!(found.file_with(&Digest([6; 32])).unwrap(), None);
+        assert_eq!(found.files_with(&Digest([5; 32])).unwrap(), [FileId::new("5")]);
+        assert!(found.files_with(&Digest([6; 32])).unwrap().is_empty());
         assert!(State::find(dir.path(), AccountId(3)).unwrap().is_none());
         assert!(State::find(&dir.path().join("nowhere"), AccountId(1)).unwrap().is_none());
     }

@@ -14,6 +14,8 @@
 //! | `connection` | TLS, STARTTLS, client certificates, compression, slow, cut and stalled lines |
 //! | `imap_engine` | the IMAP engine alone: every tier sees the same, every operation works, round trips are counted |
 //! | `pop3_engine` | the POP3 client alone: real servers, and a scripted one that is hostile, cut and stalled |
+//! | `pop` | a maildrop into the tree: keep, limits, several accounts, lost state, `pop --list` |
+//! | `pop_trouble` | what other POP3 clients lose or double, row by row; kill, EOF and stall anywhere |
 //! | `bytes` | bytes, dates, copies, keywords |
 //! | `folders` | mailboxes made, removed, filtered, renamed; odd names; prefixes |
 //! | `moves` | moves, copies, renames, new UIDs, lost state: no body on the wire |
@@ -44,7 +46,9 @@ mod man;
 mod memory;
 mod moves;
 mod policies;
+mod pop;
 mod pop3_engine;
+mod pop_trouble;
 mod reports;
 mod rounds;
 mod sim;

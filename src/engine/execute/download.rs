@@ -300,7 +300,7 @@ impl Landing<'_, '_, '_> {
                 email_id: world.email_id(name, uid),
             });
             let origin = Origin { account: world.id, mailbox: id, uid_validity, uid };
-            deliveries.push(Delivery { received, origin, flags, internal_date });
+            deliveries.push(Delivery { received, origin: origin.into(), flags, internal_date });
         }
         let mut landed = 0;
         for (mut link, outcome) in links.into_iter().zip(folder.deliver(deliveries)) {

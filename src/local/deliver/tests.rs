@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use super::super::lines::CHUNK;
 use super::super::store::tests::{ID, folder};
 use super::*;
-use crate::mail::{MailboxId, Uid, UidValidity};
+use crate::mail::{MailboxId, Origin, Uid, UidValidity};
 
 pub(in crate::local) fn flags(names: &[&str]) -> Flags {
     let mut flags = Flags::none();
@@ -22,7 +22,7 @@ pub(in crate::local) fn delivery(folder: &Folder, uid: u32, wire: &[u8], names: 
     let mut incoming = folder.incoming().unwrap();
     incoming.write(wire).unwrap();
     let received = incoming.finish().unwrap();
-    Delivery { received, origin: origin(uid), flags: flags(names), internal_date: UnixSeconds(1_700_000_000) }
+    Delivery { received, origin: origin(uid).into(), flags: flags(names), internal_date: UnixSeconds(1_700_000_000) }
 }
 
 pub(in crate::local) fn files(path: &Path) -> Vec<String> {

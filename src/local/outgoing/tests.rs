@@ -43,7 +43,7 @@ fn received(folder: &Folder, wire: &[u8], cuts: &[usize]) -> Received {
 fn delivered(folder: &Folder, wire: &[u8], cuts: &[usize]) -> (FileId, Content) {
     let received = received(folder, wire, cuts);
     let (content, flags) = (received.content, flags(&["\\Seen"]));
-    let delivery = Delivery { received, origin: origin(9), flags, internal_date: UnixSeconds(-1) };
+    let delivery = Delivery { received, origin: origin(9).into(), flags, internal_date: UnixSeconds(-1) };
     (folder.deliver(vec![delivery]).remove(0).unwrap().file, content)
 }
 

@@ -474,3 +474,28 @@ fn header(bytes: &[u8]) -> &[u8] {
     let end = bytes.windows(4).position(|w| w == b"\r\n\r\n");
     end.map_or(bytes, |at| &bytes[..at + 4])
 }
+
+/// A file's octets as they went over the wire: CRLF line ends, unless the message is stored as it came.
+pub fn on_the_wire(file: &[u8]) -> Vec<u8> {
+    let bare_cr = file.iter().zip(file.iter().skip(1).chain([&0])).any(|(a, b)| *a == b'\r' && *b != b'\n');
+    if bare_cr || file.windows(2).any(|w| w == b"\r\n") {
+        return file.to_vec();
+    }
+    let mut out = Vec::with_capacity(file.len());
+    for byte in file {
+        if *byte == b'\n' {
+            out.push(b'\r');
+        }
+        out.push(*byte);
+    }
+    out
+}
+
+/// What a message is on the wire, as [`Maildrop::deliver`] has it.
+pub fn crlf_ended(bytes: &[u8]) -> Vec<u8> {
+    let mut bytes = bytes.to_vec();
+    if !bytes.ends_with(b"\r\n") {
+        bytes.extend_from_slice(b"\r\n");
+    }
+    bytes
+}

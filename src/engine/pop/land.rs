@@ -1,0 +1,280 @@
+//! Batches of fetched messages into the mailbox, durably, and then into the state.
+//!
+//! Invariant: a fact about a message is recorded only when its file is durable; a message that turns out to be known
+//! leaves no file.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::fetch::Got;
+use super::look::Looked;
+use crate::config::{Dedup, Pop3Account};
+use crate::engine::Job;
+use crate::error::{ItemFailure, Kind, Result};
+use crate::local::{Delivery, Folder, Received, Store};
+use crate::mail::{
+    AccountId, DeliveredMessage, Digest, FileId, FileOrigin, Flags, HeaderHash, KnownMessage, MailboxName,
+    MaildropFact, MaildropOrigin, MessageNumber, Serial, ServerCopy,
+};
+use crate::maildrop::{Arrivals, Fetch, Known, Verdict};
+use crate::report::event::{Counts, Event, Progress, Report};
+use crate::state::State;
+
+/// A batch is made durable when it has this many messages …
+const BATCH_MESSAGES: usize = 200;
+/// … or this many octets.
+const BATCH_OCTETS: u64 = 32 << 20;
+
+type Arrived = (Fetch, Received, Option<HeaderHash>);
+
+/// Takes fetched messages.
+pub(super) struct Landing<'a> {
+    account: &'a Pop3Account,
+    id: AccountId,
+    folder: std::sync::Arc<Folder>,
+    state: &'a mut State,
+    looked: &'a Looked,
+    arrivals: Arrivals<'a>,
+    others: Others<'a>,
+    report: &'a dyn Report,
+    batch: Vec<Arrived>,
+    octets: u64,
+    harvest: Harvest,
+}
+
+/// What was brought in.
+#[derive(Default)]
+pub(super) struct Harvest {
+    /// Messages delivered.
+    pub delivered: u64,
+    /// Messages that were fetched and turned out to be known.
+    pub compared: u64,
+    /// Records that fetched messages turned out to be.
+    pub found: BTreeSet<Serial>,
+    /// What has to go from the server, with what is recorded of it.
+    pub due: BTreeMap<MessageNumber, (Serial, KnownMessage)>,
+    /// For the summary.
+    pub counts: Counts,
+    /// What did not come.
+    pub failures: Vec<ItemFailure>,
+}
+
+impl<'a> Landing<'a> {
+    /// Expects the messages of the plan in `looked`.
+    pub(super) fn new(
+        job: &'a Job<'_, Pop3Account>,
+        id: AccountId,
+        store: &Store,
+        state: &'a mut State,
+        looked: &'a Looked,
+        report: &'a dyn Report,
+    ) -> Result<Landing<'a>> {
+        Ok(Landing {
+            account: job.account,
+            id,
+            folder: std::sync::Arc::new(store.folder(&job.account.mailbox)?),
+            state,
+            arrivals: Arrivals::new(&looked.known, &looked.plan),
+            looked,
+            others: Others {
+                dir: &job.state_dir,
+                own: id,
+                here: BTreeSet::new(),
+                used: used(job.account, &looked.known),
+                states: BTreeMap::new(),
+            },
+            report,
+            batch: Vec::new(),
+            octets: 0,
+            harvest: Harvest::default(),
+        })
+    }
+
+    /// The mailbox, to write messages into its `tmp`.
+    pub(super) fn folder(&self) -> std::sync::Arc<Folder> {
+        std::sync::Arc::clone(&self.folder)
+    }
+
+    /// Its name.
+    pub(super) fn mailbox(&self) -> &'a MailboxName {
+        &self.account.mailbox
+    }
+
+    /// Tells how far it is.
+    pub(super) fn progress(&self, step: Progress) {
+        self.report.event(&self.account.name, Event::Progress(step));
+    }
+
+    /// Takes what came off the wire.
+    pub(super) fn take(&mut self, got: Got) -> Result<()> {
+        match got {
+            Got::Octets(octets) => self.progress(Progress::Octets(octets)),
+            Got::Refused(failure) => self.harvest.failures.push(failure),
+            Got::Message { fetch, received, header } => {
+                self.octets += received.content.wire_size;
+                self.batch.push((fetch, received, header));
+                if self.batch.len() >= BATCH_MESSAGES || self.octets >= BATCH_OCTETS {
+                    self.land()?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Lands what is left; then everything that was delivered is recorded.
+    pub(super) fn end(&mut self) -> Result<()> {
+        self.land()?;
+        if self.looked.plan.fetch.is_empty() { Ok(()) } else { self.state.record_maildrop(&[MaildropFact::Settled]) }
+    }
+
+    /// What was brought in.
+    pub(super) fn harvest(self) -> Harvest {
+        self.harvest
+    }
+
+    fn land(&mut self) -> Result<()> {
+        self.octets = 0;
+        let batch = std::mem::take(&mut self.batch);
+        if batch.is_empty() {
+            return Ok(());
+        }
+        // Whoever delivers once looks and delivers in one turn, so that two accounts do not both find nothing.
+        let turn = match self.account.dedup {
+            Dedup::Once => Some(self.folder.turn()?),
+            Dedup::Each => None,
+        };
+        if turn.is_some() {
+            self.others.look(&self.folder)?;
+        }
+        let messages = batch.len() as u64;
+        let mut facts = Vec::new();
+        let mut arriving: Vec<(Fetch, Option<HeaderHash>, Digest, u64)> = Vec::new();
+        let mut deliveries = Vec::new();
+        for (fetch, received, header) in batch {
+            let content = received.content;
+            match self.arrivals.judge(&fetch, content.digest, header) {
+                Verdict::Known { serial, first_seen, facts: learned } => {
+                    self.harvest.compared += 1;
+                    self.harvest.counts.linked += 1;
+                    self.harvest.found.insert(serial);
+                    let over = self.account.policy.keep.is_over(first_seen, self.looked.now);
+                    let now = learned.iter().find_map(|fact| match fact {
+                        MaildropFact::Known(s, known) if *s == serial => Some(known.clone()),
+                        _ => None,
+                    });
+                    if let (true, Some(known)) = (over, now) {
+                        self.harvest.due.insert(fetch.number, (serial, known));
+                    }
+                    facts.extend(learned);
+                }
+                Verdict::New(learned) => {
+                    facts.extend(learned);
+                    let twin = match self.account.dedup {
+                        Dedup::Once => self.others.file_with(&self.folder, &content.digest)?,
+                        Dedup::Each => None,
+                    };
+                    if let Some(file) = twin {
+                        self.harvest.counts.linked += 1;
+                        facts.push(self.known(&fetch, DeliveredMessage { digest: content.digest, header, file }));
+                        continue;
+                    }
+                    let origin = MaildropOrigin { account: self.id, uidl: fetch.uidl, serial: fetch.serial };
+                    arriving.push((fetch, header, content.digest, content.wire_size));
+                    deliveries.push(Delivery {
+                        received,
+                        origin: FileOrigin::Maildrop(origin),
+                        flags: Flags::none(),
+                        internal_date: fetch.first_seen,
+                    });
+                }
+            }
+        }
+        let outcomes = self.folder.deliver(deliveries);
+        for ((fetch, header, digest, octets), outcome) in arriving.into_iter().zip(outcomes) {
+            match outcome {
+                Ok(delivered) => {
+                    self.others.used.insert(delivered.file.clone());
+                    facts.push(self.known(&fetch, DeliveredMessage { digest, header, file: delivered.file }));
+                    self.harvest.delivered += 1;
+                    self.harvest.counts.local.new += 1;
+                    self.harvest.counts.local.octets += octets;
+                }
+                // The tree itself is in trouble, and so would be every other message.
+                Err(error) if error.kind() == Kind::LocalTree => {
+                    self.state.record_maildrop(&facts)?;
+                    return Err(error);
+                }
+                Err(error) => {
+                    let failure = ItemFailure::new(&self.account.mailbox, self.looked.item(fetch.number), &error);
+                    self.harvest.failures.push(failure);
+                }
+            }
+        }
+        self.state.record_maildrop(&facts)?;
+        drop(turn);
+        self.progress(Progress::Messages(messages));
+        Ok(())
+    }
+
+    /// The record of a message that is delivered now.
+    fn known(&mut self, fetch: &Fetch, delivered: DeliveredMessage) -> MaildropFact {
+        let known = KnownMessage {
+            uidl: fetch.uidl,
+            size: fetch.size,
+            first_seen: fetch.first_seen,
+            delivered: Some(delivered),
+            copy: ServerCopy::Listed,
+        };
+        if fetch.due {
+            self.harvest.due.insert(fetch.number, (fetch.serial, known.clone()));
+        }
+        MaildropFact::Known(fetch.serial, known)
+    }
+}
+
+/// The files of messages that are known; nothing where nobody asks.
+fn used(account: &Pop3Account, known: &Known) -> BTreeSet<FileId> {
+    match account.dedup {
+        Dedup::Each => BTreeSet::new(),
+        Dedup::Once => known.values().filter_map(|message| Some(message.delivered.as_ref()?.file.clone())).collect(),
+    }
+}
+
+/// What other accounts have delivered into the same mailbox.
+struct Others<'a> {
+    dir: &'a std::path::Path,
+    own: AccountId,
+    /// The accounts whose files are there now.
+    here: BTreeSet<AccountId>,
+    /// Files that messages of this account are already.
+    used: BTreeSet<FileId>,
+    /// Their states, as far as they were needed; `None` where there is none.
+    states: BTreeMap<AccountId, Option<State>>,
+}
+
+impl Others<'_> {
+    /// Looks who has files in the mailbox.
+    fn look(&mut self, folder: &Folder) -> Result<()> {
+        self.here = folder.accounts()?;
+        self.here.remove(&self.own);
+        Ok(())
+    }
+
+    /// A file with this content that another account delivered, that is there, and that no message of ours is yet: N in,
+    /// N out.
+    fn file_with(&mut self, folder: &Folder, digest: &Digest) -> Result<Option<FileId>> {
+        for account in &self.here {
+            if !self.states.contains_key(account) {
+                self.states.insert(*account, State::find(self.dir, *account)?);
+            }
+            let Some(Some(state)) = self.states.get(account) else { continue };
+            let mut files = state.files_with(digest)?;
+            files.retain(|file| !self.used.contains(file));
+            let there = folder.still_there(&files)?;
+            if let Some(file) = there.into_iter().next() {
+                self.used.insert(file.clone());
+                return Ok(Some(file));
+            }
+        }
+        Ok(None)
+    }
+}

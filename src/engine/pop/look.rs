@@ -1,0 +1,200 @@
+//! What a session lists, who is who, and what follows: the plan.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::gone;
+use crate::config::{LocalDeletion, Pop3Account};
+use crate::engine::Job;
+use crate::error::{Error, Item, Result};
+use crate::local::Store;
+use crate::mail::{HeaderHash, HeaderHashScan, MessageNumber, Serial, Uidl, UidlHash, UnixSeconds};
+use crate::maildrop::{self, Headers, Ids, Input, Known, Listed, Next, Plan};
+use crate::reconcile::guard::Refusal;
+use crate::reconcile::view::TreeAge;
+use crate::remote::pop3::{Capability, Entry, Listing, MaildropSink, Session};
+use crate::state::State;
+
+/// What a plan is made from, beside the session.
+pub(super) struct Sources<'a> {
+    pub job: &'a Job<'a, Pop3Account>,
+    pub store: Option<&'a Store>,
+    pub state: Option<&'a State>,
+    pub age: TreeAge,
+    /// Messages that the run has fetched already.
+    pub fetched: u64,
+    pub now: UnixSeconds,
+}
+
+/// What a session is about.
+pub(super) struct Looked {
+    /// What was known.
+    pub known: Known,
+    /// What is to be done; what the guard refuses is not in it.
+    pub plan: Plan,
+    /// What it refuses.
+    pub refusals: Vec<Refusal>,
+    /// Whether the lists told everything: only then is what is absent missing.
+    pub is_whole: bool,
+    /// What a person should know.
+    pub notices: Vec<String>,
+    /// When the session was listed.
+    pub now: UnixSeconds,
+    /// The messages, by number.
+    pub entries: BTreeMap<MessageNumber, Entry>,
+}
+
+impl Looked {
+    /// A message as a report names it.
+    pub(super) fn item(&self, number: MessageNumber) -> Item {
+        match self.entries.get(&number).and_then(|entry| entry.uidl.clone()) {
+            Some(uidl) => Item::Uidl(uidl),
+            None => Item::Number(number),
+        }
+    }
+}
+
+/// Lists the maildrop, asks for the headers that it takes, and plans.
+pub(super) fn look(sources: &Sources<'_>, session: &mut Session) -> Result<Looked> {
+    let account = sources.job.account;
+    let (mut known, next) = match sources.state {
+        Some(state) => {
+            let maildrop = state.maildrop()?;
+            (maildrop.known, maildrop.next)
+        }
+        None => (Known::new(), Serial::FIRST),
+    };
+    let gone = match (sources.store, sources.age, account.local_deletion) {
+        (Some(store), TreeAge::Older, _) => {
+            // What the older copy lacks was not delivered, as far as it knows.
+            for serial in gone::gone(account, store, &known)? {
+                known.entry(serial).and_modify(|message| message.delivered = None);
+            }
+            BTreeSet::new()
+        }
+        (Some(store), TreeAge::AsLeft, LocalDeletion::Repeated) => gone::gone(account, store, &known)?,
+        (_, _, _) => BTreeSet::new(),
+    };
+    let listing = session.listing()?;
+    let listed = listed(&listing);
+    let mut planner =
+        Planner { sources, known: &known, next, listed: &listed, ids: ids(&listing), headers: start(session) };
+    let mut plan = planner.plan(session, &gone)?;
+    let refusal = gone::refusal(account, &sources.job.allowed, &plan, &gone);
+    if refusal.is_some() {
+        plan = planner.plan(session, &BTreeSet::new())?;
+    }
+    Ok(Looked {
+        plan,
+        refusals: refusal.into_iter().collect(),
+        is_whole: listing.is_whole(),
+        notices: notices(&listing),
+        now: sources.now,
+        entries: listing.entries.into_iter().map(|entry| (entry.number, entry)).collect(),
+        known,
+    })
+}
+
+fn listed(listing: &Listing) -> Vec<Listed> {
+    let of =
+        |entry: &Entry| Listed { number: entry.number, size: entry.size, uidl: entry.uidl.as_ref().map(UidlHash::of) };
+    listing.entries.iter().map(of).collect()
+}
+
+/// Servers without unique ids of their own say the numbers.
+fn ids(listing: &Listing) -> Ids {
+    let is_number =
+        |entry: &Entry| entry.uidl.as_ref().map(Uidl::as_bytes) == Some(entry.number.to_string().as_bytes());
+    let numbers = !listing.entries.is_empty() && listing.entries.iter().all(is_number);
+    if numbers { Ids::Numbers } else { Ids::Proper }
+}
+
+fn start(session: &Session) -> Headers {
+    match session.capabilities().is_disabled(Capability::Top) {
+        true => Headers::Unavailable,
+        false => Headers::Asked(BTreeMap::new()),
+    }
+}
+
+fn notices(listing: &Listing) -> Vec<String> {
+    let mut notices: Vec<String> = listing.odd.iter().map(|odd| format!("The server's list: {odd}")).collect();
+    let (told, listed) = (u64::from(listing.stat.messages), listing.entries.len() as u64);
+    if told != listed && listing.odd.is_empty() {
+        notices.push(format!(
+            "The server speaks of {told} messages and lists {listed}; nothing that is absent counts as deleted there"
+        ));
+    }
+    notices
+}
+
+struct Planner<'a> {
+    sources: &'a Sources<'a>,
+    known: &'a Known,
+    next: Serial,
+    listed: &'a [Listed],
+    ids: Ids,
+    headers: Headers,
+}
+
+impl Planner<'_> {
+    fn plan(&mut self, session: &mut Session, gone: &BTreeSet<Serial>) -> Result<Plan> {
+        loop {
+            let next = maildrop::consider(&Input {
+                known: self.known,
+                next: self.next,
+                listing: self.listed,
+                ids: self.ids,
+                headers: &self.headers,
+                deleted_here: gone,
+                policy: &self.sources.job.account.policy,
+                fetched: self.sources.fetched,
+                now: self.sources.now,
+            });
+            match next {
+                Next::Plan(plan) => return Ok(plan),
+                Next::Ask(numbers) => self.ask(session, &numbers)?,
+            }
+        }
+    }
+
+    fn ask(&mut self, session: &mut Session, numbers: &BTreeSet<MessageNumber>) -> Result<()> {
+        let mut asked = match std::mem::replace(&mut self.headers, Headers::Unavailable) {
+            Headers::Asked(asked) => asked,
+            Headers::Unavailable => return Ok(()),
+        };
+        let numbers: Vec<MessageNumber> = numbers.iter().copied().collect();
+        // Whatever the server does not say is unknown: it is asked for once.
+        asked.extend(numbers.iter().map(|number| (*number, None)));
+        let mut sink = HeaderSink { asked, scan: HeaderHashScan::default() };
+        session.headers(&numbers, &mut sink)?;
+        self.headers = Headers::Asked(sink.asked);
+        Ok(())
+    }
+}
+
+/// Hashes headers as they come.
+struct HeaderSink {
+    asked: BTreeMap<MessageNumber, Option<HeaderHash>>,
+    scan: HeaderHashScan,
+}
+
+impl MaildropSink for HeaderSink {
+    fn start(&mut self, _number: MessageNumber) -> Result<()> {
+        self.scan = HeaderHashScan::default();
+        Ok(())
+    }
+
+    fn data(&mut self, octets: &[u8]) -> Result<()> {
+        self.scan.push(octets);
+        Ok(())
+    }
+
+    fn done(&mut self, number: MessageNumber) -> Result<()> {
+        self.asked.insert(number, std::mem::take(&mut self.scan).finish());
+        Ok(())
+    }
+
+    fn refused(&mut self, number: MessageNumber, error: &Error) -> Result<()> {
+        log::debug!("the header of {number}: {error}");
+        Ok(())
+    }
+}
