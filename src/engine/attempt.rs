@@ -70,6 +70,9 @@ pub fn attempt(
     }
     let (mailboxes, changed) = seen.mailboxes;
     report.event(&account.name, Event::Observed { mailboxes, changed });
+    if mailboxes == 0 {
+        report.event(&account.name, Event::Notice(NONE_SELECTED));
+    }
     let session = pool.take()?;
     let expunge = match session.capabilities().has(Capability::Uidplus) {
         true => Expunge::Named,
@@ -137,6 +140,8 @@ pub fn attempt(
 
 const OLDER: &str = "The tree, or the state, is an older copy: what is missing in the tree comes back, and nothing is \
                      deleted on the server because of it";
+
+const NONE_SELECTED: &str = "No mailbox is selected; `mailtide mailboxes` shows which there are";
 
 fn waits_for(files: usize) -> String {
     let messages = if files == 1 { "a message" } else { "messages" };
