@@ -120,7 +120,7 @@ impl Folder {
             let name = if sub == Sub::New { unique.clone() } else { letters.name(&unique) };
             match self.put(from, &place.name, to, &name, way) {
                 Ok(()) => {
-                    let delivered = Delivered { file: FileId::new(unique), flags: ours.flags(&letters) };
+                    let delivered = Delivered::new(FileId::new(unique), ours.flags(&letters), &flags);
                     return Ok((Place { sub, name: name.into() }, delivered));
                 }
                 Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {}
