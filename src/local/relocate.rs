@@ -222,6 +222,19 @@ mod tests {
     }
 
     #[test]
+    fn keywords_that_find_no_letter_are_told() {
+        let (_temp, _store, a, b) = two();
+        let all: Vec<String> = (0..26).map(|n| format!("k{n}")).collect();
+        let all: Vec<&str> = all.iter().map(String::as_str).collect();
+        b.deliver(vec![delivery(&b, 1, b"full\r\n", &all)]).pop().unwrap().unwrap();
+        let sent = a.deliver(vec![delivery(&a, 5, b"hello\r\n", &["Work", "k3"])]).pop().unwrap().unwrap();
+        assert!(sent.left_out.is_empty());
+        let moved = b.take_over(&a, &[arrival(&sent.file, 9, &["\\Seen"])], Way::Move).pop().unwrap().unwrap().unwrap();
+        assert_eq!(moved.flags.to_string(), "\\Seen k3");
+        assert_eq!(moved.left_out.iter().map(ToString::to_string).collect::<Vec<_>>(), ["Work"]);
+    }
+
+    #[test]
     fn a_copy_is_the_same_file_and_an_unseen_one_stays_new() {
         use std::os::unix::fs::MetadataExt;
         let (temp, _store, a, b) = two();
