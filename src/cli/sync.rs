@@ -91,7 +91,7 @@ impl Wish {
 }
 
 /// Does the job of one account after the other. An error, which `work` has reported, does not stop the next; a signal
-/// does.
+/// does, and so does the deadline: the accounts that nobody looked at are named.
 pub(super) fn each(
     accounts: &[Account],
     wish: &Wish,
@@ -101,8 +101,11 @@ pub(super) fn each(
     let state_dir = state_dir()?;
     let connectors = Connectors::default();
     let mut exit = Exit::InSync;
-    for account in accounts {
+    for (n, account) in accounts.iter().enumerate() {
         if let Err(error) = stop.check() {
+            let left: Vec<_> = accounts.iter().skip(n).map(Account::name).collect();
+            let error = error.at(left.join(", "));
+            report::error_line(&error);
             return Ok(exit.merge(error.kind().into()));
         }
         let job = Job {

@@ -10,7 +10,7 @@ use super::{Job, Mode, now, settings};
 use crate::config::ImapAccount;
 use crate::error::{Error, Kind, Result};
 use crate::exit::Exit;
-use crate::reconcile::guard::{self, ApprovedPlan, Refusal};
+use crate::reconcile::guard::{self, Refusal};
 use crate::reconcile::view::{Expunge, Policy, TreeAge};
 use crate::reconcile::{Action, Disposal, Input, Plan, Side, reconcile};
 use crate::remote::imap::{Capability, Session};
@@ -71,16 +71,23 @@ pub fn attempt(
     }
     let (mailboxes, changed) = seen.mailboxes;
     report.event(&account.name, Event::Observed { mailboxes, changed });
+    if mailboxes == 0 {
+        report.event(&account.name, Event::Notice(NONE_SELECTED));
+    }
     let session = pool.take()?;
     let expunge = match session.capabilities().has(Capability::Uidplus) {
         true => Expunge::Named,
         false => Expunge::WholeMailbox,
     };
     pool.give(session);
-    let (approved, refusals) = plan(job, &ground, &seen, expunge);
+    let plan = plan(job, &ground, &seen, expunge);
     total.mailboxes = mailboxes as u64;
-    if job.mode == Mode::DryRun {
-        return Ok(show(job, report, &seen, &approved, &refusals, total));
+    // What is refused is shown too.
+    let whole = (job.mode == Mode::DryRun).then(|| plan.clone());
+    let (approved, refusals) =
+        guard::approve(plan, &seen.base, &seen.local, &seen.remote, account.max_delete, &job.allowed);
+    if let Some(whole) = whole {
+        return Ok(show(job, report, &seen, &whole, &refusals, total));
     }
     let doubts = Doubts::of(approved.plan(), &seen);
     if doubts.must_wait(sent_before) {
@@ -135,6 +142,8 @@ pub fn attempt(
 const OLDER: &str = "The tree, or the state, is an older copy: what is missing in the tree comes back, and nothing is \
                      deleted on the server because of it";
 
+const NONE_SELECTED: &str = "No mailbox is selected; `mailtide mailboxes` shows which there are";
+
 fn waits_for(files: usize) -> String {
     let messages = if files == 1 { "a message" } else { "messages" };
     format!("A run broke off while it sent {messages}; waiting until the server has stored what it received")
@@ -155,16 +164,11 @@ fn tell_connected(account: &ImapAccount, session: &Session, report: &dyn Report)
     report.event(&account.name, Event::Connected { host: &host, tier: &tier });
 }
 
-fn plan(
-    job: &Job<'_, ImapAccount>,
-    ground: &Ground,
-    seen: &Observation<'_>,
-    expunge: Expunge,
-) -> (ApprovedPlan, Vec<Refusal>) {
+fn plan(job: &Job<'_, ImapAccount>, ground: &Ground, seen: &Observation<'_>, expunge: Expunge) -> Plan {
     let account = job.account;
     let policy =
         Policy { direction: account.direction, deletions: account.deletions, keywords: account.keywords, expunge };
-    let plan = reconcile(&Input {
+    reconcile(&Input {
         base: &seen.base,
         local: &seen.local,
         remote: &seen.remote,
@@ -175,8 +179,7 @@ fn plan(
         renamed: &seen.names.renamed,
         left: &seen.names.left,
         policy: &policy,
-    });
-    guard::approve(plan, &seen.base, &seen.local, &seen.remote, account.max_delete, &job.allowed)
+    })
 }
 
 /// A dry run ends with its plan.
@@ -184,13 +187,13 @@ fn show(
     job: &Job<'_, ImapAccount>,
     report: &dyn Report,
     seen: &Observation<'_>,
-    approved: &ApprovedPlan,
+    plan: &Plan,
     refusals: &[Refusal],
     total: &mut Summary,
 ) -> Ended {
     let name = &job.account.name;
     seen.failures.iter().for_each(|failure| report.event(name, Event::Failed(failure)));
-    report.event(name, Event::Planned { plan: approved.plan(), refusals });
+    report.event(name, Event::Planned { plan, refusals });
     total.messages = seen.base.values().map(|m| m.links.as_ref().map_or(m.link_count, |l| l.len() as u64)).sum();
     total.counts.failed = seen.failures.len() as u64;
     let exit = match (refusals.is_empty(), seen.failures.is_empty()) {

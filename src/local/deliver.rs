@@ -20,7 +20,7 @@ use super::name::{self, Letters};
 use super::settle::{Place, Sub};
 use super::trouble::repeated;
 use crate::error::{Error, Kind, Result};
-use crate::mail::{FileId, FileOrigin, Flags, UnixSeconds};
+use crate::mail::{FileId, FileOrigin, Flags, Keyword, UnixSeconds};
 
 /// What becomes of a received message.
 #[derive(Debug)]
@@ -42,6 +42,16 @@ pub struct Delivered {
     pub file: FileId,
     /// The flags it has: all that were asked for, but for keywords that the mailbox has no letter left for.
     pub flags: Flags,
+    /// Keywords that were asked for and found no letter.
+    pub left_out: BTreeSet<Keyword>,
+}
+
+impl Delivered {
+    /// A file with `flags`, of which more were `asked` for.
+    pub(super) fn new(file: FileId, flags: Flags, asked: &Flags) -> Delivered {
+        let left_out = asked.minus(&flags).keywords;
+        Delivered { file, flags, left_out }
+    }
 }
 
 /// A delivery whose octets are on disk.
@@ -148,7 +158,7 @@ impl Folder {
                 }
                 Err(e) => return Err(to.failed("put the message into the mailbox", &name, e)),
             }
-            let delivered = Delivered { file: FileId::new(unique), flags: table.flags(&letters) };
+            let delivered = Delivered::new(FileId::new(unique), table.flags(&letters), &flags);
             return Ok((Place { sub, name: name.into() }, delivered));
         }
         let first = name::delivered(&origin, internal_date, received.octets, received.content.wire_size, 0);

@@ -120,7 +120,7 @@ impl Folder {
             let name = if sub == Sub::New { unique.clone() } else { letters.name(&unique) };
             match self.put(from, &place.name, to, &name, way) {
                 Ok(()) => {
-                    let delivered = Delivered { file: FileId::new(unique), flags: ours.flags(&letters) };
+                    let delivered = Delivered::new(FileId::new(unique), ours.flags(&letters), &flags);
                     return Ok((Place { sub, name: name.into() }, delivered));
                 }
                 Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {}
@@ -219,6 +219,19 @@ mod tests {
         assert!(name.contains("1600000000.00000001-00000002-3-9.mailtide,S=6,W=7:2,FSb"), "{name}");
         assert!(b.open_message(&moved.file).is_ok() && b.remove(&[moved.file]).pop().unwrap().is_ok());
         assert!(a.take_over(&b, &[arrival(&sent.file, 9, &[])], Way::Move).pop().unwrap().unwrap().is_none());
+    }
+
+    #[test]
+    fn keywords_that_find_no_letter_are_told() {
+        let (_temp, _store, a, b) = two();
+        let all: Vec<String> = (0..26).map(|n| format!("k{n}")).collect();
+        let all: Vec<&str> = all.iter().map(String::as_str).collect();
+        b.deliver(vec![delivery(&b, 1, b"full\r\n", &all)]).pop().unwrap().unwrap();
+        let sent = a.deliver(vec![delivery(&a, 5, b"hello\r\n", &["Work", "k3"])]).pop().unwrap().unwrap();
+        assert!(sent.left_out.is_empty());
+        let moved = b.take_over(&a, &[arrival(&sent.file, 9, &["\\Seen"])], Way::Move).pop().unwrap().unwrap().unwrap();
+        assert_eq!(moved.flags.to_string(), "\\Seen k3");
+        assert_eq!(moved.left_out.iter().map(ToString::to_string).collect::<Vec<_>>(), ["Work"]);
     }
 
     #[test]

@@ -54,6 +54,17 @@ pub enum Allowed {
     All,
 }
 
+/// What becomes of the part of a plan that deletes nothing.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Rest {
+    /// It is done.
+    #[default]
+    Done,
+    /// It waits: a tree or an account that lost everything would look less empty in the next run, and its deletions small.
+    Waits,
+}
+
 /// Why a part of a plan is not executed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
@@ -66,18 +77,42 @@ pub struct Refusal {
     pub deletions: u64,
     /// How many there are.
     pub of: u64,
+    /// What becomes of all else.
+    pub rest: Rest,
+    /// Mailboxes that may lose their mail all the same: a person named them.
+    #[serde(skip)]
+    pub spared: BTreeSet<MailboxName>,
+}
+
+impl Refusal {
+    /// Whether it keeps an action on `mailbox` from being done.
+    #[must_use]
+    pub fn stops(&self, mailbox: &MailboxName, action: &Action) -> bool {
+        let loses = loss(action, self.side, self.rest);
+        match self.rest {
+            Rest::Waits => !(loses && self.spared.contains(mailbox)),
+            Rest::Done => {
+                loses && self.mailbox.as_ref().is_none_or(|name| name == mailbox) && !self.spared.contains(mailbox)
+            }
+        }
+    }
 }
 
 impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Refusal { side, mailbox, deletions, of } = self;
+        let Refusal { side, mailbox, deletions, of, rest, .. } = self;
         let place = match side {
             Side::Local => "in the local tree",
             Side::Remote => "on the server",
         };
-        match mailbox {
-            Some(name) => write!(f, "{name}: {deletions} of {of} messages would be deleted {place}"),
-            None => write!(f, "{deletions} of {of} messages of the account would be deleted {place}"),
+        match (mailbox, deletions) {
+            (None, 0) => write!(f, "all mailboxes would be removed {place}")?,
+            (Some(name), _) => write!(f, "{name}: {deletions} of {of} messages would be deleted {place}")?,
+            (None, _) => write!(f, "{deletions} of {of} messages of the account would be deleted {place}")?,
+        }
+        match rest {
+            Rest::Done => Ok(()),
+            Rest::Waits => f.write_str("; until that is decided nothing is done"),
         }
     }
 }
@@ -100,7 +135,8 @@ impl ApprovedPlan {
 /// down). Per mailbox and side, `max` decides.
 /// Per side as a whole, all of its deletions go when the *other* side has no mailbox at all (marks too, then: a tree or
 /// an account that is missing altogether is no wish), when 5 or more deletions would leave nothing of the account, or
-/// when they are beyond `max` as per cent. What is allowed by name or altogether stays in either case.
+/// when they are beyond `max` as per cent. In the first two cases the rest of the plan waits too ([`Rest::Waits`]).
+/// What is allowed by name or altogether stays in either case.
 #[must_use]
 pub fn approve(
     plan: Plan,
@@ -123,31 +159,31 @@ pub fn approve(
         };
         let arrivals = arrivals(&plan, local, remote, side);
         let tally = Tally::of(&plan, base, side, arrivals, other_is_empty);
-        if tally.looks_like_an_accident(max) {
-            let mut refused = Vec::new();
-            for (name, actions) in plan.mailboxes.iter_mut().filter(|(name, _)| !named.contains(name)) {
-                if take_out(actions, side, other_is_empty) {
-                    refused.push((name, tally.mailboxes.get(name).copied().unwrap_or_default()));
-                }
-            }
-            match refused.as_slice() {
+        let refuse =
+            |mailbox, (deletions, of), rest| Refusal { side, mailbox, deletions, of, rest, spared: named.clone() };
+        if let Some(rest) = tally.accident(max) {
+            let loses = |actions: &[Action]| actions.iter().any(|a| loss(a, side, rest));
+            let losing = plan.mailboxes.iter().filter(|(name, actions)| !named.contains(name) && loses(actions));
+            let losing: Vec<_> =
+                losing.map(|(name, _)| (name, tally.mailboxes.get(name).copied().unwrap_or_default())).collect();
+            match losing.as_slice() {
                 [] => {}
-                [(name, (deletions, of))] if !other_is_empty => {
-                    refusals.push(Refusal { side, mailbox: Some((*name).clone()), deletions: *deletions, of: *of });
-                }
+                [(name, count)] if !other_is_empty => refusals.push(refuse(Some((*name).clone()), *count, rest)),
                 several => {
                     let deletions = several.iter().map(|(_, (deletions, _))| deletions).sum();
-                    refusals.push(Refusal { side, mailbox: None, deletions, of: tally.of });
+                    refusals.push(refuse(None, (deletions, tally.of), rest));
                 }
             }
             continue;
         }
-        for (name, (deletions, of)) in tally.mailboxes {
-            if max.is_beyond(deletions, of) && !named.contains(&name) {
-                plan.mailboxes.get_mut(&name).map(|actions| take_out(actions, side, false));
-                refusals.push(Refusal { side, mailbox: Some(name), deletions, of });
-            }
-        }
+        let beyond = |(name, (deletions, of)): &(MailboxName, (u64, u64))| {
+            max.is_beyond(*deletions, *of) && !named.contains(name)
+        };
+        let beyond = tally.mailboxes.into_iter().filter(beyond);
+        refusals.extend(beyond.map(|(name, count)| refuse(Some(name), count, Rest::Done)));
+    }
+    for (name, actions) in &mut plan.mailboxes {
+        actions.retain(|action| !refusals.iter().any(|refusal| refusal.stops(name, action)));
     }
     plan.mailboxes.retain(|_, actions| !actions.is_empty());
     (ApprovedPlan(plan), refusals)
@@ -190,12 +226,14 @@ impl Tally {
         tally
     }
 
-    fn looks_like_an_accident(&self, max: MaxDelete) -> bool {
+    /// What becomes of the rest, when the deletions look like an accident of the account as a whole.
+    fn accident(&self, max: MaxDelete) -> Option<Rest> {
         let everything = self.deletions >= EVERYTHING_FROM && self.deletions >= self.of;
         match max {
-            MaxDelete::Unlimited => false,
-            MaxDelete::Count(_) => self.marks_count || everything,
-            MaxDelete::Percent(_) => self.marks_count || everything || max.is_beyond(self.deletions, self.of),
+            MaxDelete::Unlimited => None,
+            MaxDelete::Count(_) | MaxDelete::Percent(_) if self.marks_count || everything => Some(Rest::Waits),
+            MaxDelete::Percent(_) if max.is_beyond(self.deletions, self.of) => Some(Rest::Done),
+            MaxDelete::Count(_) | MaxDelete::Percent(_) => None,
         }
     }
 }
@@ -268,12 +306,8 @@ fn deleted(action: &Action, on: Side, marks_count: bool) -> Option<&UidSet> {
     }
 }
 
-/// Takes deletions on `side` out of a mailbox's actions, and the mailbox's own removal; tells whether there were any.
-fn take_out(actions: &mut Vec<Action>, on: Side, marks_count: bool) -> bool {
-    let before = actions.len();
-    actions.retain(|action| {
-        let removal = matches!(action, Action::RemoveMailbox { side } if *side == on);
-        !removal && deleted(action, on, marks_count).is_none()
-    });
-    actions.len() < before
+/// Whether the action takes mail, or a mailbox, from `side`; marks are a loss only where all of it is at stake.
+fn loss(action: &Action, on: Side, rest: Rest) -> bool {
+    let removal = matches!(action, Action::RemoveMailbox { side } if *side == on);
+    removal || deleted(action, on, rest == Rest::Waits).is_some()
 }

@@ -214,14 +214,26 @@ impl<'a> Search<'a> {
         }
     }
 
+    /// Of several alike, the link with the file's flags comes first.
     fn renamed(&mut self, files: &mut [Candidate<'a>], server: Server) {
         let is_lost = |link: &&&Link| self.lost.contains(&link.uid) == (server == Server::Lost);
         let mut links = digests(self.gone.values().filter(is_lost));
-        for file in files.iter_mut().filter(|f| f.is == Match::Nothing && f.was.is_none()) {
-            let digest = file.content.digest;
-            if let Some(uid) = pop(&mut links, digest, None) {
-                self.gone.remove(&uid);
-                file.is = Match::Renamed(uid);
+        let mut flagged: BTreeMap<(Digest, &Flags), BTreeSet<Uid>> = BTreeMap::new();
+        for link in self.gone.values().filter(is_lost) {
+            flagged.entry((link.digest, &link.flags)).or_default().insert(link.uid);
+        }
+        for flags in [OfAlike::SameFlags, OfAlike::Any] {
+            for file in files.iter_mut().filter(|f| f.is == Match::Nothing && f.was.is_none()) {
+                let digest = file.content.digest;
+                let uid = match flags {
+                    OfAlike::SameFlags => flagged.get_mut(&(digest, file.flags)).and_then(BTreeSet::pop_first),
+                    OfAlike::Any => links.get(&digest).and_then(BTreeSet::first).copied(),
+                };
+                if let Some(uid) = uid {
+                    links.get_mut(&digest).map(|uids| uids.remove(&uid));
+                    self.gone.remove(&uid);
+                    file.is = Match::Renamed(uid);
+                }
             }
         }
     }

@@ -9,7 +9,7 @@ use super::Run;
 use super::event::{Counts, Event, SideCounts, Summary};
 use crate::mail::MailboxName;
 use crate::maildrop;
-use crate::reconcile::guard::Refusal;
+use crate::reconcile::guard::{Refusal, Rest};
 use crate::reconcile::{Action, Side};
 
 impl SideCounts {
@@ -91,13 +91,9 @@ impl Counts {
     }
 }
 
-/// Whether the guard's `refusals` keep `action` from being done: they name sides and mailboxes that must not lose mail.
+/// Whether the guard's `refusals` keep `action` from being done.
 pub fn refuses(refusals: &[Refusal], mailbox: &MailboxName, action: &Action) -> bool {
-    let loses = match action {
-        Action::Delete { side, .. } | Action::RemoveMailbox { side } => *side,
-        _ => return false,
-    };
-    refusals.iter().any(|r| r.side == loses && r.mailbox.as_ref().is_none_or(|name| name == mailbox))
+    refusals.iter().any(|refusal| refusal.stops(mailbox, action))
 }
 
 /// How an account's run ended, in one word.
@@ -123,6 +119,8 @@ pub struct Tally {
     pub counts: Counts,
     /// Parts of the plan that the guard refused.
     pub refused: u64,
+    /// What became of all that the guard did not refuse.
+    pub rest: Rest,
     pub(super) planned: bool,
 }
 
@@ -130,26 +128,34 @@ impl Tally {
     fn take(&mut self, run: Run, event: &Event<'_>) {
         match event {
             Event::Planned { plan, refusals } if run == Run::Dry => {
-                let allowed = plan.actions().filter(|(mailbox, action)| !refuses(refusals, mailbox, action));
-                allowed.for_each(|(_, action)| self.counts.record_planned(action));
-                self.refused += refusals.len() as u64;
-                self.planned = !plan.is_empty();
+                for (_, action) in plan.actions().filter(|(mailbox, action)| !refuses(refusals, mailbox, action)) {
+                    self.counts.record_planned(action);
+                    self.planned = true;
+                }
+                refusals.iter().for_each(|refusal| self.refuse(refusal));
             }
             Event::MaildropPlanned { plan, refusals, .. } if run == Run::Dry => {
                 let actions = plan.actions();
                 actions.iter().for_each(|a| self.counts.record_maildrop(a, a.numbers().len(), a.octets()));
-                self.refused += refusals.len() as u64;
+                refusals.iter().for_each(|refusal| self.refuse(refusal));
                 self.planned = !actions.is_empty();
             }
             Event::MaildropDone { action, done, octets, .. } => self.counts.record_maildrop(action, *done, *octets),
             // A run that lost its connection looks again, and tells again what cannot be done.
-            Event::Observed { .. } => (self.counts.failed, self.refused) = (0, 0),
+            Event::Observed { .. } => (self.counts.failed, self.refused, self.rest) = (0, 0, Rest::Done),
             Event::Done { action, done, octets, .. } => self.counts.record(action, *done, *octets),
             Event::Failed(_) => self.counts.failed += 1,
-            Event::Refused(_) => self.refused += 1,
+            Event::Refused(refusal) => self.refuse(refusal),
             // What a run says of itself at its end is better than what was overheard.
             Event::Finished(Summary { counts, .. }) if run == Run::Real => self.counts = *counts,
             _ => {}
+        }
+    }
+
+    fn refuse(&mut self, refusal: &Refusal) {
+        self.refused += 1;
+        if refusal.rest == Rest::Waits {
+            self.rest = Rest::Waits;
         }
     }
 

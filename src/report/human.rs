@@ -12,6 +12,7 @@ use super::words::{self, Detail};
 use super::{Output, Run, Verbosity, maildrop, plan};
 use crate::error::{safe_line, safe_text};
 use crate::mail::MailboxName;
+use crate::reconcile::guard::Rest;
 
 /// Renders events as lines, with bars when somebody watches.
 pub struct Human<O, E> {
@@ -74,10 +75,14 @@ impl<O: Write + Send, E: Write + Send> Human<O, E> {
 fn last_line(tally: &Tally) -> String {
     let failed = format!("{} failed", words::count(tally.counts.failed));
     let refused = format!("deletions refused in {}", words::many(tally.refused, "place", "places"));
+    let rest = match tally.rest {
+        Rest::Done => "the rest is in sync",
+        Rest::Waits => "the rest waits",
+    };
     let stand = match (tally.outcome(), tally.counts.failed) {
-        (Outcome::SomeFailed, _) => format!("{failed}, the rest is in sync"),
-        (Outcome::Refused, 0) => format!("{refused}, the rest is in sync"),
-        (Outcome::Refused, _) => format!("{refused}, {failed}, the rest is in sync"),
+        (Outcome::SomeFailed, _) => format!("{failed}, {rest}"),
+        (Outcome::Refused, 0) => format!("{refused}, {rest}"),
+        (Outcome::Refused, _) => format!("{refused}, {failed}, {rest}"),
         (Outcome::InSync | Outcome::Planned | Outcome::Aborted, _) => "in sync".to_owned(),
     };
     let done = words::counts(&tally.counts, Run::Real);

@@ -12,7 +12,7 @@
 //! | `action` | `mailbox`, `action`, `target`, `messages`, the action's own keys; `done`, `done-octets`; `refused` | done, or planned (dry run: without `done…`, and `refused` is true where the guard refuses it) |
 //! | `mailbox-done` | `mailbox`, `counts` | a mailbox is finished |
 //! | `failure` | `mailbox`, one of `uid`, `file`, `uidl`, `number` or none, `what`, `hint` | a message or mailbox failed; the rest goes on, later runs try again |
-//! | `refusal` | `mailbox` (`null`: the account), `side`, `deletions`, `of`, `allow` | the guard refused deletions; `allow` is the command that allows them |
+//! | `refusal` | `mailbox` (`null`: the account), `side`, `deletions`, `of`, `rest`, `allow` | the guard refused deletions; `rest`: all else is `done`, or `waits`; `allow` is the command that allows them |
 //! | `notice` | `text` | something to know that is no failure |
 //! | `error` | `kind`, `what`, `server`, `hint`, `exit` | the account's run could not end well |
 //! | `summary` | `outcome`, `dry-run`, `refused`, `counts`, `mailboxes`, `messages`, `sent`, `received`, `commands`, `milliseconds` | the account's last line |
@@ -246,6 +246,8 @@ impl Formatter for Safe {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::*;
     use crate::report::samples::{self, Hostile};
     use crate::report::{Format, Verbosity};
@@ -264,7 +266,7 @@ mod tests {
             snapbox::str![[r#"
 {"v":1,"account":"work","event":"connected","host":"imap.example.org:993","tier":"QRESYNC"}
 {"v":1,"account":"work","event":"observed","changed":3,"mailboxes":20}
-{"v":1,"account":"work","event":"refusal","allow":"mailtide sync work --allow-deletions INBOX","deletions":20,"mailbox":"INBOX","of":30,"side":"remote"}
+{"v":1,"account":"work","event":"refusal","allow":"mailtide sync work --allow-deletions INBOX","deletions":20,"mailbox":"INBOX","of":30,"rest":"done","side":"remote"}
 {"v":1,"account":"work","event":"action","action":"link","done":1,"done-octets":0,"file":"1700000004.d","flags":["\\Seen","Work"],"mailbox":"INBOX","messages":1,"target":null,"uid":20}
 {"v":1,"account":"work","event":"action","action":"rename","done":1,"done-octets":0,"file":"1700000005.e","mailbox":"INBOX","messages":1,"target":null,"uid":20}
 {"v":1,"account":"work","event":"action","action":"agree","done":1,"done-octets":0,"flags":[],"mailbox":"INBOX","messages":1,"target":null,"uids":"21"}
@@ -328,7 +330,7 @@ mod tests {
 {"v":1,"account":"work","event":"action","action":"delete","disposal":"trash","mailbox":"Old","messages":1,"side":"remote","target":"remote","uids":"1"}
 {"v":1,"account":"work","event":"action","action":"remove-mailbox","mailbox":"Old","messages":0,"side":"local","target":"local"}
 {"v":1,"account":"work","event":"action","action":"forget-mailbox","mailbox":"Old","messages":0,"target":null}
-{"v":1,"account":"work","event":"refusal","allow":"mailtide sync work --allow-deletions INBOX","deletions":20,"mailbox":"INBOX","of":30,"side":"remote"}
+{"v":1,"account":"work","event":"refusal","allow":"mailtide sync work --allow-deletions INBOX","deletions":20,"mailbox":"INBOX","of":30,"rest":"done","side":"remote"}
 {"v":1,"account":"work","event":"failure","hint":"Look at it with another client.","mailbox":"Old","uid":12,"what":"The server did not give the message; the server said `NO gone`"}
 {"v":1,"account":"work","event":"failure","file":"x","hint":"Look at it with another client.","mailbox":"Old","what":"The server did not give the message; the server said `NO gone`"}
 {"v":1,"account":"work","event":"failure","hint":"Look at it with another client.","mailbox":"Old","what":"The server did not give the message; the server said `NO gone`"}
@@ -358,6 +360,54 @@ mod tests {
         };
         assert_eq!(actions(Run::Dry), actions(Run::Real));
         assert!(!actions(Run::Dry).is_empty());
+    }
+
+    /// Adds the names of `value`'s keys, and of the keys in them.
+    fn collect_keys(value: &Value, keys: &mut BTreeSet<String>) {
+        match value {
+            Value::Object(map) => map.iter().for_each(|(key, inner)| {
+                keys.insert(key.clone());
+                collect_keys(inner, keys);
+            }),
+            Value::Array(all) => all.iter().for_each(|inner| collect_keys(inner, keys)),
+            _ => {}
+        }
+    }
+
+    #[test]
+    fn the_manual_has_the_schema() {
+        let page = include_str!("../../man/sections.roff").replace("\\-", "-");
+        let schema = page.split(".SH NDJSON").nth(1).unwrap().split(".SH").next().unwrap();
+        let parts: BTreeSet<_> = schema.split(|c: char| !c.is_ascii_lowercase() && c != '-').collect();
+        let (mut keys, mut actions) = (BTreeSet::new(), BTreeSet::new());
+        for run in [Run::Real, Run::Dry] {
+            for line in render(run, Verbosity::Normal).0.lines() {
+                let line: Value = serde_json::from_str(line).unwrap();
+                let event = line["event"].as_str().unwrap();
+                assert!(schema.contains(&format!(".BR {event} \":")), "{event}");
+                collect_keys(&line, &mut keys);
+                let words = ["action", "side", "target", "disposal", "rest", "kind", "outcome"];
+                for word in words.iter().filter_map(|key| line[*key].as_str()) {
+                    assert!(parts.contains(word), "{word}");
+                }
+                actions.extend(line["action"].as_str().map(str::to_owned));
+            }
+        }
+        let missing: Vec<_> = keys.iter().filter(|key| !parts.contains(key.as_str())).collect();
+        assert!(missing.is_empty(), "mailtide(1) does not name {missing:?}");
+        let named = schema.split("Actions are ").nth(1).unwrap().split(';').next().unwrap();
+        let named: BTreeSet<String> = named.split(", ").flat_map(|n| n.split(",\n")).map(str::to_owned).collect();
+        assert_eq!(named, actions);
+    }
+
+    #[test]
+    fn what_the_manual_selects_is_there() {
+        let page = include_str!("../../man/sections.roff");
+        let filter = page.lines().find(|line| line.trim_start().starts_with("jq ")).unwrap();
+        let key = filter.split(" and .").nth(1).unwrap().split(' ').next().unwrap();
+        let (out, _) = render(Run::Dry, Verbosity::Normal);
+        let mut lines = out.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+        assert!(lines.any(|line| line["action"] == "delete" && line[key] == "remote"), "{filter}");
     }
 
     #[test]

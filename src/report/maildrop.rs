@@ -111,7 +111,8 @@ mod tests {
             delete: numbers([1, 2, 20, 22, 24, 26, 28]).iter().map(|n| (n, Serial(1))).collect(),
             ..Plan::default()
         };
-        let refusal = Refusal { side: crate::reconcile::Side::Remote, mailbox: None, deletions: 30, of: 40 };
+        let (side, rest) = (crate::reconcile::Side::Remote, crate::reconcile::guard::Rest::Done);
+        let refusal = Refusal { side, mailbox: None, deletions: 30, of: 40, rest, spared: Default::default() };
         let mut tally = Tally { refused: 1, ..Tally::default() };
         plan.actions().iter().for_each(|a| tally.counts.record_maildrop(a, a.numbers().len(), a.octets()));
         let inbox = MailboxName::inbox();

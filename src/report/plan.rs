@@ -69,17 +69,17 @@ pub fn view(
     for refusal in refusals {
         lines.extend(words::refused(account, refusal, again));
     }
-    lines.push(format!("{account_name}: {}", sum(plan, tally)));
+    lines.push(format!("{account_name}: {}", sum(tally)));
     lines
 }
 
-fn sum(plan: &Plan, tally: &Tally) -> String {
+fn sum(tally: &Tally) -> String {
     let counts = words::counts(&tally.counts, Run::Dry);
-    let mut sum = match (plan.is_empty(), counts.is_empty()) {
-        (true, _) if tally.refused == 0 && tally.counts.failed == 0 => return "in sync, nothing to do".to_owned(),
-        (true, _) => "a run would do nothing".to_owned(),
-        (false, true) => "a run would change no mail, only what is recorded".to_owned(),
-        (false, false) => format!("a run would {counts}"),
+    let mut sum = match (tally.planned, counts.is_empty()) {
+        (false, _) if tally.refused == 0 && tally.counts.failed == 0 => return "in sync, nothing to do".to_owned(),
+        (false, _) => "a run would do nothing".to_owned(),
+        (true, true) => "a run would change no mail, only what is recorded".to_owned(),
+        (true, false) => format!("a run would {counts}"),
     };
     if tally.refused > 0 {
         sum += &format!("; deletions refused in {}", words::many(tally.refused, "place", "places"));

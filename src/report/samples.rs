@@ -1,5 +1,7 @@
 //! A run that has everything, for the renderers' tests; and the same with names and words that attack a terminal.
 
+use std::collections::BTreeSet;
+
 use super::Run;
 use super::console::{Console, Terminal};
 use super::count::refuses;
@@ -7,7 +9,7 @@ use super::event::{Counts, Event, Progress, Report, SideCounts, Summary};
 use super::progress::Bars;
 use crate::error::{Error, Item, ItemFailure, Kind};
 use crate::mail::{FileId, FlagChange, Flags, MailboxName, Uid, UidSet};
-use crate::reconcile::guard::Refusal;
+use crate::reconcile::guard::{Refusal, Rest};
 use crate::reconcile::{Action, Disposal, Here, Plan, Relocation, Side};
 
 /// A console in memory.
@@ -152,7 +154,14 @@ pub fn tell(report: &dyn Report, run: Run, account: &str, odd: &Hostile) {
     let host = format!("imap.example.org:993{odd_text}");
     report.event(account, Event::Connected { host: &host, tier: &format!("QRESYNC{odd_text}") });
     report.event(account, Event::Observed { mailboxes: 20, changed: 3 });
-    let refusal = Refusal { side: Side::Remote, mailbox: Some(MailboxName::inbox()), deletions: 20, of: 30 };
+    let refusal = Refusal {
+        side: Side::Remote,
+        mailbox: Some(MailboxName::inbox()),
+        deletions: 20,
+        of: 30,
+        rest: Rest::Done,
+        spared: BTreeSet::new(),
+    };
     let refusals = [refusal];
     report.event(account, Event::Planned { plan: &plan, refusals: &refusals });
     if run == Run::Real {

@@ -4,7 +4,8 @@ use super::event::{Counts, SideCounts};
 use super::{Again, Event, Run};
 use crate::error::{Error, ItemFailure, safe_line, safe_text};
 use crate::mail::{MailboxName, UidSet};
-use crate::reconcile::guard::Refusal;
+use crate::reconcile::Side;
+use crate::reconcile::guard::{Refusal, Rest};
 
 /// How long a whole message of ours may be; a server's words in it are cut much earlier.
 const MESSAGE: usize = 2000;
@@ -163,7 +164,13 @@ fn failed(account: &str, failure: &ItemFailure) -> Vec<String> {
 /// A refusal and the command that allows what it refused.
 pub fn refused(account: &str, refusal: &Refusal, again: &Again) -> Vec<String> {
     let text = safe_text(&refusal.to_string(), MESSAGE);
-    let hint = format!("If that is what you want: {}", allow(account, refusal, again));
+    let anew = match (refusal.rest, refusal.side) {
+        (Rest::Waits, Side::Remote) => {
+            "\nTo have the mail here again instead, remove the account's state (`mailtide check` names its file), and sync."
+        }
+        (Rest::Waits, Side::Local) | (Rest::Done, _) => "",
+    };
+    let hint = format!("If that is what you want: {}{anew}", allow(account, refusal, again));
     with_hint(format!("{}: Refused: {text}", safe_line(account)), Some(&hint))
 }
 
@@ -220,8 +227,9 @@ fn quoted(word: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::collections::BTreeSet;
+
     use crate::error::Kind;
-    use crate::reconcile::Side;
 
     #[test]
     fn sizes_have_three_digits_or_so() {
@@ -259,7 +267,14 @@ mod tests {
     #[test]
     fn a_command_can_be_pasted_into_a_shell() {
         let mailbox = MailboxName::parse("it's [Gmail]/All Mail").unwrap();
-        let refusal = Refusal { side: Side::Remote, mailbox: Some(mailbox), deletions: 20, of: 30 };
+        let refusal = Refusal {
+            side: Side::Remote,
+            mailbox: Some(mailbox),
+            deletions: 20,
+            of: 30,
+            rest: Rest::Done,
+            spared: BTreeSet::new(),
+        };
         let again = Again::Account { config: Some("/tmp/my config".into()) };
         assert_eq!(
             allow("work", &refusal, &again),

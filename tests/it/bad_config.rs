@@ -182,6 +182,14 @@ fn check_goes_on_after_a_failure() {
 }
 
 #[test]
+fn a_deadline_names_the_accounts_that_nobody_looked_at() {
+    let home = Home::new();
+    home.config(&format!("{GOOD}{}", GOOD.replace("work", "home").replace("~/Mail", "~/Home")));
+    let ended = home.run(&["sync", "--quiet", "--deadline", "0s"]);
+    ended.with(130, &["work, home: The deadline has passed"]);
+}
+
+#[test]
 fn help_completions_and_pages_go_to_standard_output() {
     let home = Home::new();
     for (args, part) in [

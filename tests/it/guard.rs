@@ -54,6 +54,39 @@ fn an_emptied_tree_deletes_nothing_until_allowed() {
 }
 
 #[test]
+fn an_emptied_tree_of_small_mailboxes_deletes_nothing_however_often_it_is_run() {
+    let dovecot = Dovecot::start();
+    let mut client = dovecot.client();
+    let mut generator = Generator::new(1);
+    for (mailbox, messages) in [("INBOX", 40), ("Small", 9), ("Smaller", 9)] {
+        if mailbox != "INBOX" {
+            client.create(mailbox);
+        }
+        (0..messages).for_each(|_| client.append(mailbox, &generator.any(), &[]));
+    }
+    let pair = Pair::new(&dovecot);
+    pair.sync();
+    let marker = fs::read(pair.tree.root.join(".mailtide")).unwrap();
+    fs::remove_dir_all(&pair.tree.root).unwrap();
+    fs::create_dir(&pair.tree.root).unwrap();
+    fs::write(pair.tree.root.join(".mailtide"), marker).unwrap();
+    let log = dovecot.wire_log().mark();
+    // INBOX would come back, and with it the tree would be missing a small part of its mail only.
+    for _ in 0..3 {
+        pair.try_sync(&[]).expect(6).says(&["18 of 58", "--allow-deletions all", "remove the account's state"]);
+    }
+    let planned = pair.try_sync(&["--dry-run"]).expect(6);
+    planned.says(&["→ - 9 messages: UID 1:9 (refused)", "← + 40 messages", "a run would do nothing"]);
+    assert_eq!(log.changing_commands(), [""; 0]);
+    assert_eq!(dovecot.client().snapshot().messages(), 58);
+    // The hint holds: the mail comes back.
+    fs::remove_dir_all(pair.mailtide.home().join(".local/state/mailtide")).unwrap();
+    pair.sync();
+    assert_eq!(log.changing_commands(), [""; 0]);
+    assert_eq!(pair.assert_equal("anew").messages(), 58);
+}
+
+#[test]
 fn an_emptied_server_deletes_nothing_until_allowed() {
     let dovecot = stocked();
     let pair = Pair::new(&dovecot);

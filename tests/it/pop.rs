@@ -144,12 +144,27 @@ fn what_is_deleted_here_is_deleted_there_when_asked_for() {
     post.run("sync", &["--allow-deletions", "INBOX"]).expect(0).says(&["40 deleted"]);
     assert_eq!((maildrop.messages().len(), fetched(&maildrop)), (15, 60));
 
+    // All of it: nothing new comes before that is decided, or the tree would look less empty.
+    let aside = post.scratch.path().join("all");
+    fs::rename(post.tree.dir("Kept"), &aside).unwrap();
+    let inbox: Vec<_> = post.tree.messages("INBOX").into_iter().map(|m| (m.path.clone(), m.bytes())).collect();
+    inbox.iter().for_each(|(path, _)| fs::remove_file(path).unwrap());
+    maildrop.deliver(b"Subject: new\r\n\r\nx\r\n");
+    for _ in 0..2 {
+        post.try_sync().expect(6).says(&["15 of 15 messages would be deleted on the server"]);
+        assert_eq!((maildrop.messages().len(), post.mail().len()), (16, 0));
+    }
+    fs::rename(&aside, post.tree.dir("Kept")).unwrap();
+    inbox.iter().for_each(|(path, bytes)| fs::write(path, bytes).unwrap());
+    post.sync().says(&["1 new"]);
+    assert_eq!(maildrop.messages().len(), 16);
+
     // An unmounted tree is no deleted mail.
     fs::rename(&post.tree.root, post.scratch.path().join("aside")).unwrap();
     post.try_sync().expect(3).says(&["The Maildir tree is missing"]);
     fs::create_dir(&post.tree.root).unwrap();
     post.try_sync().expect(3).says(&["no `.mailtide-"]);
-    assert_eq!(maildrop.messages().len(), 15);
+    assert_eq!(maildrop.messages().len(), 16);
 }
 
 #[test]

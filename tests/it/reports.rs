@@ -68,6 +68,16 @@ fn a_last_line_a_person_understands_and_silence_for_cron() {
 }
 
 #[test]
+fn a_pattern_that_matches_no_mailbox_is_told() {
+    let dovecot = Dovecot::start();
+    let pair = Pair::new(&dovecot);
+    pair.sync();
+    pair.try_sync(&["--mailbox", "inbxo"]).expect(0).says(&["No mailbox is selected; `mailtide mailboxes`"]);
+    let told = pair.try_sync(&["--mailbox", "INBOX"]).expect(0);
+    assert!(!told.stderr.contains("selected"), "{told:?}");
+}
+
+#[test]
 fn ndjson_ends_with_a_summary_that_counts() {
     let dovecot = Dovecot::start();
     let pair = Pair::new(&dovecot);

@@ -26,7 +26,7 @@ use crate::local::Store;
 use crate::mail::{
     AccountId, Content, FileId, Flags, Link, MailboxName, Presence, Uid, UidSet, UidValidity, UnixSeconds,
 };
-use crate::reconcile::guard::{ApprovedPlan, Refusal};
+use crate::reconcile::guard::{ApprovedPlan, Refusal, Rest};
 use crate::reconcile::view::{LocalContent, LocalFile, LocalMailbox, RemoteMailbox, RemoteMessage};
 use crate::reconcile::{Action, Phase};
 use crate::remote::imap::WireName;
@@ -59,9 +59,9 @@ pub fn execute(world: &World<'_>, ledger: &mut Ledger<'_>, approved: &ApprovedPl
     ledger.flush()?;
     outcome?;
     for refusal in refused {
-        match &refusal.mailbox {
-            Some(name) => ledger.hold(name),
-            None => world.seen.ids.keys().for_each(|name| ledger.hold(name)),
+        match (&refusal.mailbox, refusal.rest) {
+            (Some(name), Rest::Done) => ledger.hold(name),
+            (None, _) | (_, Rest::Waits) => world.seen.ids.keys().for_each(|name| ledger.hold(name)),
         }
     }
     plan.unfinished.iter().for_each(|name| ledger.hold(name));

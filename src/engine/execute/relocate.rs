@@ -168,11 +168,14 @@ fn in_tree(
                 Ok(Some(delivered)) => {
                     let relocation = task.relocation;
                     let kept = kept(&relocation.local, &delivered.flags);
+                    let mut flags = relocation.flags.after(&kept);
+                    // That the file does not carry them here is nobody's wish.
+                    flags.keywords.retain(|keyword| !delivered.left_out.contains(keyword));
                     let link = Link {
                         uid,
                         file: delivered.file,
                         presence: Presence::Both,
-                        flags: relocation.flags.after(&kept),
+                        flags,
                         internal_date: world.internal_date(ledger, to, uid).unwrap_or(arrival.link.internal_date),
                         email_id: world.email_id(to, uid).or_else(|| arrival.link.email_id.clone()),
                         ..arrival.link.clone()

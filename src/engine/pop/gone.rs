@@ -8,7 +8,7 @@ use crate::local::Store;
 use crate::mail::{Digest, FileId, Serial, ServerCopy};
 use crate::maildrop::{Known, Plan};
 use crate::reconcile::Side;
-use crate::reconcile::guard::Refusal;
+use crate::reconcile::guard::{Refusal, Rest};
 
 /// From how many deletions on losing all of them is an accident.
 const EVERYTHING_FROM: u64 = 5;
@@ -52,10 +52,14 @@ pub(super) fn refusal(
     let deletions = plan.delete.values().filter(|serial| gone.contains(serial)).count() as u64;
     let everything = deletions >= EVERYTHING_FROM && deletions == plan.held;
     let accident = everything || account.max_delete.is_beyond(deletions, plan.held);
+    // With new mail in it an emptied tree would look less empty to the next run.
+    let rest = if everything { Rest::Waits } else { Rest::Done };
     (accident && !named).then(|| Refusal {
         side: Side::Remote,
         mailbox: Some(account.mailbox.clone()),
         deletions,
         of: plan.held,
+        rest,
+        spared: BTreeSet::new(),
     })
 }

@@ -9,7 +9,7 @@ use crate::error::{Error, Item, Result};
 use crate::local::Store;
 use crate::mail::{HeaderHash, HeaderHashScan, MessageNumber, Serial, Uidl, UidlHash, UnixSeconds};
 use crate::maildrop::{self, Headers, Ids, Input, Known, Listed, Next, Plan};
-use crate::reconcile::guard::Refusal;
+use crate::reconcile::guard::{Refusal, Rest};
 use crate::reconcile::view::TreeAge;
 use crate::remote::pop3::{Capability, Entry, Listing, MaildropSink, Session};
 use crate::state::State;
@@ -80,8 +80,10 @@ pub(super) fn look(sources: &Sources<'_>, session: &mut Session) -> Result<Looke
         Planner { sources, known: &known, next, listed: &listed, ids: ids(&listing), headers: start(session) };
     let mut plan = planner.plan(session, &gone)?;
     let refusal = gone::refusal(account, &sources.job.allowed, &plan, &gone);
-    if refusal.is_some() {
-        plan = planner.plan(session, &BTreeSet::new())?;
+    match refusal.as_ref().map(|refusal| refusal.rest) {
+        None => {}
+        Some(Rest::Done) => plan = planner.plan(session, &BTreeSet::new())?,
+        Some(Rest::Waits) => plan = Plan { held: plan.held, next: plan.next, ..Plan::default() },
     }
     Ok(Looked {
         plan,

@@ -1,12 +1,12 @@
 //! The guard: what it takes out of a plan, and what it leaves.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::scene::*;
-use crate::mail::Presence;
-use crate::reconcile::guard::{Allowed, MaxDelete, Refusal, approve};
+use crate::mail::{MailboxName, Presence};
+use crate::reconcile::guard::{Allowed, MaxDelete, Refusal, Rest, approve};
 use crate::reconcile::view::*;
-use crate::reconcile::{Plan, Side};
+use crate::reconcile::{Action, Plan, Side};
 
 const HALF: MaxDelete = MaxDelete::Percent(50);
 
@@ -28,11 +28,17 @@ fn losing(mailboxes: &[(&str, u8, u8)]) -> Scene {
 fn guard(scene: &Scene, max: MaxDelete, allowed: &[&str]) -> (Plan, Vec<Refusal>) {
     let allowed = Allowed::Mailboxes(allowed.iter().map(|path| name(path)).collect());
     let (plan, refusals) = approve(scene.plan(), &scene.base, &scene.local, &scene.remote, max, &allowed);
-    (plan.plan().clone(), refusals)
+    // What was spared is what was allowed.
+    (plan.plan().clone(), refusals.into_iter().map(|refusal| Refusal { spared: BTreeSet::new(), ..refusal }).collect())
 }
 
 fn refused(side: Side, mailbox: Option<&str>, deletions: u64, of: u64) -> Refusal {
-    Refusal { side, mailbox: mailbox.map(name), deletions, of }
+    Refusal { side, mailbox: mailbox.map(name), deletions, of, rest: Rest::Done, spared: BTreeSet::new() }
+}
+
+/// A refusal for which the rest of the plan waits.
+fn halted(side: Side, mailbox: Option<&str>, deletions: u64, of: u64) -> Refusal {
+    Refusal { rest: Rest::Waits, ..refused(side, mailbox, deletions, of) }
 }
 
 #[test]
@@ -82,12 +88,12 @@ fn the_local_side_is_guarded_alike() {
 #[test]
 fn an_account_that_loses_everything_is_an_accident() {
     let scene = losing(&[("A", 3, 3), ("B", 2, 2)]);
-    assert_eq!(guard(&scene, HALF, &[]), (Plan::default(), vec![refused(Remote, None, 5, 5)]));
+    assert_eq!(guard(&scene, HALF, &[]), (Plan::default(), vec![halted(Remote, None, 5, 5)]));
     assert_eq!(guard(&scene, MaxDelete::Count(9), &[]).1.len(), 1);
     assert_eq!(guard(&scene, MaxDelete::Unlimited, &[]).1, []);
     let (plan, refusals) = guard(&scene, HALF, &["B"]);
     assert_eq!(lines(&plan), ["B: expunge server 1:2"]);
-    assert_eq!(refusals, [refused(Remote, Some("A"), 3, 3)], "what is left concerns one mailbox");
+    assert_eq!(refusals, [halted(Remote, Some("A"), 3, 3)], "what is left concerns one mailbox");
     assert_eq!(guard(&scene, HALF, &["A", "B"]), (scene.plan(), vec![]));
     // Four may go: that is how one empties a small mailbox. So may all but one.
     assert_eq!(guard(&losing(&[("A", 4, 4)]), HALF, &[]).1, []);
@@ -115,10 +121,43 @@ fn a_tree_without_any_mailbox_deletes_nothing() {
         scene.local.mailboxes = BTreeMap::new();
         scene.policy.deletions = deletions;
         let (plan, refusals) = guard(&scene, HALF, &[]);
-        assert_eq!((plan, refusals), (Plan::default(), vec![refused(Remote, None, 2, 2)]));
+        assert_eq!((plan, refusals), (Plan::default(), vec![halted(Remote, None, 2, 2)]));
         assert_eq!(guard(&scene, MaxDelete::Unlimited, &[]).0, scene.plan());
         let (all, none) = approve(scene.plan(), &scene.base, &scene.local, &scene.remote, HALF, &Allowed::All);
         assert_eq!((all.plan(), none), (&scene.plan(), vec![]));
+    }
+}
+
+#[test]
+fn what_lost_everything_is_not_filled_while_its_deletions_are_refused() {
+    // Filled again, the tree would be missing less than half of its mail at the next run.
+    let mut inbox = losing(&[("INBOX", 40, 0), ("A", 9, 9), ("B", 0, 0)]);
+    inbox.local.mailboxes = BTreeMap::new();
+    let plan = inbox.plan();
+    assert!(lines(&plan).contains(&"INBOX: create local".to_owned()), "{:?}", lines(&plan));
+    assert_eq!(guard(&inbox, HALF, &[]), (Plan::default(), vec![halted(Remote, None, 9, 49)]));
+    // With what a person allowed by name goes nothing else.
+    let (allowed, refusals) = guard(&inbox, HALF, &["A"]);
+    assert_eq!(lines(&allowed), ["A: expunge server 1:9", "A: remove server"]);
+    assert_eq!(refusals, [halted(Remote, None, 0, 49)]);
+    assert_eq!(guard(&inbox, HALF, &["A", "B"]), (plan, vec![]));
+    // Nor does new mail go into a tree whose mailboxes are all empty.
+    let mut emptied = losing(&[("A", 5, 5), ("B", 5, 5)]);
+    emptied.new_message("A", 99, 250, "");
+    assert_eq!(guard(&emptied, HALF, &[]), (Plan::default(), vec![halted(Remote, None, 10, 10)]));
+}
+
+#[test]
+fn a_refusal_tells_exactly_what_it_stops() {
+    let mut scene = losing(&[("A", 40, 30), ("B", 40, 39), ("C", 2, 1)]);
+    scene.new_message("A", 99, 250, "");
+    for named in [vec![], vec!["B"], vec!["A", "B", "C"]] {
+        let allowed = Allowed::Mailboxes(named.iter().map(|path| name(path)).collect());
+        let whole = scene.plan();
+        let (approved, refusals) = approve(whole.clone(), &scene.base, &scene.local, &scene.remote, HALF, &allowed);
+        let stopped = |(mailbox, action): &(&MailboxName, &Action)| refusals.iter().any(|r| r.stops(mailbox, action));
+        let rest: Vec<_> = whole.actions().filter(|a| !stopped(a)).collect();
+        assert_eq!(rest, approved.plan().actions().collect::<Vec<_>>(), "{named:?}");
     }
 }
 

@@ -109,7 +109,7 @@ proptest! {
             let plans = settle(&mut world, &mut state, policy);
             // Trash is filled by the run before; without UIDPLUS the next run finds out which UIDs uploads got.
             let more = usize::from(policy.deletions == Deletions::Trash) + usize::from(policy.expunge != Expunge::Named);
-            prop_assert!(plans <= 1 + 2 * more, "{plans} plans had something in them");
+            prop_assert!(plans <= 1 + 2 * more, "{plans} plans had something in them\n{}", world.story());
             assert_policy(&before, &world, policy);
         }
     }

@@ -103,13 +103,15 @@ impl Run<'_> {
         let file = FileId::new(format!("m{}-{uid_validity}-{new}-{number}", self.id(to)));
         let origin = Some(Origin { account: ACCOUNT, mailbox: self.id(to), uid_validity, uid: new });
         let wanted = found.flags.after(local);
-        let kept = self.world.put_file(to, file.clone(), File { flags: wanted, origin, ..found });
+        let kept = self.world.put_file(to, file.clone(), File { flags: wanted.clone(), origin, ..found });
         if way == Way::Move {
             self.world.tree.get_mut(from).into_iter().for_each(|d| _ = d.remove(&link.file));
         }
         let mut achieved = local.clone();
         achieved.add.keywords.retain(|k| kept.keywords.contains(k));
-        let agreed: Flags = flags.after(&achieved);
+        let mut agreed: Flags = flags.after(&achieved);
+        let left_out = wanted.minus(&kept).keywords;
+        agreed.keywords.retain(|k| !left_out.contains(k));
         let seen = self.seen_message(to, new);
         let internal_date = seen.and_then(|m| m.internal_date).unwrap_or(link.internal_date);
         let email_id = seen.and_then(|m| m.email_id.clone()).or_else(|| link.email_id.clone());
