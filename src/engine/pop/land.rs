@@ -7,15 +7,16 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::fetch::Got;
 use super::look::Looked;
+use super::others::Others;
 use crate::config::{Dedup, Pop3Account};
 use crate::engine::Job;
 use crate::error::{ItemFailure, Kind, Result};
 use crate::local::{Delivery, Folder, Received, Store};
 use crate::mail::{
-    AccountId, DeliveredMessage, Digest, FileId, FileOrigin, Flags, HeaderHash, KnownMessage, MailboxName,
-    MaildropFact, MaildropOrigin, MessageNumber, Serial, ServerCopy,
+    AccountId, DeliveredMessage, Digest, FileOrigin, Flags, HeaderHash, KnownMessage, MailboxName, MaildropFact,
+    MaildropOrigin, MessageNumber, Serial, ServerCopy,
 };
-use crate::maildrop::{Arrivals, Fetch, Known, Verdict};
+use crate::maildrop::{Arrivals, Fetch, Verdict};
 use crate::report::event::{Counts, Event, Progress, Report};
 use crate::state::State;
 
@@ -75,13 +76,7 @@ impl<'a> Landing<'a> {
             state,
             arrivals: Arrivals::new(&looked.known, &looked.plan),
             looked,
-            others: Others {
-                dir: &job.state_dir,
-                own: id,
-                here: BTreeSet::new(),
-                used: used(job.account, &looked.known),
-                states: BTreeMap::new(),
-            },
+            others: Others::new(&job.state_dir, id, &looked.known),
             report,
             batch: Vec::new(),
             octets: 0,
@@ -192,7 +187,7 @@ impl<'a> Landing<'a> {
         for ((fetch, header, digest, octets), outcome) in arriving.into_iter().zip(outcomes) {
             match outcome {
                 Ok(delivered) => {
-                    self.others.used.insert(delivered.file.clone());
+                    self.others.take(&delivered.file);
                     facts.push(self.known(&fetch, DeliveredMessage { digest, header, file: delivered.file }));
                     self.harvest.delivered += 1;
                     self.harvest.counts.local.new += 1;
@@ -228,53 +223,5 @@ impl<'a> Landing<'a> {
             self.harvest.due.insert(fetch.number, (fetch.serial, known.clone()));
         }
         MaildropFact::Known(fetch.serial, known)
-    }
-}
-
-/// The files of messages that are known; nothing where nobody asks.
-fn used(account: &Pop3Account, known: &Known) -> BTreeSet<FileId> {
-    match account.dedup {
-        Dedup::Each => BTreeSet::new(),
-        Dedup::Once => known.values().filter_map(|message| Some(message.delivered.as_ref()?.file.clone())).collect(),
-    }
-}
-
-/// What other accounts have delivered into the same mailbox.
-struct Others<'a> {
-    dir: &'a std::path::Path,
-    own: AccountId,
-    /// The accounts whose files are there now.
-    here: BTreeSet<AccountId>,
-    /// Files that messages of this account are already.
-    used: BTreeSet<FileId>,
-    /// Their states, as far as they were needed; `None` where there is none.
-    states: BTreeMap<AccountId, Option<State>>,
-}
-
-impl Others<'_> {
-    /// Looks who has files in the mailbox.
-    fn look(&mut self, folder: &Folder) -> Result<()> {
-        self.here = folder.accounts()?;
-        self.here.remove(&self.own);
-        Ok(())
-    }
-
-    /// A file with this content that another account delivered, that is there, and that no message of ours is yet: N in,
-    /// N out.
-    fn file_with(&mut self, folder: &Folder, digest: &Digest) -> Result<Option<FileId>> {
-        for account in &self.here {
-            if !self.states.contains_key(account) {
-                self.states.insert(*account, State::find(self.dir, *account)?);
-            }
-            let Some(Some(state)) = self.states.get(account) else { continue };
-            let mut files = state.files_with(digest)?;
-            files.retain(|file| !self.used.contains(file));
-            let there = folder.still_there(&files)?;
-            if let Some(file) = there.into_iter().next() {
-                self.used.insert(file.clone());
-                return Ok(Some(file));
-            }
-        }
-        Ok(None)
     }
 }

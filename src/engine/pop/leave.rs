@@ -69,7 +69,7 @@ impl Portion {
 pub(super) fn leave(
     mut session: Session,
     state: &mut State,
-    going: BTreeMap<MessageNumber, (Serial, KnownMessage)>,
+    going: &BTreeMap<MessageNumber, (Serial, KnownMessage)>,
     now: UnixSeconds,
     mut refused: impl FnMut(MessageNumber, &Error),
 ) -> Result<Numbers> {

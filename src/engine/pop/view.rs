@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use super::door::Door;
 use super::ground::Ground;
+use super::leave;
 use super::look::{Sources, look};
-use super::{Door, leave};
 use crate::config::Pop3Account;
 use crate::engine::overview::MailboxRow;
 use crate::engine::{Job, now};

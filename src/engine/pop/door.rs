@@ -1,0 +1,69 @@
+//! Sessions with the maildrop, one after the other.
+
+use crate::config::Pop3Account;
+use crate::engine::Job;
+use crate::engine::pool::{Connectors, Credentials};
+use crate::error::Result;
+use crate::remote::TlsMode;
+use crate::remote::net::Meter;
+use crate::remote::pop3::{Capability, Session};
+use crate::stop::Stop;
+
+/// The way to the maildrop.
+pub(super) struct Door<'a> {
+    account: &'a Pop3Account,
+    connectors: &'a Connectors,
+    credentials: Credentials<'a>,
+    meter: Meter,
+    stop: &'a Stop,
+    had_session: bool,
+}
+
+impl<'a> Door<'a> {
+    /// Nothing is opened yet.
+    pub(super) fn new(job: &'a Job<'_, Pop3Account>, stop: &'a Stop) -> Self {
+        Door {
+            account: job.account,
+            connectors: job.connectors,
+            credentials: Credentials::new(job.secret),
+            meter: Meter::default(),
+            stop,
+            had_session: false,
+        }
+    }
+
+    /// A new session.
+    pub(super) fn open(&mut self) -> Result<Session> {
+        let options = &self.account.pop3;
+        let connector = match options.server.tls {
+            TlsMode::None => None,
+            TlsMode::Implicit | TlsMode::StartTls => Some(self.connectors.get(&options.server.trust)?),
+        };
+        let secret = self.credentials.get()?;
+        let session = Session::open(options, connector.as_ref(), &secret, &self.meter, self.stop)?;
+        self.had_session = true;
+        Ok(session)
+    }
+
+    /// Whether a session ever stood.
+    pub(super) fn had_session(&self) -> bool {
+        self.had_session
+    }
+
+    /// Octets and commands of all sessions.
+    pub(super) fn meter(&self) -> &Meter {
+        &self.meter
+    }
+
+    /// Host and port.
+    pub(super) fn place(&self) -> String {
+        self.account.pop3.server.to_string()
+    }
+}
+
+/// What the server can that matters for speed and safety, in a few words.
+pub(super) fn tier(session: &Session) -> String {
+    let useful = [Capability::Pipelining, Capability::Uidl, Capability::Top];
+    let can = useful.into_iter().filter(|c| session.capabilities().has(*c)).map(Capability::name);
+    std::iter::once("POP3").chain(can).collect::<Vec<_>>().join(", ")
+}
