@@ -20,8 +20,10 @@ pub enum Value {
     Truth(bool),
     /// An array of strings.
     List(Vec<String>),
-    /// An inline table of strings.
+    /// An inline table of strings under names of mailboxes.
     Pairs(Vec<(String, String)>),
+    /// Where a password comes from: the kind of source, and which.
+    Source(&'static str, String),
 }
 
 impl From<&str> for Value {
@@ -203,7 +205,7 @@ impl Draft {
         } else if line.is_empty() || line.contains(char::is_control) {
             self.note(Key::Password, Weight::Differs, format!("{setting} holds no command that fits in one line."));
         } else {
-            self.set(Key::Password, Value::Pairs(vec![("command".into(), line.to_owned())]));
+            self.set(Key::Password, Value::Source("command", line.to_owned()));
         }
     }
 

@@ -88,12 +88,12 @@ fn shown(value: &Value) -> String {
             let short = format!("[{}]", items.join(", "));
             if short.len() <= WIDTH { short } else { format!("[\n    {},\n]", items.join(",\n    ")) }
         }
+        // TOML 1.0 has no inline table of several lines.
         Value::Pairs(pairs) => {
-            let pairs: Vec<_> = pairs.iter().map(|(k, v)| format!("{} = {}", key(k), quoted(v))).collect();
-            let short = format!("{{ {} }}", pairs.join(", "));
-            // TOML 1.0 has no inline table of several lines, and dotted keys would stand under another table.
-            if pairs.is_empty() { "{}".to_owned() } else { short }
+            let pairs: Vec<_> = pairs.iter().map(|(k, v)| format!("{} = {}", quoted(k), quoted(v))).collect();
+            format!("{{ {} }}", pairs.join(", "))
         }
+        Value::Source(kind, text) => format!("{{ {kind} = {} }}", quoted(text)),
     }
 }
 

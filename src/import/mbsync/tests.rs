@@ -183,7 +183,7 @@ layout = "nested"
 direction = "both"
 deletions = "mark"
 mailboxes = ["INBOX", "Old/*"]
-rename = { Archive = "Old" }
+rename = { "Archive" = "Old" }
 [accounts.b.imap]
 host = "b.example.org"
 tls = "starttls"

@@ -45,7 +45,7 @@ fn credential(draft: &mut Draft, setting: &Setting, around: &Surroundings) -> bo
         "remoteusereval" => draft.lost(Key::User, setting, "is Python, which is not run: write the login name here."),
         "remotepass" => draft.clear_password(&shown),
         "remotepassfile" => {
-            draft.set(Key::Password, Value::Pairs(vec![("file".into(), around.path(&setting.value))]));
+            draft.set(Key::Password, Value::Source("file", around.path(&setting.value)));
             draft.note(
                 Key::Password,
                 Weight::Explains,
