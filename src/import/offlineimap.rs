@@ -123,6 +123,11 @@ fn one(
     if marks && deletions.is_none() {
         draft.note(Key::Deletions, Weight::Explains, "`expunge = no`: deleted messages are marked; in the tree, too.");
     }
+    if draft.text(Key::Deletions) == Some("expunge") {
+        let text = "OfflineIMAP never removes a mailbox; Mailtide removes one that the other side has removed, unless the \
+                    guard refuses.";
+        draft.note(Key::Deletions, Weight::Differs, text);
+    }
     for setting in account.settings.iter().filter(|s| !matches!(s.key.as_str(), "localrepository" | "remoterepository"))
     {
         of_account(draft, setting);

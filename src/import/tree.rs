@@ -6,6 +6,7 @@
 use std::path::{Path, PathBuf};
 
 use super::draft::{Draft, Key, Value, Weight};
+use crate::config::Renames;
 use crate::mail::{MailboxName, utf7};
 
 /// How an old tool makes a directory of a mailbox's name.
@@ -24,12 +25,23 @@ pub enum Naming {
 /// What a tree shows.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Names {
-    /// The mailbox on the server and the other name that it has in the tree, as Mailtide reads it.
-    pub renames: Vec<(MailboxName, MailboxName)>,
-    /// Directories, from the root, that Mailtide would not read as a mailbox, with the mailbox that each is.
+    /// Mailboxes that have another name in the tree than on the server.
+    pub renames: Vec<Renamed>,
+    /// Directories, from the root, that Mailtide would not read as a mailbox, with the mailbox on the server that each is.
     pub foreign: Vec<(PathBuf, MailboxName)>,
     /// How many mailboxes were seen.
     pub mailboxes: usize,
+}
+
+/// A mailbox that has another name in the tree than on the server.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Renamed {
+    /// The name there.
+    pub server: MailboxName,
+    /// The name that Mailtide reads in the tree.
+    pub local: MailboxName,
+    /// Its directory, from the root.
+    pub dir: PathBuf,
 }
 
 /// Deeper than any mailbox.
@@ -72,7 +84,7 @@ pub fn names(root: &Path, naming: Naming) -> Names {
         names.mailboxes += 1;
         match here(&parts, naming) {
             Some(local) if local == server => {}
-            Some(local) => names.renames.push((server, local)),
+            Some(local) => names.renames.push(Renamed { server, local, dir }),
             None => names.foreign.push((dir, server)),
         }
     }
@@ -116,49 +128,107 @@ fn here(parts: &[&str], naming: Naming) -> Option<MailboxName> {
             parts.to_vec()
         }
     };
-    let escaped = |part: &&&str| part.contains('%') || part.chars().any(char::is_control);
-    if segments.iter().any(|part| part.is_empty()) || segments.iter().any(|part| escaped(&part)) {
+    if segments.iter().any(|part| part.is_empty() || is_escaped(part)) {
         return None;
     }
     let inbox = segments.first().is_some_and(|first| first.eq_ignore_ascii_case("INBOX") && *first != "INBOX");
     if inbox { None } else { MailboxName::from_segments(&segments) }
 }
 
+/// Whether Mailtide would read another name in it than it shows, or never write it.
+fn is_escaped(part: &str) -> bool {
+    let hex = |b: &u8| matches!(b, b'0'..=b'9' | b'A'..=b'F');
+    part.chars().any(char::is_control)
+        || part.as_bytes().windows(3).any(|three| matches!(three, [b'%', a, b] if hex(a) && hex(b)))
+}
+
 /// Puts what the tree shows into `draft`, whose tree it is: renames, and what has to be moved by hand.
 pub fn into(draft: &mut Draft, root: &str, names: Names, tool: &str) {
-    let layout = draft.text(Key::Layout).unwrap_or("nested").to_owned();
-    let pair = |(server, local): (MailboxName, MailboxName)| (server.path().to_owned(), local.path().to_owned());
-    let mut pairs: Vec<_> = names.renames.into_iter().map(pair).collect();
-    if let Some(Value::Pairs(known)) = draft.get(Key::Rename) {
-        pairs.retain(|(server, local)| !known.iter().any(|(s, l)| s == server || l == local));
-    }
+    let known = match draft.get(Key::Rename) {
+        Some(Value::Pairs(pairs)) => pairs.clone(),
+        _ => Vec::new(),
+    };
+    let known = known.iter().filter_map(|(s, l)| Some((MailboxName::parse(s)?, MailboxName::parse(l)?))).collect();
+    let Told { pairs, renames, left } = told(known, names.renames);
     if !pairs.is_empty() {
         let text = format!(
             "The names on the left are those on the server, as far as {tool}'s tree tells them, those on the right the \
              directories as they are. Compare `mailtide mailboxes`."
         );
         draft.note(Key::Rename, Weight::Explains, text);
-        draft.add_pairs(Key::Rename, pairs);
+        draft.add_pairs(Key::Rename, pairs.iter().map(|(s, l)| (s.path().to_owned(), l.path().to_owned())));
     }
-    if names.foreign.is_empty() {
+    let moves: Vec<_> = names.foreign.into_iter().chain(left).collect();
+    if moves.is_empty() {
         return;
     }
-    let count = names.foreign.len();
     let mut text = format!(
-        "{count} of the directories in {root} would not be read as mailboxes and their mail would be fetched anew: \
-         rename them before the first run, see the configuration."
+        "{} of the directories in {root} would not be read as the mailboxes that they are, and their mail would be \
+         fetched anew: rename them before the first run, see the configuration.",
+        moves.len()
     );
-    for (dir, server) in &names.foreign {
-        let to = match layout.as_str() {
-            "maildir++" => server.segments().map(|s| format!(".{s}")).collect::<String>(),
-            _ => server.path().to_owned(),
-        };
+    let flat = draft.text(Key::Layout) == Some("maildir++");
+    for (dir, server) in &moves {
+        let to = directory(&renames.local(server), flat);
         let parent = Path::new(&to).parent().filter(|p| !p.as_os_str().is_empty());
         let make = parent.map(|p| format!("mkdir -p {} && ", place(root, &p.to_string_lossy())));
         let from = place(root, &dir.to_string_lossy());
         text.push_str(&format!("\n    {}mv -n {from} {}", make.unwrap_or_default(), place(root, &to)));
     }
     draft.note(Key::Maildir, Weight::Differs, text);
+}
+
+/// What can be said by renames.
+struct Told {
+    /// Those to write beside those that were known.
+    pairs: Vec<(MailboxName, MailboxName)>,
+    /// All of them, at work.
+    renames: Renames,
+    /// What cannot be said so: the directories, and their mailboxes on the server.
+    left: Vec<(PathBuf, MailboxName)>,
+}
+
+/// Takes as many renames as go together with those that are `known`.
+fn told(known: Vec<(MailboxName, MailboxName)>, mut wanted: Vec<Renamed>) -> Told {
+    // What stands below a renamed mailbox moves with it.
+    let moves_with = |one: &Renamed, (server, local): (&MailboxName, &MailboxName)| {
+        let rest = one.server.path().strip_prefix(server.path());
+        one.server.is_below(server) && rest.is_some_and(|rest| one.local.path() == format!("{local}{rest}"))
+    };
+    let all = wanted.clone();
+    wanted.retain(|one| {
+        let names = all.iter().map(|r| (&r.server, &r.local)).chain(known.iter().map(|(s, l)| (s, l)));
+        !names.into_iter().any(|names| moves_with(one, names))
+            && !known.iter().any(|(server, local)| *server == one.server || *local == one.local)
+    });
+    wanted.sort_by_key(|one| (one.server.segments().count(), one.server.clone()));
+    let with = |pairs: &[(MailboxName, MailboxName)]| Renames::new(known.iter().chain(pairs).cloned());
+    let pairs: Vec<_> = wanted.iter().map(|one| (one.server.clone(), one.local.clone())).collect();
+    if let Ok(renames) = with(&pairs) {
+        return Told { pairs, renames, left: Vec::new() };
+    }
+    let (mut pairs, mut left) = (Vec::new(), Vec::new());
+    for Renamed { server, local, dir } in wanted {
+        pairs.push((server, local));
+        if with(&pairs).is_err() {
+            left.extend(pairs.pop().map(|(server, _)| (dir, server)));
+        }
+    }
+    let renames = with(&pairs).unwrap_or_default();
+    Told { pairs, renames, left }
+}
+
+/// The directory of a mailbox, from the root, for a name that is not too odd.
+fn directory(name: &MailboxName, flat: bool) -> String {
+    let plain = |segment: String| match segment.strip_prefix('.') {
+        Some(rest) if !flat => format!("%2E{rest}"),
+        _ => segment,
+    };
+    if flat {
+        name.segments().map(|segment| format!(".{segment}")).collect()
+    } else {
+        name.segments().map(plain).collect::<Vec<_>>().join("/")
+    }
 }
 
 /// A path for a shell.
@@ -193,7 +263,7 @@ mod tests {
             }
         }
         let names = names(root.path(), naming);
-        let renames = names.renames.iter().map(|(s, l)| format!("{s} = {l}")).collect();
+        let renames = names.renames.iter().map(|r| format!("{} = {}", r.server, r.local)).collect();
         let foreign = names.foreign.iter().map(|(dir, s)| format!("{} is {s}", dir.display())).collect();
         (renames, foreign)
     }
@@ -203,7 +273,7 @@ mod tests {
         for (naming, dirs, renames, foreign) in [
             (Naming::Nested, &["INBOX", "Sent", "Lists/rust"][..], &[][..], &[][..]),
             (Naming::Nested, &["Entw&APw-rfe/R&-D", "A&B"], &["Entwürfe/R&D = Entw&APw-rfe/R&-D"], &[]),
-            (Naming::Nested, &["Inbox/x", "100%25"], &[], &["100%25 is 100%2525", "Inbox/x is INBOX/x"]),
+            (Naming::Nested, &["Inbox/x", "100%25", "5%"], &[], &["100%25 is 100%2525", "Inbox/x is INBOX/x"]),
             (
                 Naming::Flat('.'),
                 &["INBOX", "INBOX.Sent", "Lists.rust", "Work"],
@@ -224,12 +294,16 @@ mod tests {
         assert_eq!(names(Path::new("/nowhere/at/all"), Naming::Nested), Names::default());
     }
 
+    fn renamed(server: &str, local: &str) -> Renamed {
+        let name = |path| MailboxName::parse(path).unwrap();
+        Renamed { server: name(server), local: name(local), dir: local.into() }
+    }
+
     #[test]
     fn what_has_to_be_moved_is_told_as_commands() {
-        let name = |path| MailboxName::parse(path).unwrap();
         let names = Names {
-            renames: vec![(name("ü"), name("&APw-"))],
-            foreign: vec![("top/.it's".into(), name("top/it's"))],
+            renames: vec![renamed("ü", "&APw-")],
+            foreign: vec![("top/.it's".into(), MailboxName::parse("top/it's").unwrap())],
             mailboxes: 2,
         };
         let mut draft = Draft::new("a", Protocol::Imap, "");
@@ -237,5 +311,31 @@ mod tests {
         assert_eq!(draft.get(Key::Rename), Some(&Value::Pairs(vec![("ü".into(), "&APw-".into())])));
         let text = &draft.notes()[1].text;
         assert!(text.ends_with(r"mkdir -p ~/Mail/top && mv -n ~/'Mail/top/.it'\''s' ~/'Mail/top/it'\''s'"), "{text}");
+    }
+
+    #[test]
+    fn renames_that_do_not_go_together_become_commands() {
+        let names = Names {
+            renames: vec![
+                renamed("ü/plain", "&APw-/plain"),
+                renamed("ü", "&APw-"),
+                renamed("ü/ä", "&APw-/&AOQ-"),
+                renamed("Lists/rust", "Lists.rust"),
+                renamed("Lists/rust/dev", "Lists.rust.dev"),
+                renamed("Archive", "other"),
+            ],
+            ..Names::default()
+        };
+        let mut draft = Draft::new("a", Protocol::Imap, "");
+        draft.set(Key::Rename, Value::Pairs(vec![("Archive".into(), "old".into())]));
+        into(&mut draft, "~/Mail", names, "mbsync");
+        let Some(Value::Pairs(pairs)) = draft.get(Key::Rename) else { panic!() };
+        let pairs: Vec<_> = pairs.iter().map(|(s, l)| format!("{s} = {l}")).collect();
+        assert_eq!(pairs, ["Archive = old", "ü = &APw-", "Lists/rust = Lists.rust", "Lists/rust/dev = Lists.rust.dev"]);
+        let text = &draft.notes()[1].text;
+        assert!(
+            text.ends_with("\n    mkdir -p ~/'Mail/&APw-' && mv -n ~/'Mail/&APw-/&AOQ-' ~/'Mail/&APw-/ä'"),
+            "{text}"
+        );
     }
 }

@@ -113,9 +113,9 @@ fn filled(dovecot: &Dovecot) -> Snapshot {
         if mailbox != "INBOX" {
             client.create(mailbox);
         }
-        for n in 0..8 {
+        for (n, kind) in kinds.iter().take(8).enumerate() {
             let flags: &[&str] = if n % 2 == 0 { &["\\Seen"] } else { &["\\Flagged"] };
-            client.append(mailbox, &generator.of(kinds[n]), flags);
+            client.append(mailbox, &generator.of(*kind), flags);
         }
     }
     client.snapshot()

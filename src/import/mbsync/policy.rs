@@ -89,8 +89,9 @@ pub(super) fn read(draft: &mut Draft, channel: &Section, global: &Section, serve
              \"expunge\" deletes it.",
         );
     }
-    boxes(draft, &find, server);
-    Policy { direction, deletions }
+    let policy = Policy { direction, deletions };
+    boxes(draft, &find, server, policy);
+    policy
 }
 
 impl Policy {
@@ -166,14 +167,19 @@ fn sides(line: Option<&Line>, server: Server) -> (bool, bool) {
     }
 }
 
-/// Mailboxes made and removed: Mailtide does both both ways, under its guard.
-fn boxes<'a>(draft: &mut Draft, find: &dyn Fn(&[&str]) -> Option<&'a Line>, server: Server) {
-    let (make, remove) = (sides(find(&["create"]), server), sides(find(&["remove"]), server));
+/// Mailboxes made and removed: Mailtide does both wherever messages may go, under its guard.
+fn boxes<'a>(draft: &mut Draft, find: &dyn Fn(&[&str]) -> Option<&'a Line>, server: Server, policy: Policy) {
+    // A side that nothing is changed on is none that a mailbox is made or removed on.
+    let everywhere = |(there, here): (bool, bool)| match policy.direction {
+        "pull" => here,
+        "push" => there,
+        _ => there && here,
+    };
     let mut differ = Vec::new();
-    if !(make.0 && make.1) {
+    if !everywhere(sides(find(&["create"]), server)) {
         differ.push("makes a mailbox where it is missing");
     }
-    if !(remove.0 && remove.1) {
+    if policy.deletions == "expunge" && !everywhere(sides(find(&["remove"]), server)) {
         differ.push("removes one that the other side has removed, unless the guard refuses");
     }
     if !differ.is_empty() {
@@ -223,11 +229,13 @@ mod tests {
     fn what_differs_is_told() {
         let told = |channel| format!("{:?}", policy(channel, Server::Far).1.notes());
         assert!(told("Create Both\nRemove Both\nExpunge Both") == "[]");
+        assert!(told("Create Near\nSync Pull\nExpunge Near\nRemove Near") == "[]");
+        assert!(told("Create Near\nExpunge Both").contains(", and removes one"));
         assert!(
             told("Create Near\nRemove Both")
                 .contains("`Create Near` (line 2), `Remove Both` (line 3): Mailtide has no such")
         );
-        assert!(told("").contains("No `Create` and no `Remove`"));
+        assert!(told("").contains("No `Create` and no `Remove`") && !told("").contains("and removes"));
         assert!(told("Sync Pull Flags").contains("new mail and flags both go from the server"));
     }
 
