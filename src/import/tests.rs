@@ -111,3 +111,96 @@ fn names_are_one_each() {
     unique(&mut drafts);
     assert_eq!(drafts.map(|d| d.name), ["a", "a-2", "a-3", "a-4"]);
 }
+
+/// Lines that mean something to one of the tools, and parts of them.
+const WORDS: &[&str] = &[
+    "IMAPStore a",
+    "Host h",
+    "User u",
+    "Pass hunter2",
+    "PassCmd \"+x\"",
+    "SSLType IMAPS",
+    "Timeout 0",
+    "MaildirStore m",
+    "Path ~/Mail/",
+    "Inbox ~/Mail/x",
+    "SubFolders Legacy",
+    "Flatten .",
+    "Channel c",
+    "Far :a:",
+    "Near :m:",
+    "Far :a:x/",
+    "Near :m:y",
+    "Patterns * !b",
+    "Patterns %",
+    "Sync PullNew Push",
+    "Expunge Far",
+    "Trash t",
+    "Group g c",
+    "",
+    "[general]",
+    "accounts = A",
+    "[Account A]",
+    "localrepository = L",
+    "remoterepository = R",
+    "[Repository L]",
+    "type = Maildir",
+    "localfolders = $HOME/x",
+    "sep = ",
+    "[Repository R]",
+    "type = IMAP",
+    "remotehost = h",
+    "remoteuser = ",
+    "remotepass = hunter2",
+    "nametrans = f",
+    "folderfilter = lambda f: f in ['a']",
+    "readonly = yes",
+    "maxconnections = 99",
+    "[retriever]",
+    "type = SimplePOP3SSLRetriever",
+    "server = s",
+    "username = u",
+    "password = hunter2",
+    "port = 99999",
+    "password_command = ('a', \"b\"",
+    "[destination]",
+    "path = ~/x/",
+    "[options]",
+    "delete_after = 3",
+    "max_message_size = x",
+    "defaults",
+    "account a",
+    "account b : a",
+    "host h",
+    "user u",
+    "password hunter2",
+    "delivery maildir ~/m",
+    "tls",
+    "skipsize 9999999999999999999m",
+    "tls_fingerprint x",
+    "\u{1b}[31m = \u{202e}",
+    "\"",
+    "\\",
+    "%(x)s = %(x)s",
+    "  go on",
+];
+
+proptest::proptest! {
+    /// Whatever stands in a file, the end is an error with its reason or a configuration that is taken.
+    #[test]
+    fn no_file_is_too_odd(lines in proptest::collection::vec(proptest::sample::select(WORDS), 0..40)) {
+        let home = tempfile::tempdir().unwrap();
+        let path = home.path().join("old");
+        let text = lines.join("\n");
+        for tool in Tool::ALL {
+            std::fs::write(&path, &text).unwrap();
+            match import(tool, Some(&path), &at(home.path())) {
+                Ok(_) => drop(imported_in(home.path(), tool, &text)),
+                Err(error) => {
+                    assert!(!error.to_string().contains("hunter2"), "{error}");
+                    assert!(error.what().contains("nothing to import"), "{error}");
+                }
+            }
+        }
+    }
+}

@@ -6,6 +6,7 @@ use super::super::tree;
 use super::parse::{Kind, Section};
 use super::policy::Server;
 use super::{patterns, store};
+use crate::config::Renames;
 use crate::mail::MailboxName;
 
 /// A channel between a server and a tree.
@@ -236,6 +237,16 @@ fn pair(draft: &mut Draft, channel: &Channel<'_>, remote: &str, local: &str, pla
     }
 }
 
+/// Ties two names; where no rename can, the server stays unchanged.
 fn rename(draft: &mut Draft, server: &str, local: &str) {
-    draft.add_pairs(Key::Rename, [(server.to_owned(), local.to_owned())]);
+    let mut pairs = match draft.get(Key::Rename) {
+        Some(Value::Pairs(pairs)) => pairs.clone(),
+        _ => Vec::new(),
+    };
+    pairs.push((server.to_owned(), local.to_owned()));
+    let names = pairs.iter().filter_map(|(s, l)| Some((MailboxName::parse(s)?, MailboxName::parse(l)?)));
+    match Renames::new(names) {
+        Ok(_) => draft.set(Key::Rename, Value::Pairs(pairs)),
+        Err(why) => draft.hold(&format!("{server} on the server is {local} in the tree. {}.", why.what())),
+    }
 }

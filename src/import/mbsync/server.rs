@@ -9,7 +9,7 @@ use crate::config;
 pub(super) fn into(draft: &mut Draft, account: Option<&Section>, store: &Section, around: &Surroundings) {
     let sections = || account.into_iter().chain([store]);
     let tunnel = sections().any(|section| section.last(&["tunnel"]).is_some());
-    let says_tls = sections().any(|section| section.last(&["ssltype", "tlstype", "useimaps", "requiressl"]).is_some());
+    let says_tls = sections().any(|section| section.last(&["ssltype", "tlstype", "useimaps"]).is_some());
     if !says_tls {
         // The default there.
         draft.set(Key::Tls, if tunnel { "none" } else { draft.protocol.upgrade() });

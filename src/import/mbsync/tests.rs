@@ -247,6 +247,14 @@ fn names_that_do_not_fit_keep_the_server_unchanged() {
     let bare = bare(&imported);
     assert!(bare.contains("direction = \"pull\"") && bare.contains("mailboxes = [\"Work/*\", \"Bin\"]"), "{bare}");
     tells(&imported, &["nothing is changed there", "`Bin` is INBOX in the tree, which Mailtide cannot do"]);
+
+    let imported = super::super::tests::imported(
+        Tool::Mbsync,
+        "IMAPStore s\nHost h\nUser u\nRequireSSL no\n\nMaildirStore m\nPath ~/Mail/\nInbox ~/Mail/INBOX\n\n\
+         Channel c\nFar :s:INBOX/\nNear :m:server/\nPatterns *\n\nChannel d\nFar :s:A\nNear :m:A/B\n",
+    );
+    assert_eq!(imported.taken.len(), 1, "{}", imported.text);
+    tells(&imported, &["INBOX on the server is server in the tree.", "`A` cannot become `A/B`", "tls = \"starttls\""]);
 }
 
 #[test]
