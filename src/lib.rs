@@ -23,8 +23,9 @@
 //!
 //! ```text
 //! main   → cli
-//! cli    → config, engine, check, report, state, secret, mail, error, exit
+//! cli    → config, engine, check, import, report, state, secret, mail, error, exit
 //! check  → config, local, remote, state, secret, mail, error, exit
+//! import → config, mail, error
 //! engine → reconcile, maildrop, local, remote, state, report, config, secret, mail, error
 //! report → reconcile, maildrop (the plans are printed), mail, error, exit
 //! config → the option types of reconcile, maildrop, local, remote and secret; mail, error
@@ -47,6 +48,7 @@
 //! | [`config`], [`secret`] | the TOML file and command line resolved into accounts; where passwords come from |
 //! | [`report`] | events in, text or NDJSON out; the only place that prints |
 //! | [`check`] | `mailtide check`: one finding a line, each with its fix |
+//! | [`import`] | `mailtide import`: another tool's configuration in, a commented one of ours out |
 //! | [`cli`] | one file a command |
 
 pub mod check;
@@ -55,6 +57,7 @@ pub mod config;
 pub mod engine;
 pub mod error;
 pub mod exit;
+pub mod import;
 pub mod local;
 pub mod mail;
 pub mod maildrop;

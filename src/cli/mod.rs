@@ -2,7 +2,7 @@
 //!
 //! | file | what lives there |
 //! | --- | --- |
-//! | `sync`, `status`, `mailboxes`, `pop`, `check`, `completions`, `man` | the commands |
+//! | `sync`, `status`, `mailboxes`, `pop`, `check`, `import`, `completions`, `man` | the commands |
 //! | `look` | what the commands that change nothing share |
 //! | `target` | which accounts a command is about: names from the configuration, or a URL |
 //! | `page` | the man page: what clap knows, and the sections written by hand |
@@ -10,6 +10,7 @@
 
 mod check;
 mod completions;
+mod import;
 mod look;
 mod mailboxes;
 mod man;
@@ -121,6 +122,7 @@ enum Command {
     Mailboxes(mailboxes::Args),
     Pop(pop::Args),
     Check(check::Args),
+    Import(import::Args),
     Completions(completions::Args),
     Man(man::Args),
 }
@@ -149,6 +151,7 @@ fn dispatch(cli: &Cli) -> Result<Exit> {
         Command::Mailboxes(args) => mailboxes::run(args, &cli.global),
         Command::Pop(args) => pop::run(args, &cli.global),
         Command::Check(args) => check::run(args, &cli.global),
+        Command::Import(args) => import::run(args, &cli.global),
         Command::Completions(args) => completions::run(args),
         Command::Man(args) => man::run(args),
     }

@@ -9,6 +9,7 @@
 //! | `file` | the TOML as written, every value with its line |
 //! | `account`, `imap`, `pop3`, `server` | what the keys mean, defaults, values out of range |
 //! | `url` | an account from `imaps://me@host` or `pop3s://me@host` |
+//! | [`save`] | a configuration written to a file that is not there yet |
 //! | `roots` | no two accounts share or nest their trees |
 //! | [`filter`] | which mailboxes take part |
 //! | [`rename`] | mailboxes with another name in the tree |
@@ -23,6 +24,7 @@ pub mod nearest;
 mod pop3;
 pub mod rename;
 mod roots;
+pub mod save;
 mod server;
 pub mod size;
 mod url;
@@ -42,6 +44,7 @@ use crate::mail::MailboxName;
 pub use crate::maildrop::Policy as MaildropPolicy;
 pub use crate::reconcile::guard::{Allowed, MaxDelete};
 pub use crate::reconcile::view::{Deletions, Direction, Keywords};
+use crate::remote::imap::Capability;
 pub use crate::remote::{ImapOptions, Pop3Options, ServerOptions};
 use crate::secret::SecretSource;
 
@@ -238,15 +241,28 @@ impl Config {
             None => default_path()?,
         };
         let text = std::fs::read_to_string(&path).map_err(|e| unreadable(&path, e))?;
-        let accounts = file::Source { path: &path, text: &text }.parse(account::accounts)?;
+        Config::parse(&path, &text)
+    }
+
+    /// Reads `text` as what stands, or is going to stand, in `path`.
+    ///
+    /// # Errors
+    /// As [`Config::load`], but for a file that is not there.
+    pub fn parse(path: &Path, text: &str) -> Result<Config> {
+        let accounts = file::Source { path, text }.parse(account::accounts)?;
         if accounts.is_empty() {
             return Err(Error::new(Kind::Config, "No account is configured")
                 .at(path.display())
                 .hint(format!("An account takes six lines:\n{EXAMPLE}")));
         }
         roots::apart(&accounts).map_err(|e| e.at(path.display()))?;
-        Ok(Config { path, accounts })
+        Ok(Config { path: path.to_owned(), accounts })
     }
+}
+
+/// Whether `name` is a capability that `disable` of an IMAP account takes.
+pub fn can_disable(name: &str) -> bool {
+    name.starts_with("AUTH=") || Capability::ALL.into_iter().any(|capability| capability.name() == name)
 }
 
 /// `$XDG_CONFIG_HOME/mailtide/config.toml`.

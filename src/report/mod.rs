@@ -35,7 +35,7 @@ use std::path::PathBuf;
 
 pub use event::{Counts, Event, Progress, Report, SideCounts, Summary};
 pub use log::start_log;
-pub use page::{Cell, Finding, Mark, error_line, finding, line, table, text};
+pub use page::{Cell, Finding, Mark, error_line, finding, line, note, table, text};
 
 use console::Console;
 

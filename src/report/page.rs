@@ -71,6 +71,11 @@ pub fn error_line(error: &Error) {
     words::aborted(None, error).iter().for_each(|line| console.note(line));
 }
 
+/// Prints a line for a person to standard error; foreign text in it is made safe.
+pub fn note(text: &str) {
+    Console::standard(false).note(&safe_text(text, 2000));
+}
+
 /// Prints a text that the program itself made, as it is: the man page, completions.
 pub fn text(bytes: &[u8]) {
     Console::standard(false).raw(bytes);

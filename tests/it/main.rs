@@ -21,6 +21,7 @@
 //! | `moves` | moves, copies, renames, new UIDs, lost state: no body on the wire |
 //! | `policies` | expunge, trash, mark, never; push; limits |
 //! | `reports` | the dry run is the real run; NDJSON; silence; status, mailboxes, check, help |
+//! | `import` | other tools' configurations become one of ours; trees they have filled are taken as they are |
 //! | `man` | the manual pages are in step |
 //! | `architecture` | the tree is what `src/lib.rs` draws |
 #![expect(
@@ -41,6 +42,7 @@ mod folders;
 mod guard;
 mod harness;
 mod imap_engine;
+mod import;
 mod kill;
 mod man;
 mod memory;

@@ -209,6 +209,32 @@ fn a_lost_state_costs_next_to_no_body() {
 }
 
 #[test]
+fn mail_that_another_program_has_fetched_is_known() {
+    let mail = mail(13, 40);
+    let maildrop = Maildrop::start(&mail);
+    let post = Post::new(&maildrop, "");
+    post.tree.create_mailbox("INBOX");
+    // All but the first few, some of them read; and one that never was in the maildrop.
+    let file = |bytes: &[u8]| super::world::mail::with_lf(bytes);
+    for (n, bytes) in mail.iter().enumerate().skip(4) {
+        post.tree.deliver("INBOX", &format!("17000000{n:02}.M1P2.host"), &file(bytes), (n % 3 == 0).then_some("S"));
+    }
+    let other = b"Message-ID: <other@x>\r\n\r\nanother\r\n".to_vec();
+    post.tree.deliver("INBOX", "1700000100.M1P2.host", &file(&other), None);
+    post.sync().says(&["4 new"]);
+    let all = [mail.clone(), vec![other]].concat();
+    post.assert_holds(&all, "first run");
+    // Where no header tells, the body does.
+    let nameless =
+        mail.iter().skip(4).filter(|m| !m.windows(11).any(|w| w.eq_ignore_ascii_case(b"message-id:"))).count();
+    assert_eq!(fetched(&maildrop), 4 + nameless);
+    post.configure("keep = false");
+    post.sync().says(&["40 deleted on the server"]);
+    post.assert_holds(&all, "emptied");
+    assert_eq!((fetched(&maildrop), maildrop.messages().len()), (4 + nameless, 0));
+}
+
+#[test]
 fn several_accounts_share_a_mailbox() {
     let (ours, theirs) = (mail(7, 12), mail(8, 9));
     let drops = [Maildrop::start(&ours), Maildrop::start(&theirs)];
