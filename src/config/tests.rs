@@ -1,3 +1,5 @@
+//! The configuration as a whole: good ones, and every complaint with its line.
+
 use std::time::Duration;
 
 use super::*;

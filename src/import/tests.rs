@@ -2,7 +2,6 @@
 
 use std::path::Path;
 
-use super::draft::Table;
 use super::source::tests::{at, nowhere};
 use super::*;
 

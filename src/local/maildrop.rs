@@ -10,13 +10,13 @@ use std::io::{self, Read, Seek, SeekFrom};
 
 use super::content::survey;
 use super::dir::{Dir, now};
-use super::folder::{Folder, Found};
+use super::folder::Folder;
 use super::name;
 use super::settle::{Boxes, Place, Sub};
 use super::store::{self, Expected, Marker, Opened, Store};
 use super::tree::Directory;
 use super::trouble::shown;
-use super::{LocalOptions, Scan};
+use super::{LocalOptions, Scan, ScannedFile};
 use crate::error::{Error, Kind, Result};
 use crate::mail::{AccountId, Content, Digest, FileId, Generation, HeaderHash, MailboxName};
 
@@ -157,8 +157,39 @@ impl Store {
         Ok(gone.into_keys().collect())
     }
 
+    /// Reads files through that a scan listed and nobody remembers, and flushes them: whoever delivered them may not have.
+    /// Without those that are gone meanwhile.
+    pub fn recover(
+        &self,
+        mailbox: &MailboxName,
+        files: &BTreeMap<FileId, ScannedFile>,
+    ) -> Result<BTreeMap<FileId, Recovered>> {
+        let relative = self.inner().layout.directory(mailbox)?;
+        let boxes = Boxes::open(self.inner().root.descend(&relative)?)?;
+        let read = |place: &Place| -> io::Result<Recovered> {
+            let mut file = boxes.sub(place.sub).open_file(&place.name)?;
+            file.sync_data()?;
+            let (content, _) = survey(&mut file, &place.name)?;
+            file.seek(SeekFrom::Start(0))?;
+            let mut head = Vec::new();
+            file.take(HEADER_MOST).read_to_end(&mut head)?;
+            Ok(Recovered { content, header: HeaderHash::of(&head) })
+        };
+        let mut recovered = BTreeMap::new();
+        for (id, file) in files {
+            let place = file.place();
+            match read(place) {
+                Ok(found) => drop(recovered.insert(id.clone(), found)),
+                Err(e) if e.kind() == io::ErrorKind::NotFound => {}
+                Err(e) => return Err(boxes.sub(place.sub).failed("read the message", &place.name, e)),
+            }
+        }
+        [Sub::New, Sub::Cur].into_iter().try_for_each(|sub| boxes.sub(sub).sync())?;
+        Ok(recovered)
+    }
+
     /// A file's length; `None` when it is gone.
-    fn octets(&self, mailbox: &MailboxName, file: &super::ScannedFile) -> Result<Option<u64>> {
+    fn octets(&self, mailbox: &MailboxName, file: &ScannedFile) -> Result<Option<u64>> {
         let relative = self.inner().layout.directory(mailbox)?;
         let boxes = Boxes::open(self.inner().root.descend(&relative)?)?;
         let place = file.place();
@@ -171,28 +202,6 @@ impl Store {
 }
 
 impl Folder {
-    /// Reads files through that a run delivered and did not record, and makes them durable; without those that are gone.
-    pub fn recover(&self, ids: &[FileId]) -> Result<BTreeMap<FileId, Recovered>> {
-        let all: Vec<&FileId> = ids.iter().collect();
-        let outcomes = self.each("read the message", &all, |_, place| {
-            let mut file = self.boxes.sub(place.sub).open_file(&place.name)?;
-            file.sync_data()?;
-            let (content, _) = survey(&mut file, &place.name)?;
-            file.seek(SeekFrom::Start(0))?;
-            let mut head = Vec::new();
-            file.take(HEADER_MOST).read_to_end(&mut head)?;
-            Ok(Recovered { content, header: HeaderHash::of(&head) })
-        });
-        self.sync(&BTreeSet::from([Sub::New, Sub::Cur]))?;
-        let mut recovered = BTreeMap::new();
-        for (id, outcome) in ids.iter().zip(outcomes) {
-            if let Found::Done(found) = outcome? {
-                recovered.insert(id.clone(), found);
-            }
-        }
-        Ok(recovered)
-    }
-
     /// The accounts whose files are in this mailbox now, as the names tell.
     pub fn accounts(&self) -> Result<BTreeSet<AccountId>> {
         let settled = self.boxes.settle(now())?;

@@ -10,6 +10,7 @@ use crate::world::compare::{Snapshot, assert_same};
 use crate::world::dovecot::Dovecot;
 use crate::world::mail::{Generator, Kind};
 use crate::world::maildir::{Layout, Tree};
+use crate::world::maildrop::Maildrop;
 use crate::world::pair::events;
 use crate::world::process::{As, Mailtide};
 use crate::world::scratch::Scratch;
@@ -180,6 +181,41 @@ fn mbsyncs_mailboxes_are_those_on_the_server() {
     for name in ["INBOX", "Entw&APw-rfe/R&-D", "Lists/rust", "old"] {
         assert!(mailboxes.contains(&format!("\"{name}\"")), "{mailboxes}");
     }
+    assert_eq!(fs::read_to_string(&config).unwrap(), old);
+}
+
+/// mpop fills a Maildir; what `import` makes of its configuration knows every message in it by its header.
+#[test]
+fn what_mpop_has_fetched_is_not_fetched_again() {
+    let scratch = Scratch::new();
+    let mailtide = mailtide(&scratch);
+    let mut generator = Generator::new(8);
+    let kinds = Kind::ALL.into_iter().filter(|kind| *kind != Kind::NoMessageId).cycle();
+    let mail: Vec<Vec<u8>> = kinds.take(30).map(|kind| generator.of(kind)).collect();
+    let maildrop = Maildrop::start(&mail);
+    let home = mailtide.home();
+    password(home);
+    for dir in ["Mail/cur", "Mail/new", "Mail/tmp"] {
+        fs::create_dir_all(home.join(dir)).unwrap();
+    }
+    let old = format!(
+        "account home\nhost localhost\nport {}\nuser {USER}\npasswordeval \"cat ~/password\"\ntls off\nauth user\n\
+         keep on\nuidls_file ~/uidls\nreceived_header off\ndelivery maildir ~/Mail\n",
+        maildrop.port()
+    );
+    let config = home.join(".mpoprc");
+    fs::write(&config, &old).unwrap();
+    fs::set_permissions(&config, fs::Permissions::from_mode(0o600)).unwrap();
+    run(home, "mpop", &["home"]);
+    assert_eq!(maildrop.heard_times("RETR"), 30);
+
+    let into = ".config/mailtide/config.toml";
+    mailtide.run(&["import", "--from", "mpop", "--output", into]).expect(0);
+    mailtide.run(&["sync"]).expect(0);
+    let tree = Tree::new(home.join("Mail"), Layout::MaildirPlusPlus);
+    assert_eq!((maildrop.heard_times("RETR"), tree.messages("INBOX").len()), (30, 30));
+    maildrop.deliver(b"Message-ID: <new@x>\r\n\r\nnew\r\n");
+    mailtide.run(&["sync"]).expect(0).says(&["1 new"]);
     assert_eq!(fs::read_to_string(&config).unwrap(), old);
 }
 

@@ -221,6 +221,9 @@ fn mail_that_another_program_has_fetched_is_known() {
     }
     let other = b"Message-ID: <other@x>\r\n\r\nanother\r\n".to_vec();
     post.tree.deliver("INBOX", "1700000100.M1P2.host", &file(&other), None);
+    let planned = post.run("sync", &["-n"]).expect(0);
+    assert!(!post.mailtide.state().join("home.sqlite").exists());
+    planned.says(&["known by the header"]);
     post.sync().says(&["4 new"]);
     let all = [mail.clone(), vec![other]].concat();
     post.assert_holds(&all, "first run");

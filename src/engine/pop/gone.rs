@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::config::{Allowed, Pop3Account};
 use crate::error::Result;
-use crate::local::Store;
+use crate::local::{Scan, Store};
 use crate::mail::{Digest, FileId, Serial, ServerCopy};
 use crate::maildrop::{Known, Plan};
 use crate::reconcile::Side;
@@ -27,9 +27,8 @@ pub(super) fn gone(account: &Pop3Account, store: &Store, known: &Known) -> Resul
         return Ok(BTreeSet::new());
     }
     // Most are where they were delivered, and that is one mailbox to read.
-    let ids: Vec<FileId> = files.keys().cloned().collect();
-    for id in store.folder(&account.mailbox)?.still_there(&ids)? {
-        files.remove(&id);
+    if let Scan::Listed(listing) = store.scan(&account.mailbox, None)? {
+        files.retain(|file, _| !listing.files.contains_key(file));
     }
     let missing = if files.is_empty() { BTreeSet::new() } else { store.gone_from_tree(&files)? };
     let is_missing = |message: &crate::mail::KnownMessage| {

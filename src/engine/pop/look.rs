@@ -19,6 +19,8 @@ pub(super) struct Sources<'a> {
     pub job: &'a Job<'a, Pop3Account>,
     pub store: Option<&'a Store>,
     pub state: Option<&'a State>,
+    /// What is in the tree and not in the state.
+    pub found: &'a Known,
     pub age: TreeAge,
     /// Messages that the run has fetched already.
     pub fetched: u64,
@@ -63,6 +65,8 @@ pub(super) fn look(sources: &Sources<'_>, session: &mut Session) -> Result<Looke
         }
         None => (Known::new(), Serial::FIRST),
     };
+    known.extend(sources.found.iter().map(|(serial, found)| (*serial, found.clone())));
+    let next = known.keys().next_back().map_or(next, |last| next.max(last.next()));
     let gone = match (sources.store, sources.age, account.local_deletion) {
         (Some(store), TreeAge::Older, _) => {
             // What the older copy lacks was not delivered, as far as it knows.

@@ -46,7 +46,7 @@ use crate::config::Pop3Account;
 use crate::error::{Error, ItemFailure, Kind, Result};
 use crate::exit::Exit;
 use crate::mail::MaildropFact;
-use crate::maildrop::Action;
+use crate::maildrop::{Action, Known};
 use crate::reconcile::view::TreeAge;
 use crate::remote::pop3::Session;
 use crate::report::event::{Counts, Event, Report, Summary};
@@ -142,18 +142,22 @@ impl Run<'_> {
     fn attempt(&mut self) -> Result<Exit> {
         self.failures.clear();
         let mut ground = Ground::enter(self.job)?;
+        let mut found = recover::look(self.job.account, &ground)?;
         if self.job.mode == Mode::Sync {
-            let found = recover::recover(self.job.account, &mut ground)?;
-            if found > 0 {
-                self.notice(&format!("{found} of the tree's files were delivered by earlier runs and are known again"));
-            }
+            recover::record(&mut ground, &found)?;
+            // From here on the state knows it.
+            found.known.clear();
+        }
+        if found.ours > 0 {
+            let many = found.ours;
+            self.notice(&format!("{many} of the tree's files were delivered by earlier runs and are known again"));
         }
         if ground.age == TreeAge::Older {
             self.notice(OLDER);
         }
         let mut exit = Exit::InSync;
         loop {
-            let (session, looked) = self.look(&ground)?;
+            let (session, looked) = self.look(&ground, &found.known)?;
             if !looked.refusals.is_empty() {
                 exit = exit.merge(Exit::Guard);
             }
@@ -171,13 +175,14 @@ impl Run<'_> {
     }
 
     /// Opens a session and plans it.
-    fn look(&mut self, ground: &Ground) -> Result<(Session, Looked)> {
+    fn look(&mut self, ground: &Ground, found: &Known) -> Result<(Session, Looked)> {
         let mut session = self.door.open()?;
         self.event(Event::Connected { host: &self.door.place(), tier: &door::tier(&session) });
         let sources = Sources {
             job: self.job,
             store: ground.store.as_ref(),
             state: ground.state.as_ref(),
+            found,
             age: ground.age,
             fetched: self.fetched,
             now: now(),

@@ -9,84 +9,104 @@ use super::ground::{Ground, Memory};
 use crate::config::Pop3Account;
 use crate::engine::now;
 use crate::error::Result;
-use crate::local::{Recovered, Scan, ScannedFile};
+use crate::local::{Recovered, Scan, ScannedFile, Store};
 use crate::mail::{
-    DeliveredMessage, FileId, KnownMessage, MailboxName, MaildropFact, MaildropOrigin, Serial, ServerCopy, UidlHash,
-    UnixSeconds,
+    DeliveredMessage, FileId, KnownMessage, MailboxName, MaildropFact, Serial, ServerCopy, UidlHash, UnixSeconds,
 };
-use crate::state::Settling;
+use crate::maildrop::Known;
+use crate::state::{Settling, State};
 
-/// Records what is in the tree and not in the state; how many messages of ours that are.
-pub(super) fn recover(account: &Pop3Account, ground: &mut Ground) -> Result<u64> {
+/// What is in the tree and not in the state.
+#[derive(Debug, Default)]
+pub(super) struct Found {
+    /// The messages.
+    pub known: Known,
+    /// How many of them an earlier run of ours delivered.
+    pub ours: u64,
+}
+
+/// Looks for it; changes nothing.
+pub(super) fn look(account: &Pop3Account, ground: &Ground) -> Result<Found> {
+    let Some(store) = &ground.store else { return Ok(Found::default()) };
     match ground.memory {
-        Memory::New => adopt(account, ground).map(|()| 0),
-        Memory::Lost | Memory::Kept => ours(account, ground),
+        Memory::New => Ok(Found { known: others(account, ground, store)?, ours: 0 }),
+        Memory::Lost | Memory::Kept => {
+            let known = ours(account, ground, store)?;
+            Ok(Found { ours: known.len() as u64, known })
+        }
     }
 }
 
+/// Records it; then everything that was delivered is known.
+pub(super) fn record(ground: &mut Ground, found: &Found) -> Result<()> {
+    const BATCH: usize = 1000;
+    let Some(state) = &mut ground.state else { return Ok(()) };
+    let settled = state.maildrop()?.settling == Settling::Settled;
+    if found.known.is_empty() && settled {
+        return Ok(());
+    }
+    // Should this break off, the next run has to go on with it.
+    state.record_maildrop(&[MaildropFact::Delivering])?;
+    let facts: Vec<_> = found.known.iter().map(|(serial, known)| MaildropFact::Known(*serial, known.clone())).collect();
+    facts.chunks(BATCH).try_for_each(|facts| state.record_maildrop(facts))?;
+    state.record_maildrop(&[MaildropFact::Settled])
+}
+
 /// Files that we delivered.
-fn ours(account: &Pop3Account, ground: &mut Ground) -> Result<u64> {
-    let Ground { id, store: Some(store), state: Some(state), memory, .. } = ground else { return Ok(0) };
-    let maildrop = state.maildrop()?;
-    let mailboxes: Vec<MailboxName> = match (*memory, maildrop.settling) {
+fn ours(account: &Pop3Account, ground: &Ground, store: &Store) -> Result<Known> {
+    let maildrop = ground.state.as_ref().map(State::maildrop).transpose()?;
+    let settling = maildrop.as_ref().map_or(Settling::Settled, |maildrop| maildrop.settling);
+    let recorded = maildrop.map(|maildrop| maildrop.known).unwrap_or_default();
+    let mailboxes: Vec<MailboxName> = match (ground.memory, settling) {
         // Files may have been moved about since.
         (Memory::Lost, _) => store.mailboxes()?.into_keys().collect(),
         (_, Settling::Delivering) => vec![account.mailbox.clone()],
-        (Memory::Kept | Memory::New, Settling::Settled) => return Ok(0),
+        (Memory::Kept | Memory::New, Settling::Settled) => return Ok(Known::new()),
     };
-    // Should this break off, the next run has to go on with it.
-    state.record_maildrop(&[MaildropFact::Delivering])?;
-    let mut facts = Vec::new();
     let delivered = |(serial, known): (&Serial, &KnownMessage)| known.delivered.is_some().then_some(*serial);
-    let mut taken: BTreeSet<Serial> = maildrop.known.iter().filter_map(delivered).collect();
+    let mut taken: BTreeSet<Serial> = recorded.iter().filter_map(delivered).collect();
+    let mut all = Known::new();
     for mailbox in mailboxes {
         let Ok(Scan::Listed(listing)) = store.scan(&mailbox, None) else { continue };
-        let ours = listing.files.iter().filter_map(|(file, scanned)| Some((file.clone(), scanned.maildrop_origin()?)));
-        let unknown: Vec<(FileId, (MaildropOrigin, UnixSeconds))> =
-            ours.filter(|(_, (origin, _))| origin.account == *id && taken.insert(origin.serial)).collect();
-        if unknown.is_empty() {
-            continue;
-        }
-        let files: Vec<FileId> = unknown.iter().map(|(file, _)| file.clone()).collect();
-        let recovered = store.folder(&mailbox)?.recover(&files)?;
-        for (file, (origin, first_seen)) in unknown {
-            let Some(found) = recovered.get(&file).filter(|found| found.agrees_with(&file)) else { continue };
-            let seen = maildrop.known.get(&origin.serial);
+        let mut files = listing.files;
+        files.retain(|_, file| match file.maildrop_origin() {
+            Some((origin, _)) => origin.account == ground.id && taken.insert(origin.serial),
+            None => false,
+        });
+        let recovered = store.recover(&mailbox, &files)?;
+        for (file, found) in recovered.into_iter().filter(|(file, found)| found.agrees_with(file)) {
+            let Some((origin, first_seen)) = files.get(&file).and_then(ScannedFile::maildrop_origin) else { continue };
+            let seen = recorded.get(&origin.serial);
             let size = seen.map_or(found.content.wire_size, |seen| seen.size);
             let first_seen = seen.map_or(first_seen, |seen| seen.first_seen);
-            facts.push(MaildropFact::Known(origin.serial, known(found, file, origin.uidl, size, first_seen)));
+            all.insert(origin.serial, known(&found, file, origin.uidl, size, first_seen));
         }
     }
-    let found = u64::try_from(facts.len()).unwrap_or(u64::MAX);
-    facts.push(MaildropFact::Settled);
-    state.record_maildrop(&facts)?;
-    Ok(found)
+    Ok(all)
 }
 
 /// Files that another program delivered before the account's first run: it may have been the same mail.
 ///
 /// They are known by size and header, or else by their content, and nothing comes twice. Which of them are nobody's is
 /// forgotten in time, as what is gone from the server.
-fn adopt(account: &Pop3Account, ground: &mut Ground) -> Result<()> {
-    const BATCH: usize = 1000;
-    let Ground { store: Some(store), state: Some(state), .. } = ground else { return Ok(()) };
-    let Scan::Listed(listing) = store.scan(&account.mailbox, None)? else { return Ok(()) };
-    // What has our kind of name belongs to another account of ours, and is another message.
-    let foreign =
-        |(_, scanned): &(&FileId, &ScannedFile)| scanned.origin.is_none() && scanned.maildrop_origin().is_none();
-    let files: Vec<FileId> = listing.files.iter().filter(foreign).map(|(file, _)| file.clone()).collect();
-    let folder = store.folder(&account.mailbox)?;
-    let mut serial = state.maildrop()?.next;
-    for files in files.chunks(BATCH) {
-        let mut facts = Vec::new();
-        for (file, found) in folder.recover(files)? {
-            let known = known(&found, file, None, found.content.wire_size, now());
-            facts.push(MaildropFact::Known(serial, known));
-            serial = serial.next();
-        }
-        state.record_maildrop(&facts)?;
+fn others(account: &Pop3Account, ground: &Ground, store: &Store) -> Result<Known> {
+    if !store.mailboxes()?.contains_key(&account.mailbox) {
+        return Ok(Known::new());
     }
-    Ok(())
+    let Scan::Listed(listing) = store.scan(&account.mailbox, None)? else { return Ok(Known::new()) };
+    let mut files = listing.files;
+    // What has our kind of name belongs to another account of ours, and is another message.
+    files.retain(|_, file| file.origin.is_none() && file.maildrop_origin().is_none());
+    let mut serial = match &ground.state {
+        Some(state) => state.maildrop()?.next,
+        None => Serial::FIRST,
+    };
+    let mut all = Known::new();
+    for (file, found) in store.recover(&account.mailbox, &files)? {
+        all.insert(serial, known(&found, file, None, found.content.wire_size, now()));
+        serial = serial.next();
+    }
+    Ok(all)
 }
 
 fn known(found: &Recovered, file: FileId, uidl: Option<UidlHash>, size: u64, first_seen: UnixSeconds) -> KnownMessage {

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use super::door::Door;
 use super::ground::Ground;
-use super::leave;
 use super::look::{Sources, look};
+use super::{leave, recover};
 use crate::config::Pop3Account;
 use crate::engine::overview::MailboxRow;
 use crate::engine::{Job, now};
@@ -65,11 +65,19 @@ impl Standing {
 /// Lists the maildrop, by number. Changes nothing.
 pub fn list(job: &Job<'_, Pop3Account>, stop: &Stop) -> Result<Vec<MaildropRow>> {
     let ground = Ground::enter(job)?;
+    let found = recover::look(job.account, &ground)?;
     let mut door = Door::new(job, stop);
     let mut session = door.open()?;
     let now = now();
-    let sources =
-        Sources { job, store: ground.store.as_ref(), state: ground.state.as_ref(), age: ground.age, fetched: 0, now };
+    let sources = Sources {
+        job,
+        store: ground.store.as_ref(),
+        state: ground.state.as_ref(),
+        found: &found.known,
+        age: ground.age,
+        fetched: 0,
+        now,
+    };
     let looked = look(&sources, &mut session)?;
     leave::without_deletions(session)?;
     let plan = &looked.plan;
