@@ -121,11 +121,8 @@ fn offlineimap(server: &dyn Server, tree: &Tree, home: &Path) -> String {
 fn both_fill_a_tree_and_take_what_is_new_there() {
     use super::dovecot::Dovecot;
     use super::mail::{Generator, Kind};
-    for (program, layout) in [
-        (Program::Mbsync, Layout::Nested),
-        (Program::Mbsync, Layout::MaildirPlusPlus),
-        (Program::OfflineImap, Layout::Nested),
-    ] {
+    let runs = Program::ALL.map(|program| (program, Layout::Nested));
+    for (program, layout) in runs.into_iter().chain([(Program::Mbsync, Layout::MaildirPlusPlus)]) {
         let dovecot = Dovecot::start();
         let (mut client, mut generator) = (dovecot.client(), Generator::new(21));
         client.create("A");
