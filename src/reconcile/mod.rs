@@ -17,6 +17,9 @@
 //!
 //! * When the tree, or the state, is an older copy that was put back ([`view::TreeAge`]), a missing file is downloaded
 //!   again (Push: its message stays), a missing mailbox is made again, and the flags are the server's.
+//! * A file that was moved into a mailbox which the run leaves out ([`view::Outside`]) was not deleted: the server's copy
+//!   is kept, as under Never; where other runs have that mailbox, it waits for one of them. Moved to the Trash it was
+//!   deleted. A message that moved on the server into a mailbox left out is gone, since nothing is asked of those.
 //! * A deletion wins over a flag change. `T`/`\Deleted` is a flag like the others.
 //! * A flag that the other side cannot keep (PERMANENTFLAGS; 26 keywords a directory) is neither planned nor agreed.
 //!   Downloads take keyword letters first, then flag changes, each by rising UID.
@@ -86,6 +89,7 @@
 //! | Delete expunge, trash | `Unlinked`; `PresenceChanged(RemoteOnly, flags + T)` where it had to be left marked |
 //! | Delete mark | `PresenceChanged(LocalOnly or RemoteOnly, flags + T)` |
 //! | Keep | `PresenceChanged(LocalOnly or RemoteOnly, flags as agreed)` |
+//! | MovedOut | the same with RemoteOnly where the configuration leaves the mailbox out; else none, and no checkpoint |
 //! | RemoveMailbox | `MailboxForgotten` once removed; a mailbox that still holds mail stays, which is no failure |
 //!
 //! A mailbox's checkpoints may be recorded only when both sides were looked at (or as agreed) and it is on both sides

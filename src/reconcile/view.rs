@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use crate::mail::{
-    Content, FileId, Flags, Keyword, MailboxId, MailboxName, MessageIdHash, Origin, PermanentFlags, Uid, UidSet,
-    UidValidity, UnixSeconds,
+    Content, Digest, FileId, Flags, Keyword, MailboxId, MailboxName, MessageIdHash, Origin, PermanentFlags, Uid,
+    UidSet, UidValidity, UnixSeconds,
 };
 
 /// The local tree as observed; mailboxes outside the run's selection are left out of both views and of the base.
@@ -14,6 +14,28 @@ pub struct LocalView {
     pub mailboxes: BTreeMap<MailboxName, LocalMailbox>,
     /// Whether it is the tree that the last run left.
     pub age: TreeAge,
+    /// Messages that came lately to mailboxes that the run leaves out, by content; looked for only when files are
+    /// missing.
+    pub outside: BTreeMap<Digest, Outside>,
+}
+
+/// A mailbox of the tree that the run leaves out.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Outside {
+    /// For how long.
+    pub left_out: LeftOut,
+    /// Its name.
+    pub mailbox: MailboxName,
+}
+
+/// For how long a mailbox is left out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum LeftOut {
+    /// Other runs have it.
+    ThisTime,
+    /// The configuration excludes it.
+    Always,
 }
 
 /// Whether a tree is the one that the last run left, and what is missing in it was deleted since.

@@ -55,6 +55,7 @@ impl Counts {
             | Action::ResetMailbox
             | Action::Rename { .. }
             | Action::Agree { .. }
+            | Action::MovedOut { .. }
             | Action::Keep { .. }
             | Action::Forget { .. }
             | Action::ForgetMailbox => {}

@@ -17,6 +17,7 @@
 //! | `bytes` | bytes, dates, copies, keywords |
 //! | `folders` | mailboxes made, removed, filtered, renamed; odd names; prefixes |
 //! | `moves` | moves, copies, renames, new UIDs, lost state: no body on the wire |
+//! | `outside` | moves into mailboxes that take no part |
 //! | `policies` | expunge, trash, mark, never; push; limits |
 //! | `reports` | the dry run is the real run; NDJSON; silence; status, mailboxes, check, help |
 //! | `man` | the manual pages are in step |
@@ -43,6 +44,7 @@ mod kill;
 mod man;
 mod memory;
 mod moves;
+mod outside;
 mod policies;
 mod pop3_engine;
 mod reports;

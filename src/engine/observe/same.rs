@@ -142,7 +142,7 @@ fn suspects(files: &[New], remote: &RemoteListing, candidates: &Candidates<'_>) 
         Some(size) => message.size != Some(*size),
         None => message.size.is_some_and(|s| sizes.contains(&s)) || intended(uid, message.size),
     };
-    let linked = |uid: &Uid| candidates.links.get(uid).is_some_and(|l| l.presence == Presence::Both);
+    let linked = |uid: &Uid| candidates.links.get(uid).is_some_and(|l| l.presence != Presence::LocalOnly);
     let new = remote.messages.iter().filter(|(uid, _)| !linked(uid));
     new.filter(|(uid, message)| suspect(**uid, message)).map(|(uid, _)| *uid).collect()
 }

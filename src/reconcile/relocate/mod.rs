@@ -94,6 +94,10 @@ fn departures(plan: &Plan, side: Side) -> BTreeSet<(MailboxName, Uid)> {
         {
             departures.extend(uids.iter().map(|uid| (name.clone(), uid)));
         }
+        // It is here as well as out there.
+        if let (Action::MovedOut { uids, .. }, Side::Remote) = (action, side) {
+            departures.extend(uids.iter().map(|uid| (name.clone(), uid)));
+        }
     }
     departures
 }
@@ -107,8 +111,15 @@ fn spare(plan: &mut Plan, moved: &BTreeSet<(MailboxName, Uid)>, side: Side) {
             {
                 *uids = uids.iter().filter(|uid| !moved.contains(&(name.clone(), *uid))).collect();
             }
+            if let (Action::MovedOut { uids, .. }, Side::Remote) = (&mut *action, side) {
+                *uids = uids.iter().filter(|uid| !moved.contains(&(name.clone(), *uid))).collect();
+            }
         }
-        actions.retain(|action| !matches!(action, Action::Delete { uids, .. } if uids.is_empty()));
+        let is_empty = |action: &Action| match action {
+            Action::Delete { uids, .. } | Action::MovedOut { uids, .. } => uids.is_empty(),
+            _ => false,
+        };
+        actions.retain(|action| !is_empty(action));
     }
 }
 

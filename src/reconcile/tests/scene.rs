@@ -248,6 +248,7 @@ fn line(action: &Action) -> String {
             };
             format!("{how} {side} {uids}")
         }
+        Action::MovedOut { uids, to, left_out } => format!("moved out {uids} to {to} ({left_out:?})"),
         Action::Keep { side, uids } => format!("keep {side} {uids}"),
         Action::Forget { uids } => format!("forget {uids}"),
         Action::RemoveMailbox { side } => format!("remove {side}"),

@@ -203,7 +203,9 @@ fn in_words(action: &Action) -> Vec<(u32, Done)> {
         Action::ForgetMailbox => vec![(0, Done::MailboxForgotten)],
         // Only a server has UIDs to start anew.
         Action::ResetMailbox => vec![],
-        Action::Link { .. } | Action::Rename { .. } => panic!("nothing to recognise here: {action:?}"),
+        Action::MovedOut { .. } | Action::Link { .. } | Action::Rename { .. } => {
+            panic!("nothing to recognise here: {action:?}")
+        }
     }
 }
 
