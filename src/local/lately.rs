@@ -55,7 +55,7 @@ impl Store {
                 let ctime = meta.ctime().saturating_mul(1_000_000_000).saturating_add(meta.ctime_nsec());
                 if (renamed || ctime >= since) && lately.may_be(meta.len()) {
                     let read = survey(&mut file, &file_name);
-                    arrived.push(read.map_err(|e| dir.failed("read the message", &file_name, e))?.0);
+                    arrived.push(read.map_err(|e| dir.failed("read the message", &file_name, e))?.0.whole);
                 }
             }
         }

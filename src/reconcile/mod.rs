@@ -46,7 +46,8 @@
 //! 2. an upload of the file was begun, and the UID is new since, with its content, or with its size and Message-ID
 //!    where no other content could be meant;
 //! 3. the file has the content of a link whose file is gone: a rename, not a deletion;
-//! 4. their contents are equal, N in, N out, those of equal flags first;
+//! 4. their contents are equal, or differ in nothing but the stamps of other synchronisers ([`crate::mail::stamp`]); N in, N
+//!    out, those of equal flags first. Without a look at the server's body where Message-ID and size tell ([`alike`]);
 //! 5. the file has the content of a link that is gone on both sides: it was renamed, and deleted on the server;
 //! 6. the file has the content of a message kept on the server only.
 //!

@@ -86,6 +86,8 @@ pub enum LocalContent {
     Known {
         /// Digest, wire size, Message-ID.
         content: Content,
+        /// The same without the stamps of other synchronisers, where it has any.
+        unstamped: Option<Box<Content>>,
         /// mtime, which an upload sends as INTERNALDATE.
         modified: UnixSeconds,
         /// Where its name says it came from.
@@ -150,7 +152,7 @@ pub enum Coverage {
 }
 
 /// One message on the server.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct RemoteMessage {
     /// Its flags.
     pub flags: Flags,
@@ -160,10 +162,26 @@ pub struct RemoteMessage {
     pub internal_date: Option<UnixSeconds>,
     /// Message-ID; asked only where a local file might be the same message.
     pub message_id: Option<MessageIdHash>,
+    /// Octets of stamps; asked together with the Message-ID.
+    pub stamps: u64,
     /// Content; read only where a local file might be the same message.
     pub content: Option<Content>,
+    /// The same without the stamps of other synchronisers, where it has any.
+    pub unstamped: Option<Box<Content>>,
     /// EMAILID (RFC 8474 §5.1) or X-GM-MSGID, where the server has one; asked for messages without a link only.
     pub email_id: Option<Box<str>>,
+}
+
+impl RemoteMessage {
+    /// RFC822.SIZE without stamps, as far as known.
+    pub fn plain_size(&self) -> Option<u64> {
+        self.size.map(|size| size.saturating_sub(self.stamps))
+    }
+
+    /// The content without stamps, where it was read.
+    pub fn plain(&self) -> Option<Content> {
+        self.unstamped.as_deref().copied().or(self.content)
+    }
 }
 
 /// What the account's settings allow.

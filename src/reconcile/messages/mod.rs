@@ -83,6 +83,8 @@ pub(super) fn decide<'a>(scene: &Scene<'a>, binned: &mut Binned) -> Decided<'a> 
 struct Pair<'a> {
     uid: Uid,
     base: Cow<'a, Flags>,
+    /// What is recorded as agreed, where that is not `base`.
+    recorded: Option<&'a Flags>,
     local: &'a Flags,
     remote: &'a Flags,
 }

@@ -342,3 +342,19 @@ fn a_file_moved_where_the_run_does_not_look_was_not_deleted() {
     scene.local.outside.insert(content(1).digest, Outside { left_out: LeftOut::Always, mailbox: name("Spam") });
     expect(&scene, &["A: download 1 (101)"]);
 }
+
+#[test]
+fn in_an_older_tree_the_flags_are_the_servers_and_so_is_the_record() {
+    let table: &[(&str, &str, &str, &[&str])] = &[
+        ("S", "S", "S", &[]),
+        ("S", "SF", "SF", &["A: agree 1 \\Flagged \\Seen"]),
+        ("S", "", "S", &["A: agree 1 -", "A: flags local 1 +\\Seen"]),
+        ("SR", "S", "SF", &["A: agree 1 \\Seen", "A: flags local 1 +\\Flagged"]),
+        ("S", "SR", "S", &["A: agree 1 \\Answered \\Seen", "A: flags local 1 -\\Answered"]),
+    ];
+    for (agreed, local, remote, want) in table {
+        let mut scene = both(agreed, Some(local), Some(remote));
+        scene.local.age = TreeAge::Older;
+        assert_eq!(scene.lines(), *want, "{agreed}|{local}|{remote}");
+    }
+}

@@ -134,7 +134,7 @@ fn links_of(seen: &Observation, name: &MailboxName, listing: &RemoteListing) -> 
 
 fn unlinked(listing: &LocalListing) -> impl Iterator<Item = New> {
     listing.files.values().filter_map(|file| match &file.content {
-        LocalContent::Known { content, origin, modified } => {
+        LocalContent::Known { content, origin, modified, .. } => {
             Some(New { content: *content, modified: Some(*modified), origin: *origin })
         }
         LocalContent::Unread | LocalContent::Unreadable => None,
