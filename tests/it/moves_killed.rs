@@ -22,7 +22,7 @@ fn moved_here(pair: &Pair<'_>, from: &str, to: &str) {
     for message in pair.tree.messages(from) {
         let n = MOVED.fetch_add(1, Ordering::Relaxed);
         let mut letters = message.letters();
-        letters.retain(|c| !(n % 7 == 0 && c == 'F'));
+        letters.retain(|c| !(n.is_multiple_of(7) && c == 'F'));
         let name = match n % 2 {
             0 => format!("{}:2,{letters}", message.name().split(":2,").next().unwrap()),
             _ => format!("1700000000.R{n}.host:2,{letters}"),

@@ -152,8 +152,10 @@ impl<'a> Work<'a, '_> {
     }
 
     /// A message in a tree, or of a state, that was put back: its file's flags are nobody's wish, and the record may lag.
+    /// Where it does not, it stays until the file has the flags: a run that is cut off must not forget those of the server.
     fn older_pair(&mut self, link: &'a Link, local: &'a Flags, remote: &'a Flags) {
-        let (uid, base, recorded) = (link.uid, Cow::Borrowed(local), Some(&link.flags));
+        let recorded = Some(&link.flags).filter(|recorded| *recorded != remote);
+        let (uid, base) = (link.uid, Cow::Borrowed(local));
         self.pairs.push(Pair { uid, base, recorded, local, remote });
     }
 }
