@@ -82,7 +82,6 @@ pub fn sync_without_bodies(pair: &Pair<'_>, context: &str) {
     let most = 10_000 + 600 * messages;
     let (sent, received) = (octets("sent"), octets("received"));
     assert!(sent + received < most, "{context}: {sent} sent, {received} received for {messages} messages");
-    eprintln!("OCTETS {context}: {sent} sent, {received} received, {messages} messages");
     pair.assert_equal(context);
     pair.assert_settled(context);
 }
