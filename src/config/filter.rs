@@ -5,12 +5,15 @@
 
 use crate::error::{Error, Kind, Result};
 use crate::mail::MailboxName;
+use crate::reconcile::view::LeftOut;
 
 /// A selection of mailboxes; the default selects all.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct MailboxFilter {
-    /// All of them have to select a name: the configuration's list, then what the command line narrows it to.
-    lists: Vec<Vec<Pattern>>,
+    /// The configuration's list; none selects all.
+    configured: Vec<Pattern>,
+    /// What the command line narrows it to; all have to select a name.
+    narrowed: Vec<Vec<Pattern>>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,12 +31,23 @@ enum Effect {
 impl MailboxFilter {
     /// Whether the mailbox takes part.
     pub fn selects(&self, name: &MailboxName) -> bool {
-        self.lists.iter().all(|list| {
-            // A list that begins by taking out means "all but".
-            let all_but = list.first().is_some_and(|p| p.effect == Effect::TakeOut);
-            let last = list.iter().rev().find(|p| matches(&p.glob, name.path())).map(|p| p.effect);
-            last.map_or(all_but, |effect| effect == Effect::TakeIn)
-        })
+        self.leaves_out(name).is_none()
+    }
+
+    /// For how long a mailbox is left out: always by the configuration's list, or in a run that narrows it.
+    pub fn leaves_out(&self, name: &MailboxName) -> Option<LeftOut> {
+        match selects(&self.configured, name) {
+            false => Some(LeftOut::Always),
+            true => (!self.narrowed.iter().all(|list| selects(list, name))).then_some(LeftOut::ThisTime),
+        }
+    }
+
+    /// The selection of a configuration's list.
+    ///
+    /// # Errors
+    /// Kind `Usage` for what is no pattern.
+    pub fn configured(globs: &[String]) -> Result<MailboxFilter> {
+        Ok(MailboxFilter { configured: parsed(globs)?, narrowed: Vec::new() })
     }
 
     /// The part of the selection that `globs` select too; no globs narrow nothing.
@@ -43,10 +57,22 @@ impl MailboxFilter {
     pub fn narrowed(&self, globs: &[String]) -> Result<MailboxFilter> {
         let mut narrowed = self.clone();
         if !globs.is_empty() {
-            narrowed.lists.push(globs.iter().map(|g| Pattern::parse(g)).collect::<Result<_>>()?);
+            narrowed.narrowed.push(parsed(globs)?);
         }
         Ok(narrowed)
     }
+}
+
+fn parsed(globs: &[String]) -> Result<Vec<Pattern>> {
+    globs.iter().map(|g| Pattern::parse(g)).collect()
+}
+
+/// Whether a list selects a name; an empty one selects all.
+fn selects(list: &[Pattern], name: &MailboxName) -> bool {
+    // A list that begins by taking out means "all but".
+    let all_but = list.first().is_none_or(|p| p.effect == Effect::TakeOut);
+    let last = list.iter().rev().find(|p| matches(&p.glob, name.path())).map(|p| p.effect);
+    last.map_or(all_but, |effect| effect == Effect::TakeIn)
 }
 
 impl Pattern {
@@ -134,6 +160,9 @@ mod tests {
         let both = base.narrowed(&["S*".into()]).unwrap();
         let picks = |name| both.selects(&MailboxName::parse(name).unwrap());
         assert!(picks("Sent") && !picks("Spam") && !picks("INBOX"));
+        let configured = MailboxFilter::configured(&["!Spam".into()]).unwrap().narrowed(&["S*".into()]).unwrap();
+        let out = |name| configured.leaves_out(&MailboxName::parse(name).unwrap());
+        assert_eq!([out("Sent"), out("Spam"), out("INBOX")], [None, Some(LeftOut::Always), Some(LeftOut::ThisTime)]);
         assert_eq!(base.narrowed(&["!".into()]).unwrap_err().kind(), Kind::Usage);
     }
 

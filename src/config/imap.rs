@@ -86,7 +86,7 @@ fn mailboxes(value: &Value<'_>) -> Result<MailboxFilter> {
     if globs.is_empty() {
         return Err(value.fail("selects nothing").hint("Leave the line out to select all mailboxes."));
     }
-    MailboxFilter::default().narrowed(&globs).map_err(|e| explained(value, "holds what is no pattern", &e))
+    MailboxFilter::configured(&globs).map_err(|e| explained(value, "holds what is no pattern", &e))
 }
 
 fn renames(value: &Value<'_>) -> Result<Renames> {

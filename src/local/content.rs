@@ -10,10 +10,11 @@ use std::io;
 
 use super::lines::{Form, ToLf, WireForm};
 use crate::mail::message_id::HeaderScan;
-use crate::mail::{Content, Digest, MessageIdHash};
+use crate::mail::stamp::{Octets, StampScan};
+use crate::mail::{Content, Contents, Digest, MessageIdHash};
 
 /// Digest and Message-ID of a local form that comes in pieces.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Sum {
     hash: blake3::Hasher,
     header: HeaderScan,
@@ -38,7 +39,7 @@ impl Sum {
 #[derive(Debug, Default)]
 pub struct WireDigest {
     lf: Option<LfSum>,
-    verbatim: Sum,
+    verbatim: Twofold,
     octets: u64,
     started: bool,
 }
@@ -46,8 +47,53 @@ pub struct WireDigest {
 #[derive(Debug, Default)]
 struct LfSum {
     turn: ToLf,
-    sum: Sum,
+    sum: Twofold,
     local: Vec<u8>,
+}
+
+/// The sums of a message with and without its stamps.
+#[derive(Debug, Default)]
+struct Twofold {
+    whole: Sum,
+    scan: StampScan,
+    /// From the first stamp on; until then it is the same as the whole.
+    plain: Option<Sum>,
+    stamps: Stamps,
+}
+
+/// What stamps come to.
+#[derive(Debug, Default, Clone, Copy)]
+struct Stamps {
+    lines: u64,
+    octets: u64,
+}
+
+impl Twofold {
+    fn push(&mut self, local: &[u8]) {
+        let Twofold { whole, scan, plain, stamps } = self;
+        scan.push(local, &mut |octets, is| take(whole, plain, stamps, octets, is));
+    }
+
+    /// `weight` tells what stamps come to on the wire.
+    fn finish(mut self, wire_size: u64, weight: impl FnOnce(Stamps) -> u64) -> Contents {
+        let Twofold { whole, scan, plain, stamps } = &mut self;
+        scan.finish(&mut |octets, is| take(whole, plain, stamps, octets, is));
+        let plain_size = wire_size.saturating_sub(weight(self.stamps));
+        let unstamped = self.plain.map(|plain| plain.finish(plain_size));
+        Contents { whole: self.whole.finish(wire_size), unstamped }
+    }
+}
+
+fn take(whole: &mut Sum, plain: &mut Option<Sum>, stamps: &mut Stamps, octets: &[u8], is: Octets) {
+    match is {
+        Octets::Message => plain.iter_mut().for_each(|plain| plain.push(octets)),
+        Octets::Stamp => {
+            plain.get_or_insert_with(|| whole.clone());
+            stamps.lines += 1;
+            stamps.octets += octets.len() as u64;
+        }
+    }
+    whole.push(octets);
 }
 
 impl WireDigest {
@@ -69,18 +115,19 @@ impl WireDigest {
         }
     }
 
-    /// The content of the file.
-    pub fn finish(self) -> Content {
+    /// The contents of the file.
+    pub fn finish(self) -> Contents {
         let octets = self.octets;
         match self.lf {
-            Some(lf) if !lf.turn.holds_cr() => lf.sum.finish(octets),
-            _ => self.verbatim.finish(octets),
+            // Each line end is one octet more on the wire.
+            Some(lf) if !lf.turn.holds_cr() => lf.sum.finish(octets, |stamps| stamps.octets + stamps.lines),
+            _ => self.verbatim.finish(octets, |stamps| stamps.octets),
         }
     }
 }
 
 /// Reads a file called `name` from where it stands to its end: what it is, and the form that makes it so.
-pub(super) fn survey(file: &mut File, name: &OsStr) -> io::Result<(Content, Form)> {
+pub(super) fn survey(file: &mut File, name: &OsStr) -> io::Result<(Contents, Form)> {
     let form = Form::of(name, file.metadata()?.len());
     let mut wire = WireForm::new(file, form);
     let mut digest = WireDigest::default();
@@ -116,7 +163,7 @@ mod tests {
         let mut file = tempfile::tempfile().unwrap();
         file.write_all(octets).unwrap();
         file.rewind().unwrap();
-        survey(&mut file, name.as_ref()).unwrap().0
+        survey(&mut file, name.as_ref()).unwrap().0.whole
     }
 
     #[test]
@@ -128,12 +175,29 @@ mod tests {
         assert_eq!(lf, content(b"Message-ID: <a@b>\r\n\r\nx\r\n"));
     }
 
+    #[test]
+    fn a_stamp_more_or_less_is_the_same_message() {
+        let summed = |wire: &[u8]| {
+            let mut sum = WireDigest::default();
+            wire.chunks(7).for_each(|piece| sum.push(piece));
+            sum.finish()
+        };
+        // Line by line, and verbatim.
+        for end in ["\r\n", "\n"] {
+            let plain = format!("Message-ID: <a@b>\r\nA: b{end}\r\nbody{end}");
+            let stamped = plain.replacen("A: b", "X-TUID: 0123456789ab\r\nA: b", 1);
+            let (plain, stamped) = (summed(plain.as_bytes()), summed(stamped.as_bytes()));
+            assert_eq!((plain.unstamped, stamped.unstamped), (None, Some(plain.whole)), "{end:?}");
+            assert_eq!(stamped.whole.wire_size, plain.whole.wire_size + 22);
+        }
+    }
+
     proptest! {
         #[test]
         fn a_wire_digest_is_that_of_the_file_it_would_become(wire in octets(), cuts in cuts()) {
             let mut sum = WireDigest::default();
             pieces(&wire, &cuts).into_iter().for_each(|piece| sum.push(piece));
-            prop_assert_eq!(sum.finish(), content(&wire));
+            prop_assert_eq!(sum.finish().whole, content(&wire));
         }
 
         #[test]

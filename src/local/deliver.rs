@@ -150,7 +150,7 @@ impl Folder {
                 Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {
                     let same = |mut file: File| -> io::Result<bool> {
                         file.sync_data()?;
-                        Ok(survey(&mut file, &name)?.0 == received.content)
+                        Ok(survey(&mut file, &name)?.0.whole == received.content)
                     };
                     if !to.open_file(&name).and_then(same).unwrap_or(false) {
                         continue;

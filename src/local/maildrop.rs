@@ -151,7 +151,8 @@ impl Store {
                 continue;
             }
             let Some(examined) = self.examine(&mailbox, &file)? else { continue };
-            let found = gone.iter().find(|(_, digest)| **digest == examined.content.digest).map(|(id, _)| id.clone());
+            let found =
+                gone.iter().find(|(_, digest)| **digest == examined.contents.whole.digest).map(|(id, _)| id.clone());
             found.map(|id| gone.remove(&id));
         }
         Ok(gone.into_keys().collect())
@@ -169,7 +170,7 @@ impl Store {
         let read = |place: &Place| -> io::Result<Recovered> {
             let mut file = boxes.sub(place.sub).open_file(&place.name)?;
             file.sync_data()?;
-            let (content, _) = survey(&mut file, &place.name)?;
+            let content = survey(&mut file, &place.name)?.0.whole;
             file.seek(SeekFrom::Start(0))?;
             let mut head = Vec::new();
             file.take(HEADER_MOST).read_to_end(&mut head)?;

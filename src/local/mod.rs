@@ -16,6 +16,7 @@
 //! | `mailbox` | making and removing one |
 //! | `settle` | one readdir a directory, checkpoints |
 //! | `scan` | what a mailbox holds |
+//! | `lately` | what came to a mailbox that is left out |
 //! | `lines` | line ends, there and back |
 //! | `content` | digests, sizes |
 //! | `incoming` | messages that arrive, into `tmp` |
@@ -33,6 +34,7 @@ mod dir;
 mod folder;
 mod incoming;
 mod keywords;
+mod lately;
 mod layout;
 mod lines;
 mod mailbox;
@@ -55,6 +57,7 @@ pub use deliver::{Delivered, Delivery};
 pub use folder::Folder;
 pub use incoming::{Incoming, Received};
 pub use keywords::KeywordTable;
+pub use lately::Lately;
 pub use layout::Layout;
 pub use mailbox::Removed;
 pub use maildrop::{Recovered, Turn};

@@ -24,7 +24,8 @@ impl Outgoing {
     /// Reads the file called `name` through, and makes it ready to be sent from its start.
     pub(super) fn new(mut file: File, name: &OsStr, flags: Flags) -> io::Result<Outgoing> {
         let modified = UnixSeconds(file.metadata()?.mtime());
-        let (content, form) = survey(&mut file, name)?;
+        let (contents, form) = survey(&mut file, name)?;
+        let content = contents.whole;
         file.seek(SeekFrom::Start(0))?;
         let wire = WireForm::new(file, form);
         Ok(Outgoing { wire, content, modified, flags, left: content.wire_size })

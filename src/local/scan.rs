@@ -9,7 +9,7 @@ use super::keywords::{KeywordTable, Table};
 use super::name::{self, LetterSet, Letters};
 use super::settle::{Boxes, Place, Settled};
 use crate::error::Result;
-use crate::mail::{Content, FileId, Flags, LocalCheckpoint, MaildropOrigin, Origin, UnixSeconds};
+use crate::mail::{Contents, FileId, Flags, LocalCheckpoint, MaildropOrigin, Origin, UnixSeconds};
 
 /// What a scan found.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -64,8 +64,8 @@ enum GoesBy {
 /// What reading a file told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Examined {
-    /// Digest, wire size, Message-ID.
-    pub content: Content,
+    /// Digest, wire size, Message-ID, with and without stamps.
+    pub contents: Contents,
     /// Its mtime.
     pub modified: UnixSeconds,
 }
@@ -112,7 +112,7 @@ impl Boxes {
     fn read_through(&self, place: &Place) -> io::Result<Examined> {
         let mut file = self.sub(place.sub).open_file(&place.name)?;
         let modified = UnixSeconds(file.metadata()?.mtime());
-        Ok(Examined { content: survey(&mut file, &place.name)?.0, modified })
+        Ok(Examined { contents: survey(&mut file, &place.name)?.0, modified })
     }
 }
 

@@ -109,7 +109,7 @@ impl Boxes {
         Ok(places)
     }
 
-    fn stamps(&self) -> Result<(Stamp, Stamp)> {
+    pub(super) fn stamps(&self) -> Result<(Stamp, Stamp)> {
         Ok((self.new.stamp()?, self.cur.stamp()?))
     }
 }

@@ -198,13 +198,17 @@ impl Store {
         if since.is_some_and(|since| settle::is_unchanged(&self.inner.root, &relative, since)) {
             return Ok(Scan::Unchanged);
         }
-        Boxes::open(self.inner.root.descend(&relative)?)?.list(now()).map(Scan::Listed)
+        self.boxes(name)?.list(now()).map(Scan::Listed)
     }
 
     /// Reads a file through that a scan listed; `None` when it is gone meanwhile.
     pub fn examine(&self, name: &MailboxName, file: &ScannedFile) -> Result<Option<Examined>> {
-        let relative = self.inner.layout.directory(name)?;
-        Boxes::open(self.inner.root.descend(&relative)?)?.examine(file, now())
+        self.boxes(name)?.examine(file, now())
+    }
+
+    /// The directories of a mailbox.
+    pub(super) fn boxes(&self, name: &MailboxName) -> Result<Boxes> {
+        Boxes::open(self.inner.root.descend(&self.inner.layout.directory(name)?)?)
     }
 
     /// Opens a mailbox to act in. Makes a missing `tmp`, and removes what crashes left there.

@@ -33,3 +33,25 @@ pub struct Content {
     /// The Message-ID, hashed; `None` when the message has none.
     pub message_id: Option<MessageIdHash>,
 }
+
+/// What a message holds, with and without the stamps of other synchronisers (see [`super::stamp`]).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Contents {
+    /// All of it.
+    pub whole: Content,
+    /// The message without its stamps; `None` when it has none.
+    pub unstamped: Option<Content>,
+}
+
+impl Contents {
+    /// The message without stamps.
+    pub fn plain(&self) -> Content {
+        self.unstamped.unwrap_or(self.whole)
+    }
+}
+
+impl From<Content> for Contents {
+    fn from(whole: Content) -> Self {
+        Contents { whole, unstamped: None }
+    }
+}

@@ -35,7 +35,7 @@ impl fmt::Display for MessageIdHash {
 }
 
 /// Looks for the first Message-ID field in a message that arrives in pieces.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct HeaderScan {
     line: Vec<u8>,
     value: Option<Vec<u8>>,

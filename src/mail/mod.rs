@@ -13,11 +13,12 @@ pub mod known;
 pub mod mailbox;
 pub mod maildrop;
 pub mod message_id;
+pub mod stamp;
 pub mod uid_set;
 pub mod utf7;
 
 pub use base::{Base, BaseMailbox, Link, LocalCheckpoint, PermanentFlags, Presence, RemoteCheckpoint};
-pub use digest::{Content, Digest};
+pub use digest::{Content, Contents, Digest};
 pub use fact::{Fact, Intent};
 pub use flags::{FlagChange, Flags, Keyword, SystemFlag, SystemFlags};
 pub use header_hash::{HeaderHash, HeaderHashScan};
@@ -28,4 +29,5 @@ pub use known::{
 pub use mailbox::MailboxName;
 pub use maildrop::{MessageNumber, Uidl};
 pub use message_id::MessageIdHash;
+pub use stamp::HeaderFields;
 pub use uid_set::UidSet;

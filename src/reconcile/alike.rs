@@ -3,6 +3,8 @@
 //! Where a mailbox was synchronised before, its file's mtime must be the INTERNALDATE, too. Where nothing was ever agreed
 //! on in it, as when a tree is adopted, or the state or the UIDs are gone, an mtime may be anything: that such a pair is
 //! not one message is far less likely than that it is. A message without a Message-ID is never taken so.
+//!
+//! Sizes are those without the stamps of other synchronisers: the length of these lines is known exactly on both sides.
 
 use std::collections::BTreeMap;
 
@@ -29,7 +31,7 @@ impl Dates {
     }
 }
 
-/// Pairs each of `files` with the one of `messages` that it is, both without a link.
+/// Pairs each of `files`, their content without stamps, with the one of `messages` that it is, both without a link.
 pub fn alike<'a, F: Copy>(
     files: impl Iterator<Item = (F, Content, UnixSeconds)>,
     messages: impl Iterator<Item = (Uid, &'a RemoteMessage)>,
@@ -42,7 +44,7 @@ pub fn alike<'a, F: Copy>(
         }
     }
     for (uid, message) in messages {
-        if let (Some(id), Some(size)) = (message.message_id, message.size)
+        if let (Some(id), Some(size)) = (message.message_id, message.plain_size())
             && let Some(group) = groups.get_mut(&(id, size))
         {
             group.messages.push((uid, message.internal_date));

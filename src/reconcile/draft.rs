@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::plan::{Action, Disposal, Side};
+use super::view::Outside;
 use crate::mail::{FileId, FlagChange, Flags, Uid, UidSet};
 
 /// See the module's page. `'a` is the observation.
@@ -18,6 +19,7 @@ pub(super) struct Draft<'a> {
     flags: BTreeMap<(Side, FlagChange), UidSet>,
     deletions: BTreeMap<(Side, Disposal), UidSet>,
     kept: BTreeMap<Side, UidSet>,
+    moved_out: BTreeMap<&'a Outside, UidSet>,
     forgotten: UidSet,
 }
 
@@ -41,6 +43,10 @@ impl<'a> Draft<'a> {
         self.kept.entry(side).or_default().insert(uid);
     }
 
+    pub(super) fn moved_out(&mut self, to: &'a Outside, uid: Uid) {
+        self.moved_out.entry(to).or_default().insert(uid);
+    }
+
     pub(super) fn forget(&mut self, uid: Uid) {
         self.forgotten.insert(uid);
     }
@@ -62,7 +68,7 @@ impl<'a> Draft<'a> {
 
     /// The actions, by phase and then in a stable order (the order of the variants of [`Action`]).
     pub(super) fn finish(self) -> Vec<Action> {
-        let Draft { single, uploads, downloads, agreed, flags, deletions, kept, forgotten } = self;
+        let Draft { single, uploads, downloads, agreed, flags, deletions, kept, moved_out, forgotten } = self;
         let mut actions = single;
         actions.extend(agreed.into_iter().map(|(flags, uids)| Action::Agree { uids, flags }));
         if !downloads.is_empty() {
@@ -75,6 +81,11 @@ impl<'a> Draft<'a> {
         actions.extend(flags.into_iter().map(|((side, change), uids)| Action::SetFlags { side, uids, change }));
         actions.extend(deletions.into_iter().map(|((side, disposal), uids)| Action::Delete { side, uids, disposal }));
         actions.extend(kept.into_iter().map(|(side, uids)| Action::Keep { side, uids }));
+        let moved = |(to, uids): (&Outside, UidSet)| {
+            let Outside { left_out, mailbox } = to;
+            Action::MovedOut { uids, to: mailbox.clone(), left_out: *left_out }
+        };
+        actions.extend(moved_out.into_iter().map(moved));
         if !forgotten.is_empty() {
             actions.push(Action::Forget { uids: forgotten });
         }

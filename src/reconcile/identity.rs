@@ -18,6 +18,8 @@ pub(super) struct Candidate<'a> {
     pub(super) file: &'a FileId,
     pub(super) flags: &'a Flags,
     pub(super) content: Content,
+    /// Without stamps.
+    pub(super) plain: Content,
     pub(super) origin: Option<Origin>,
     /// Its mtime; `None` where it has not been read.
     pub(super) modified: Option<UnixSeconds>,
@@ -51,6 +53,15 @@ enum Server {
 enum OfAlike {
     SameFlags,
     Any,
+}
+
+/// What two contents have in common that are one message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Common {
+    /// Every octet.
+    Whole,
+    /// All but stamps.
+    Plain,
 }
 
 /// Where a file's name must say it comes from.
@@ -97,7 +108,11 @@ impl<'a> Search<'a> {
         self.by_intent(files, &mut by_digest);
         self.by_intent_and_size(files);
         self.renamed(files, Server::Has);
-        self.by_content(files, &mut by_digest);
+        self.by_content(files, &mut by_digest, Common::Whole);
+        let plain = self.uids.iter().filter_map(|(uid, message)| Some((message.plain()?.digest, *uid)));
+        let mut by_plain = ByDigest::new();
+        plain.for_each(|(digest, uid)| _ = by_plain.entry(digest).or_default().insert(uid));
+        self.by_content(files, &mut by_plain, Common::Plain);
         self.alike(files);
         self.renamed(files, Server::Lost);
         let mut kept = digests(self.kept.values());
@@ -187,10 +202,11 @@ impl<'a> Search<'a> {
     }
 
     /// Of several alike, those with the file's flags come first.
-    fn by_content(&mut self, files: &mut [Candidate<'a>], by_digest: &mut ByDigest) {
+    fn by_content(&mut self, files: &mut [Candidate<'a>], by_digest: &mut ByDigest, common: Common) {
         for flags in [OfAlike::SameFlags, OfAlike::Any] {
             for file in files.iter_mut().filter(|f| f.is == Match::Nothing) {
-                let Some(uids) = by_digest.get_mut(&file.content.digest) else { continue };
+                let content = if common == Common::Whole { file.content } else { file.plain };
+                let Some(uids) = by_digest.get_mut(&content.digest) else { continue };
                 let fits = |uid: &&Uid| {
                     flags == OfAlike::Any || self.uids.get(uid).is_some_and(|message| message.flags == *file.flags)
                 };
@@ -205,7 +221,7 @@ impl<'a> Search<'a> {
     /// What needs no look at a body; what was looked at is decided by then.
     fn alike(&mut self, files: &mut [Candidate<'a>]) {
         let open = files.iter().enumerate().filter(|(_, f)| f.is == Match::Nothing && f.was.is_none());
-        let open = open.filter_map(|(n, f)| Some((n, f.content, f.modified?)));
+        let open = open.filter_map(|(n, f)| Some((n, f.plain, f.modified?)));
         let unread = self.uids.iter().filter(|(_, m)| m.content.is_none()).map(|(uid, m)| (*uid, *m));
         for (n, uid) in alike(open, unread, self.dates) {
             if let Some(file) = files.get_mut(n) {

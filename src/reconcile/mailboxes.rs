@@ -128,6 +128,7 @@ impl<'a> Mailbox<'a, '_> {
             trash: self.input.remote.trash.as_ref(),
             missing_files,
             age: self.input.local.age,
+            outside: &self.input.local.outside,
             dates: Dates::of(self.base, self.remote.uid_validity()),
         };
         let mut decided = messages::decide(&scene, self.binned);

@@ -17,6 +17,9 @@
 //!
 //! * When the tree, or the state, is an older copy that was put back ([`view::TreeAge`]), a missing file is downloaded
 //!   again (Push: its message stays), a missing mailbox is made again, and the flags are the server's.
+//! * A file that was moved into a mailbox which the run leaves out ([`view::Outside`]) was not deleted: the server's copy
+//!   is kept, as under Never; where other runs have that mailbox, it waits for one of them. Moved to the Trash it was
+//!   deleted. A message that moved on the server into a mailbox left out is gone, since nothing is asked of those.
 //! * A deletion wins over a flag change. `T`/`\Deleted` is a flag like the others.
 //! * A flag that the other side cannot keep (PERMANENTFLAGS; 26 keywords a directory) is neither planned nor agreed.
 //!   Downloads take keyword letters first, then flag changes, each by rising UID.
@@ -43,7 +46,8 @@
 //! 2. an upload of the file was begun, and the UID is new since, with its content, or with its size and Message-ID
 //!    where no other content could be meant;
 //! 3. the file has the content of a link whose file is gone: a rename, not a deletion;
-//! 4. their contents are equal, N in, N out, those of equal flags first;
+//! 4. their contents are equal, or differ in nothing but the stamps of other synchronisers ([`crate::mail::stamp`]); N in, N
+//!    out, those of equal flags first. Without a look at the server's body where Message-ID and size tell ([`alike`]);
 //! 5. the file has the content of a link that is gone on both sides: it was renamed, and deleted on the server;
 //! 6. the file has the content of a message kept on the server only.
 //!
@@ -86,6 +90,7 @@
 //! | Delete expunge, trash | `Unlinked`; `PresenceChanged(RemoteOnly, flags + T)` where it had to be left marked |
 //! | Delete mark | `PresenceChanged(LocalOnly or RemoteOnly, flags + T)` |
 //! | Keep | `PresenceChanged(LocalOnly or RemoteOnly, flags as agreed)` |
+//! | MovedOut | the same with RemoteOnly where the configuration leaves the mailbox out; else none, and no checkpoint |
 //! | RemoveMailbox | `MailboxForgotten` once removed; a mailbox that still holds mail stays, which is no failure |
 //!
 //! A mailbox's checkpoints may be recorded only when both sides were looked at (or as agreed) and it is on both sides

@@ -5,6 +5,7 @@ use std::fmt;
 
 use serde::Serialize;
 
+use super::view::LeftOut;
 use crate::mail::{FileId, FlagChange, Flags, MailboxName, Uid, UidSet};
 
 /// One of the two sides.
@@ -182,6 +183,16 @@ pub enum Action {
         /// How.
         disposal: Disposal,
     },
+    /// Leave messages on the server whose files were moved to `to`, a mailbox that the run leaves out.
+    MovedOut {
+        /// The messages.
+        uids: UidSet,
+        /// Where their files are.
+        to: MailboxName,
+        /// For how long it is left out.
+        #[serde(rename = "left-out")]
+        left_out: LeftOut,
+    },
     /// Record that messages are left on `side` only, by the deletion policy.
     Keep {
         /// Where they stay.
@@ -217,7 +228,7 @@ impl Action {
             | Action::Forget { .. } => Phase::Identity,
             Action::Download { .. } | Action::Upload { .. } => Phase::Transfer,
             Action::SetFlags { .. } => Phase::Flags,
-            Action::Delete { .. } | Action::Keep { .. } => Phase::Deletions,
+            Action::Delete { .. } | Action::MovedOut { .. } | Action::Keep { .. } => Phase::Deletions,
             Action::RemoveMailbox { .. } | Action::ForgetMailbox => Phase::RemoveMailboxes,
         }
     }
@@ -232,6 +243,7 @@ impl Action {
             | Action::Download { uids, .. }
             | Action::SetFlags { uids, .. }
             | Action::Delete { uids, .. }
+            | Action::MovedOut { uids, .. }
             | Action::Keep { uids, .. }
             | Action::Forget { uids } => uids.len(),
             Action::RenameMailbox { .. }
@@ -257,6 +269,7 @@ impl Action {
             | Action::Link { .. }
             | Action::Rename { .. }
             | Action::Agree { .. }
+            | Action::MovedOut { .. }
             | Action::Keep { .. }
             | Action::Forget { .. }
             | Action::ForgetMailbox => None,

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use crate::mail::{
-    Content, FileId, Flags, Keyword, MailboxId, MailboxName, MessageIdHash, Origin, PermanentFlags, Uid, UidSet,
-    UidValidity, UnixSeconds,
+    Content, Digest, FileId, Flags, Keyword, MailboxId, MailboxName, MessageIdHash, Origin, PermanentFlags, Uid,
+    UidSet, UidValidity, UnixSeconds,
 };
 
 /// The local tree as observed; mailboxes outside the run's selection are left out of both views and of the base.
@@ -14,6 +14,28 @@ pub struct LocalView {
     pub mailboxes: BTreeMap<MailboxName, LocalMailbox>,
     /// Whether it is the tree that the last run left.
     pub age: TreeAge,
+    /// Messages that came lately to mailboxes that the run leaves out, by content; looked for only when files are
+    /// missing.
+    pub outside: BTreeMap<Digest, Outside>,
+}
+
+/// A mailbox of the tree that the run leaves out.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Outside {
+    /// For how long.
+    pub left_out: LeftOut,
+    /// Its name.
+    pub mailbox: MailboxName,
+}
+
+/// For how long a mailbox is left out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum LeftOut {
+    /// Other runs have it.
+    ThisTime,
+    /// The configuration excludes it.
+    Always,
 }
 
 /// Whether a tree is the one that the last run left, and what is missing in it was deleted since.
@@ -64,6 +86,8 @@ pub enum LocalContent {
     Known {
         /// Digest, wire size, Message-ID.
         content: Content,
+        /// The same without the stamps of other synchronisers, where it has any.
+        unstamped: Option<Box<Content>>,
         /// mtime, which an upload sends as INTERNALDATE.
         modified: UnixSeconds,
         /// Where its name says it came from.
@@ -128,7 +152,7 @@ pub enum Coverage {
 }
 
 /// One message on the server.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct RemoteMessage {
     /// Its flags.
     pub flags: Flags,
@@ -138,10 +162,26 @@ pub struct RemoteMessage {
     pub internal_date: Option<UnixSeconds>,
     /// Message-ID; asked only where a local file might be the same message.
     pub message_id: Option<MessageIdHash>,
+    /// Octets of stamps; asked together with the Message-ID.
+    pub stamps: u64,
     /// Content; read only where a local file might be the same message.
     pub content: Option<Content>,
+    /// The same without the stamps of other synchronisers, where it has any.
+    pub unstamped: Option<Box<Content>>,
     /// EMAILID (RFC 8474 §5.1) or X-GM-MSGID, where the server has one; asked for messages without a link only.
     pub email_id: Option<Box<str>>,
+}
+
+impl RemoteMessage {
+    /// RFC822.SIZE without stamps, as far as known.
+    pub fn plain_size(&self) -> Option<u64> {
+        self.size.map(|size| size.saturating_sub(self.stamps))
+    }
+
+    /// The content without stamps, where it was read.
+    pub fn plain(&self) -> Option<Content> {
+        self.unstamped.as_deref().copied().or(self.content)
+    }
 }
 
 /// What the account's settings allow.

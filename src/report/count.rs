@@ -56,6 +56,7 @@ impl Counts {
             | Action::ResetMailbox
             | Action::Rename { .. }
             | Action::Agree { .. }
+            | Action::MovedOut { .. }
             | Action::Keep { .. }
             | Action::Forget { .. }
             | Action::ForgetMailbox => {}

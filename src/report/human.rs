@@ -233,6 +233,7 @@ work: INBOX: → + 1 message (2.0 kB): 1700000003.c
 work: INBOX: → ~ 7 messages +\Seen +Work -\Flagged: UID 1, 3, 5, 7, 9 and 2 more
 work: INBOX: ← - 1 message marked \Deleted: UID 2
 work: INBOX: = 1 message kept on the server only: UID 50
+work: INBOX: = 1 message moved to Spam, which takes no part; kept on the server: UID 52
 work: INBOX: = 1 message gone from both sides: UID 51
 work: Neu-Über: → + mailbox
 work: New: ← renamed from Former

@@ -22,9 +22,10 @@
 //! | `unresolved` | `mailbox`, `item`, `since`, `what`, `hint` | `status`: what earlier runs could not do |
 //!
 //! * `action`: `rename-mailbox`, `create-mailbox`, `reset-mailbox`, `link`, `rename`, `agree`, `move`, `copy`, `download`,
-//!   `upload`, `set-flags`, `delete`, `keep`, `forget`, `remove-mailbox`, `forget-mailbox`. Their own keys: `side`
+//!   `upload`, `set-flags`, `delete`, `moved-out`, `keep`, `forget`, `remove-mailbox`, `forget-mailbox`. Their own keys: `side`
 //!   (`local` or `remote`), `uid`, `uids` (`1:3,7`), `file` (the name up to `:2,`), `flags` (a list), `change` (`add` and
-//!   `remove`, lists), `octets`, `disposal` (`expunge`, `trash`, `mark`), `from` (a mailbox). A move or copy has `from` and
+//!   `remove`, lists), `octets`, `disposal` (`expunge`, `trash`, `mark`), `from` and `to` (a
+//!   mailbox), `left-out` (`always`, `this-time`). A move or copy has `from` and
 //!   `uid`, where it comes from, `file` or `new-uid`, what it is here already, and the changes of flags that come with it,
 //!   `local` and `remote`; its `octets` are not transferred.
 //!   From a maildrop: `download`, `compare` (fetched to be compared with known mail), `recognise` (known by its header),
@@ -279,6 +280,7 @@ mod tests {
 {"v":1,"account":"work","event":"action","action":"set-flags","change":{"add":["\\Seen","Work"],"remove":["\\Flagged"]},"done":7,"done-octets":0,"mailbox":"INBOX","messages":7,"side":"remote","target":"remote","uids":"1,3,5,7,9,11,13"}
 {"v":1,"account":"work","event":"action","action":"delete","disposal":"mark","done":1,"done-octets":0,"mailbox":"INBOX","messages":1,"side":"local","target":"local","uids":"2"}
 {"v":1,"account":"work","event":"action","action":"keep","done":1,"done-octets":0,"mailbox":"INBOX","messages":1,"side":"remote","target":null,"uids":"50"}
+{"v":1,"account":"work","event":"action","action":"moved-out","done":1,"done-octets":0,"left-out":"always","mailbox":"INBOX","messages":1,"target":null,"to":"Spam","uids":"52"}
 {"v":1,"account":"work","event":"action","action":"forget","done":1,"done-octets":0,"mailbox":"INBOX","messages":1,"target":null,"uids":"51"}
 {"v":1,"account":"work","event":"action","action":"create-mailbox","done":1,"done-octets":0,"mailbox":"Neu-Über","messages":0,"side":"remote","target":"remote"}
 {"v":1,"account":"work","event":"action","action":"rename-mailbox","done":1,"done-octets":0,"from":"Former","mailbox":"New","messages":0,"side":"local","target":"local"}
@@ -323,6 +325,7 @@ mod tests {
 {"v":1,"account":"work","event":"action","action":"delete","disposal":"mark","mailbox":"INBOX","messages":1,"side":"local","target":"local","uids":"2"}
 {"v":1,"account":"work","event":"action","action":"delete","disposal":"expunge","mailbox":"INBOX","messages":20,"refused":true,"side":"remote","target":"remote","uids":"30:49"}
 {"v":1,"account":"work","event":"action","action":"keep","mailbox":"INBOX","messages":1,"side":"remote","target":null,"uids":"50"}
+{"v":1,"account":"work","event":"action","action":"moved-out","left-out":"always","mailbox":"INBOX","messages":1,"target":null,"to":"Spam","uids":"52"}
 {"v":1,"account":"work","event":"action","action":"forget","mailbox":"INBOX","messages":1,"target":null,"uids":"51"}
 {"v":1,"account":"work","event":"action","action":"create-mailbox","mailbox":"Neu-Über","messages":0,"side":"remote","target":"remote"}
 {"v":1,"account":"work","event":"action","action":"rename-mailbox","from":"Former","mailbox":"New","messages":0,"side":"local","target":"local"}

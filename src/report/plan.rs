@@ -16,6 +16,7 @@ use super::{Again, Run};
 use crate::error::safe_line;
 use crate::mail::{FileId, FlagChange, MailboxName, UidSet};
 use crate::reconcile::guard::Refusal;
+use crate::reconcile::view::LeftOut;
 use crate::reconcile::{Action, Disposal, Plan, Side};
 
 /// What is treated alike, in the order of the lines.
@@ -32,6 +33,7 @@ enum Treatment<'a> {
     Arrive(Side),
     Flags(Side, &'a FlagChange),
     Go(Side, Disposal),
+    MovedOut(&'a MailboxName, LeftOut),
     Stay(Side),
     Forgotten,
     Remove(Side),
@@ -117,6 +119,7 @@ fn grouped<'a>(actions: impl IntoIterator<Item = &'a Action>) -> BTreeMap<Treatm
             Action::Agree { uids, .. }
             | Action::SetFlags { uids, .. }
             | Action::Delete { uids, .. }
+            | Action::MovedOut { uids, .. }
             | Action::Keep { uids, .. }
             | Action::Forget { uids } => group.put(uids),
             Action::RenameMailbox { .. }
@@ -144,6 +147,7 @@ impl<'a> Treatment<'a> {
             Action::Upload { .. } => Treatment::Arrive(Side::Remote),
             Action::SetFlags { side, change, .. } => Treatment::Flags(*side, change),
             Action::Delete { side, disposal, .. } => Treatment::Go(*side, *disposal),
+            Action::MovedOut { to, left_out, .. } => Treatment::MovedOut(to, *left_out),
             Action::Keep { side, .. } => Treatment::Stay(*side),
             Action::Forget { .. } => Treatment::Forgotten,
             Action::RemoveMailbox { side } => Treatment::Remove(*side),
@@ -186,6 +190,13 @@ impl Group<'_> {
             Treatment::Same => format!("= {} found the same on both sides", many()),
             Treatment::Renamed => format!("= {} in a file of another name", many()),
             Treatment::Agreed => format!("= {} with the same new flags on both sides", many()),
+            Treatment::MovedOut(to, left_out) => {
+                let why = match left_out {
+                    LeftOut::Always => "which takes no part; kept on the server",
+                    LeftOut::ThisTime => "which this run leaves out; a run with it moves it on the server",
+                };
+                format!("= {} moved to {}, {why}", many(), words::name(to))
+            }
             Treatment::Stay(Side::Local) => format!("= {} kept in the tree only", many()),
             Treatment::Stay(Side::Remote) => format!("= {} kept on the server only", many()),
             Treatment::Forgotten => format!("= {} gone from both sides", many()),
@@ -240,6 +251,7 @@ work: INBOX
   → + 3 messages (6.0 kB): 1700000001.a, 1700000002.b and 1 more
   → ~ 7 messages +\Seen +Work -\Flagged: UID 1, 3, 5, 7, 9 and 2 more
   ← - 1 message marked \Deleted: UID 2
+  = 1 message moved to Spam, which takes no part; kept on the server: UID 52
   = 1 message kept on the server only: UID 50
   = 1 message gone from both sides: UID 51
   → - 20 messages: UID 30:49 (refused)

@@ -10,6 +10,7 @@ use super::progress::Bars;
 use crate::error::{Error, Item, ItemFailure, Kind};
 use crate::mail::{FileId, FlagChange, Flags, MailboxName, Uid, UidSet};
 use crate::reconcile::guard::{Refusal, Rest};
+use crate::reconcile::view::LeftOut;
 use crate::reconcile::{Action, Disposal, Here, Plan, Relocation, Side};
 
 /// A console in memory.
@@ -129,6 +130,7 @@ pub fn plan(odd: &Hostile) -> Plan {
         Action::Delete { side: Side::Local, uids: uids("2"), disposal: Disposal::Mark },
         Action::Delete { side: Side::Remote, uids: uids("30:49"), disposal: Disposal::Expunge },
         Action::Keep { side: Side::Remote, uids: uids("50") },
+        Action::MovedOut { uids: uids("52"), to: name("Spam"), left_out: LeftOut::Always },
         Action::Forget { uids: uids("51") },
     ];
     let old = vec![

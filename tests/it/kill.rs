@@ -20,7 +20,7 @@ const PUSHED: usize = 500;
 /// Starts a sync and kills it after `share` of `whole`; tells whether it was still running.
 ///
 /// What was on its way when it died still reaches the server, and nobody waits for that.
-fn kill_at(pair: &Pair<'_>, whole: Duration, share: f64) -> bool {
+pub fn kill_at(pair: &Pair<'_>, whole: Duration, share: f64) -> bool {
     let moment = Instant::now() + whole.mul_f64(share);
     let mut run = pair.start_sync();
     std::thread::sleep(moment.saturating_duration_since(Instant::now()));
@@ -30,7 +30,7 @@ fn kill_at(pair: &Pair<'_>, whole: Duration, share: f64) -> bool {
 /// Does `trial` until it has killed a running program at ten moments, spread over the time a whole run takes.
 ///
 /// A moment that came too late is tried again earlier.
-fn at_ten_moments(seed: u64, mut whole: Duration, mut trial: impl FnMut(Duration, f64) -> bool) {
+pub fn at_ten_moments(seed: u64, mut whole: Duration, mut trial: impl FnMut(Duration, f64) -> bool) {
     let mut rng = Rng::with_seed(seed);
     for n in 0..MOMENTS {
         let share = (n as f64 + rng.f64()) / MOMENTS as f64;

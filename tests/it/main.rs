@@ -19,6 +19,11 @@
 //! | `bytes` | bytes, dates, copies, keywords |
 //! | `folders` | mailboxes made, removed, filtered, renamed; odd names; prefixes |
 //! | `moves` | moves, copies, renames, new UIDs, lost state: no body on the wire |
+//! | `adoption` | trees that mbsync and OfflineIMAP filled: linked, not doubled |
+//! | `identity` | new UIDs, lost and old states and trees over 5,000 messages; 2,000 that are alike |
+//! | `outside` | moves into mailboxes that take no part |
+//! | `conflicts` | moves and renames on one side while the other does something else |
+//! | `moves_killed` | `kill -9` in the midst of moves and renames |
 //! | `policies` | expunge, trash, mark, never; push; limits |
 //! | `reports` | the dry run is the real run; NDJSON; silence; status, mailboxes, check, help |
 //! | `import` | other tools' configurations become one of ours; trees they have filled are taken as they are |
@@ -33,20 +38,25 @@
     reason = "a test fails by panicking, and says what it skips"
 )]
 
+mod adoption;
 mod architecture;
 mod bad_config;
 mod bad_input;
 mod bytes;
+mod conflicts;
 mod connection;
 mod folders;
 mod guard;
 mod harness;
+mod identity;
 mod imap_engine;
 mod import;
 mod kill;
 mod man;
 mod memory;
 mod moves;
+mod moves_killed;
+mod outside;
 mod policies;
 mod pop;
 mod pop3_engine;

@@ -1,6 +1,7 @@
 //! Messages that move, are copied, or whose mailbox is renamed: the other side follows without a body on the wire.
 //!
-//! Every test looks at what the server heard: no body was asked for and none was sent.
+//! Every test looks at what the server heard: no body was asked for and none was sent; and how many octets went over the
+//! wire, which is far less than the bodies have.
 
 use std::fs;
 use std::os::unix::fs::MetadataExt;
@@ -9,37 +10,57 @@ use crate::world::cyrus::Cyrus;
 use crate::world::dovecot::Dovecot;
 use crate::world::mail::{Generator, Kind};
 use crate::world::maildir::{Layout, Tree};
-use crate::world::pair::{Pair, Setting};
+use crate::world::pair::{Pair, Setting, events};
 use crate::world::server::Server;
 
-/// Messages in the mailbox that everything comes from.
+/// Messages in the mailbox that everything comes from, where the numbers do not matter.
 const MANY: usize = 120;
+/// Octets of a message.
+const SIZE: usize = 5000;
 
-/// Every server the tests have, as it is and with extensions hidden.
-fn on_each_server(test: impl Fn(&dyn Server, &str)) {
-    test(&Dovecot::start(), "Dovecot");
-    let few = "IMAP4rev1 UIDPLUS CONDSTORE ENABLE LITERAL+";
-    test(&Dovecot::showing(few), "Dovecot without MOVE");
-    test(&Dovecot::showing("IMAP4rev1"), "Dovecot, bare");
-    if let Some(cyrus) = Cyrus::start() {
-        test(&cyrus, "Cyrus");
+/// One server, and how the account is set up with it.
+struct Case<'s> {
+    server: &'s dyn Server,
+    which: &'s str,
+    /// Lines of `[accounts.work.imap]`.
+    imap: &'s str,
+}
+
+impl Case<'_> {
+    fn pair(&self, layout: Layout) -> Pair<'_> {
+        Pair::with(self.server, Setting { layout, imap: self.imap.to_owned(), ..Setting::default() })
+    }
+
+    /// A pair with `many` messages in `From`, the same on both sides, every third one read, and an empty `To`.
+    fn filled(&self, many: usize) -> Pair<'_> {
+        filled(self.pair(Layout::Nested), many)
     }
 }
 
-/// A pair with `MANY` messages in `From`, the same on both sides, every third one read, and an empty `To`.
-fn filled(server: &dyn Server) -> Pair<'_> {
-    filled_with(server, Setting::default())
+/// Every server the tests have, as it is and with extensions hidden.
+fn on_each_server(test: impl Fn(&Case<'_>)) {
+    let case = |server: &dyn Server, which: &str, imap: &str| test(&Case { server, which, imap });
+    case(&Dovecot::start(), "Dovecot", "");
+    let few = "IMAP4rev1 UIDPLUS CONDSTORE ENABLE LITERAL+";
+    case(&Dovecot::showing(few), "Dovecot without MOVE", "");
+    case(&Dovecot::showing("IMAP4rev1"), "Dovecot, bare", "");
+    // Of these servers it alone has OBJECTID.
+    for (which, imap) in [("Cyrus", ""), ("Cyrus without OBJECTID", "disable = [\"OBJECTID\"]\n")] {
+        if let Some(cyrus) = Cyrus::start() {
+            assert!(cyrus.client().can("OBJECTID"));
+            case(&cyrus, which, imap);
+        }
+    }
 }
 
-fn filled_with(server: &dyn Server, setting: Setting) -> Pair<'_> {
-    let pair = Pair::with(server, setting);
-    let mut client = server.client();
+fn filled(pair: Pair<'_>, many: usize) -> Pair<'_> {
+    let mut client = pair.server.client();
     let mut generator = Generator::new(11);
     client.create("From");
     client.create("To");
-    for n in 0..MANY {
+    for n in 0..many {
         let flags: &[&str] = if n % 3 == 0 { &["\\Seen", "work"] } else { &[] };
-        client.append("From", &generator.of(Kind::Plain), flags);
+        client.append("From", &generator.sized(SIZE), flags);
     }
     pair.sync();
     pair.assert_equal("filled");
@@ -49,14 +70,29 @@ fn filled_with(server: &dyn Server, setting: Setting) -> Pair<'_> {
 
 /// Syncs, and fails if a body went over the wire in either direction; then both sides are equal and settled.
 #[track_caller]
-fn sync_without_bodies(pair: &Pair<'_>, context: &str) {
+pub fn sync_without_bodies(pair: &Pair<'_>, context: &str) {
     let log = pair.server.wire_log().mark();
-    pair.sync();
+    let run = pair.try_sync(&["--json"]).expect(0);
     let commands = log.commands();
     let body = |c: &&String| c.contains("BODY.PEEK[]") || c.contains("BODY[]") || c.contains("APPEND");
     assert_eq!(commands.iter().find(body), None, "{context}: {commands:#?}");
+    let summary = events(&run.stdout).pop().unwrap();
+    let octets = |way: &str| summary[way].as_u64().unwrap();
+    let messages = pair.tree.snapshot().messages() as u64;
+    // A listing, a Message-ID and a UID each way; the login and the list of mailboxes.
+    let most = 10_000 + 600 * messages;
+    let (sent, received) = (octets("sent"), octets("received"));
+    assert!(sent + received < most, "{context}: {sent} sent, {received} received for {messages} messages");
     pair.assert_equal(context);
     pair.assert_settled(context);
+}
+
+const TREE: [&str; 10] =
+    ["Old", "Old/a", "Old/b", "Old/b/c", "Old/b/d", "Old/e", "Old/f", "Old/g", "Old/g/h", "Old/g/h/i"];
+
+/// Removes the tree, renamed, from the server.
+fn remove_tree(client: &mut crate::world::client::Client) {
+    TREE.iter().rev().for_each(|name| client.delete_mailbox(&name.replacen("Old", "New", 1)));
 }
 
 fn move_file(tree: &Tree, message: &crate::world::maildir::Message, to: &str, name: &str) {
@@ -65,8 +101,8 @@ fn move_file(tree: &Tree, message: &crate::world::maildir::Message, to: &str, na
 
 #[test]
 fn moved_here_as_mv_and_as_mutt_do() {
-    on_each_server(|server, which| {
-        let pair = filled(server);
+    on_each_server(|case| {
+        let (pair, which) = (case.filled(1000), case.which);
         let before = pair.tree.snapshot();
         for (n, message) in pair.tree.messages("From").into_iter().enumerate() {
             // mv keeps the name, mutt gives another; some are flagged on the way.
@@ -81,9 +117,9 @@ fn moved_here_as_mv_and_as_mutt_do() {
         }
         sync_without_bodies(&pair, which);
         let after = pair.tree.snapshot();
-        assert_eq!((after.0["From"].len(), after.0["To"].len()), (0, MANY), "{which}");
+        assert_eq!((after.0["From"].len(), after.0["To"].len()), (0, 1000), "{which}");
         let flagged = after.0["To"].iter().filter(|m| m.flags.contains("\\Flagged")).count();
-        assert_eq!(flagged, MANY.div_ceil(5), "{which}");
+        assert_eq!(flagged, 200, "{which}");
         let contents = |messages: &[crate::world::compare::Seen]| {
             let mut all: Vec<_> = messages.iter().map(|m| m.content).collect();
             all.sort();
@@ -95,9 +131,9 @@ fn moved_here_as_mv_and_as_mutt_do() {
 
 #[test]
 fn moved_on_the_server() {
-    on_each_server(|server, which| {
-        let pair = filled(server);
-        let mut client = server.client();
+    on_each_server(|case| {
+        let (pair, which) = (case.filled(1000), case.which);
+        let mut client = case.server.client();
         client.store("From", "1:10", "+FLAGS (\\Flagged)");
         client.move_to("From", "1:*", "To");
         let dates = |tree: &Tree, mailbox: &str| {
@@ -110,34 +146,34 @@ fn moved_on_the_server() {
         sync_without_bodies(&pair, which);
         assert_eq!(before, dates(&pair.tree, "To"), "{which}: dates");
         let after = pair.tree.snapshot();
-        assert_eq!((after.0["From"].len(), after.0["To"].len()), (0, MANY), "{which}");
-        assert_eq!(after.0["To"].iter().filter(|m| m.flags.contains("work")).count(), MANY / 3, "{which}");
+        assert_eq!((after.0["From"].len(), after.0["To"].len()), (0, 1000), "{which}");
+        assert_eq!(after.0["To"].iter().filter(|m| m.flags.contains("work")).count(), 334, "{which}");
     });
 }
 
 #[test]
 fn copied_on_each_side() {
-    on_each_server(|server, which| {
-        let pair = filled(server);
-        let mut client = server.client();
-        client.copy_to("From", "1:50", "To");
-        for message in pair.tree.messages("From").into_iter().rev().take(50) {
+    on_each_server(|case| {
+        let (pair, which) = (case.filled(1000), case.which);
+        let mut client = case.server.client();
+        client.copy_to("From", "1:*", "To");
+        for message in pair.tree.messages("From") {
             fs::copy(&message.path, pair.tree.dir("INBOX").join("cur").join(message.name())).unwrap();
         }
         sync_without_bodies(&pair, which);
         let after = pair.tree.snapshot();
-        assert_eq!([after.0["From"].len(), after.0["To"].len(), after.0["INBOX"].len()], [MANY, 50, 50], "{which}");
+        assert_eq!([after.0["From"].len(), after.0["To"].len(), after.0["INBOX"].len()], [1000; 3], "{which}");
     });
 }
 
-/// A tree of mailboxes with mail in each.
-fn with_tree_of_mailboxes(pair: &Pair<'_>) {
+/// A tree of ten mailboxes with `each` messages in each.
+fn with_tree_of_mailboxes(pair: &Pair<'_>, each: usize) {
     let mut client = pair.server.client();
     let mut generator = Generator::new(12);
-    for name in ["Old", "Old/a", "Old/b", "Old/b/c"] {
+    for name in TREE {
         client.create(name);
-        for _ in 0..10 {
-            client.append(name, &generator.of(Kind::Plain), &["\\Seen"]);
+        for _ in 0..each {
+            client.append(name, &generator.sized(SIZE), &["\\Seen"]);
         }
     }
     pair.sync();
@@ -146,17 +182,17 @@ fn with_tree_of_mailboxes(pair: &Pair<'_>) {
 
 #[test]
 fn a_tree_of_mailboxes_renamed_here() {
-    on_each_server(|server, which| {
-        for layout in [Layout::Nested, Layout::MaildirPlusPlus] {
-            let pair = Pair::with(server, Setting { layout, ..Setting::default() });
-            with_tree_of_mailboxes(&pair);
+    on_each_server(|case| {
+        for (layout, each) in [(Layout::Nested, 100), (Layout::MaildirPlusPlus, 10)] {
+            let pair = case.pair(layout);
+            with_tree_of_mailboxes(&pair, each);
             for (name, dir) in pair.tree.mailboxes() {
                 if name == "Old" || (layout == Layout::MaildirPlusPlus && name.starts_with("Old/")) {
                     fs::rename(dir, pair.tree.dir(&name.replacen("Old", "New", 1))).unwrap();
                 }
             }
-            let log = server.wire_log().mark();
-            let context = format!("{which}, {layout:?}");
+            let log = case.server.wire_log().mark();
+            let context = format!("{}, {layout:?}", case.which);
             sync_without_bodies(&pair, &context);
             let changing = log.changing_commands();
             assert!(changing.iter().any(|c| c.starts_with("RENAME")), "{context}: {changing:?}");
@@ -166,27 +202,25 @@ fn a_tree_of_mailboxes_renamed_here() {
             );
             let names: Vec<String> = pair.tree.mailboxes().into_keys().collect();
             assert!(names.contains(&"New/b/c".to_owned()) && !names.contains(&"Old".to_owned()), "{names:?}");
-            server.client().delete_mailbox("New/b/c");
-            ["New/b", "New/a", "New"].iter().for_each(|name| server.client().delete_mailbox(name));
+            remove_tree(&mut case.server.client());
         }
     });
 }
 
 #[test]
 fn a_tree_of_mailboxes_renamed_on_the_server() {
-    on_each_server(|server, which| {
-        for layout in [Layout::Nested, Layout::MaildirPlusPlus] {
-            let context = format!("{which}, {layout:?}");
-            let pair = Pair::with(server, Setting { layout, ..Setting::default() });
-            with_tree_of_mailboxes(&pair);
-            server.client().rename("Old", "New");
+    on_each_server(|case| {
+        for (layout, each) in [(Layout::Nested, 100), (Layout::MaildirPlusPlus, 10)] {
+            let context = format!("{}, {layout:?}", case.which);
+            let pair = case.pair(layout);
+            with_tree_of_mailboxes(&pair, each);
+            case.server.client().rename("Old", "New");
             let inode = |name: &str| std::os::unix::fs::MetadataExt::ino(&fs::metadata(pair.tree.dir(name)).unwrap());
             let before = inode("Old/b");
             sync_without_bodies(&pair, &context);
             assert_eq!(inode("New/b"), before, "{context}: the directory was renamed");
             assert!(!pair.tree.mailboxes().contains_key("Old"), "{context}");
-            server.client().delete_mailbox("New/b/c");
-            ["New/b", "New/a", "New"].iter().for_each(|name| server.client().delete_mailbox(name));
+            remove_tree(&mut case.server.client());
         }
     });
 }
@@ -195,7 +229,7 @@ fn a_tree_of_mailboxes_renamed_on_the_server() {
 fn two_mailboxes_swap_their_names() {
     let dovecot = Dovecot::start();
     for there in [true, false] {
-        let pair = filled(&dovecot);
+        let pair = filled(Pair::new(&dovecot), MANY);
         let mut client = dovecot.client();
         client.append("To", &Generator::new(13).of(Kind::Plain), &[]);
         pair.sync();
@@ -220,7 +254,7 @@ fn two_mailboxes_swap_their_names() {
 #[test]
 fn moved_here_while_it_is_flagged_or_deleted_there() {
     let dovecot = Dovecot::start();
-    let pair = filled(&dovecot);
+    let pair = filled(Pair::new(&dovecot), MANY);
     let mut client = dovecot.client();
     let uids: Vec<u32> = client.uids("From").into_keys().collect();
     client.store("From", &uids[0].to_string(), "+FLAGS (\\Answered later)");
@@ -240,7 +274,7 @@ fn moved_here_while_it_is_flagged_or_deleted_there() {
 #[test]
 fn two_moves_to_different_places_both_happen() {
     let dovecot = Dovecot::start();
-    let pair = filled(&dovecot);
+    let pair = filled(Pair::new(&dovecot), MANY);
     let mut client = dovecot.client();
     client.create("There");
     client.move_to("From", "1:*", "There");
@@ -256,7 +290,7 @@ fn two_moves_to_different_places_both_happen() {
 #[test]
 fn a_new_uidvalidity_a_lost_and_an_old_state_fetch_nothing_anew() {
     let dovecot = Dovecot::start();
-    let pair = filled(&dovecot);
+    let pair = filled(Pair::new(&dovecot), MANY);
     let states = || fs::read_dir(pair.mailtide.state()).unwrap().map(|e| e.unwrap().path()).collect::<Vec<_>>();
     let old: Vec<_> = states().into_iter().map(|path| (fs::read(&path).unwrap(), path)).collect();
     // The state is lost.
@@ -321,7 +355,7 @@ fn duplicates_of_all_kinds_stay_as_many_as_they_are() {
 #[test]
 fn a_tree_put_back_from_an_older_copy_deletes_nothing() {
     let dovecot = Dovecot::start();
-    let pair = filled(&dovecot);
+    let pair = filled(Pair::new(&dovecot), MANY);
     let copy = pair.scratch.path().join("copy");
     let cp = |from: &std::path::Path, to: &std::path::Path| {
         let status = std::process::Command::new("cp").arg("-a").arg(from).arg(to).status().unwrap();

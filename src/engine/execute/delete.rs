@@ -11,6 +11,7 @@ use crate::engine::pool::{Heard, Results};
 use crate::error::{Item, Result};
 use crate::mail::{Fact, FileId, FlagChange, Flags, MailboxName, Presence, SystemFlag, UidSet, UidValidity};
 use crate::reconcile::guard::ApprovedPlan;
+use crate::reconcile::view::LeftOut;
 use crate::reconcile::{Action, Disposal, Phase, Side};
 use crate::remote::imap::{Expunged, Session, WireName};
 
@@ -24,6 +25,23 @@ pub fn run(world: &World<'_>, ledger: &mut Ledger<'_>, plan: &ApprovedPlan) -> R
             Action::Delete { side: Side::Local, uids, disposal } => {
                 let done = delete_locally(world, ledger, name, uids, *disposal)?;
                 ledger.done(name, action, done, 0);
+            }
+            Action::MovedOut { uids, to, left_out } => {
+                let messages = if uids.len() == 1 { "message" } else { "messages" };
+                let moved = format!("{name}: {} {messages} moved to {to}", uids.len());
+                match left_out {
+                    LeftOut::Always => {
+                        keep(world, ledger, name, Side::Remote, uids)?;
+                        ledger.notice(&format!("{moved}, which takes no part; kept on the server"));
+                    }
+                    LeftOut::ThisTime => {
+                        ledger.hold(name);
+                        ledger.notice(&format!(
+                            "{moved}, which this run leaves out; a run with it moves it on the server"
+                        ));
+                    }
+                }
+                ledger.done(name, action, uids.len(), 0);
             }
             Action::Keep { side, uids } => {
                 keep(world, ledger, name, *side, uids)?;

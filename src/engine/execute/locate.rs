@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 use crate::engine::observe::same::digests;
 use crate::error::Result;
-use crate::mail::{Content, MessageIdHash, Uid, UidSet, UidValidity};
+use crate::mail::{Content, Contents, MessageIdHash, Uid, UidSet, UidValidity};
 use crate::remote::imap::{Session, WireName};
 
 /// A message that was appended, or may have been.
@@ -66,8 +66,8 @@ fn arrived(
 ) -> Result<BTreeMap<Uid, Option<MessageIdHash>>> {
     let arrived = session.uids_from(wire, uid_validity, uid_next.unwrap_or(Uid::MIN))?;
     let arrived: UidSet = arrived.iter().filter(|uid| !seen_before.contains(*uid)).collect();
-    let ids = session.message_ids(wire, &arrived)?;
-    Ok(arrived.iter().map(|uid| (uid, ids.get(&uid).copied().flatten())).collect())
+    let fields = session.header_fields(wire, &arrived)?;
+    Ok(arrived.iter().map(|uid| (uid, fields.get(&uid).and_then(|f| f.message_id))).collect())
 }
 
 fn by_message_id(new: &BTreeMap<Uid, Option<MessageIdHash>>, sent: &[Sent]) -> Vec<Option<Uid>> {
@@ -79,10 +79,11 @@ fn by_message_id(new: &BTreeMap<Uid, Option<MessageIdHash>>, sent: &[Sent]) -> V
     sent.iter().map(|s| s.content.message_id.and_then(only)).collect()
 }
 
-fn by_content(contents: &BTreeMap<Uid, Content>, sent: &[Sent], found: &mut [Option<Uid>]) {
+fn by_content(contents: &BTreeMap<Uid, Contents>, sent: &[Sent], found: &mut [Option<Uid>]) {
     for (at, one) in sent.iter().enumerate() {
         let free = |uid: &Uid| !found.contains(&Some(*uid));
-        let twin = contents.iter().filter(|(_, c)| c.digest == one.content.digest).map(|(uid, _)| *uid).find(free);
+        let twin =
+            contents.iter().filter(|(_, c)| c.whole.digest == one.content.digest).map(|(uid, _)| *uid).find(free);
         if let Some(slot) = found.get_mut(at).filter(|slot| slot.is_none()) {
             *slot = twin;
         }
@@ -125,7 +126,7 @@ mod tests {
     #[test]
     fn content_pairs_equal_messages_one_to_one() {
         let content = |d| Content { digest: Digest([d; 32]), wire_size: 1, message_id: None };
-        let contents = BTreeMap::from([(uid(5), content(1)), (uid(6), content(1))]);
+        let contents = BTreeMap::from([(uid(5), content(1).into()), (uid(6), content(1).into())]);
         let mut found = vec![None, None, None];
         by_content(&contents, &[sent(1, None), sent(1, None), sent(2, None)], &mut found);
         assert_eq!(found, [Some(uid(5)), Some(uid(6)), None]);

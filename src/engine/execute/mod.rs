@@ -185,7 +185,8 @@ impl World<'_> {
             file: file.clone(),
             presence: Presence::Both,
             flags,
-            size: content.wire_size,
+            // Another synchroniser's stamp may make the two differ.
+            size: observed.and_then(|m| m.size).unwrap_or(content.wire_size),
             digest: content.digest,
             message_id: content.message_id,
             internal_date: observed.and_then(|m| m.internal_date).unwrap_or(date),

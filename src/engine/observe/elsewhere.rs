@@ -54,11 +54,12 @@ pub fn identify(
         wanted.entry(name.clone()).or_default().insert(uid);
     }
     for (name, uids) in wanted {
-        let ids = session.message_ids(&directory.wire(&name)?, &uids)?;
+        let ids = session.header_fields(&directory.wire(&name)?, &uids)?;
         let Some(RemoteMailbox::Observed(listing)) = remote.mailboxes.get_mut(&name) else { continue };
-        for (uid, id) in ids {
+        for (uid, fields) in ids {
             if let Some(message) = listing.messages.get_mut(&uid) {
-                message.message_id = id;
+                message.message_id = fields.message_id;
+                message.stamps = fields.stamps;
             }
         }
     }

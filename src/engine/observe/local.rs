@@ -166,8 +166,9 @@ fn read(
     failures: &mut Vec<ItemFailure>,
 ) -> Option<LocalContent> {
     match store.examine(name, scanned) {
-        Ok(Some(Examined { content, modified })) => {
-            Some(LocalContent::Known { content, modified, origin: scanned.origin })
+        Ok(Some(Examined { contents, modified })) => {
+            let unstamped = contents.unstamped.map(Box::new);
+            Some(LocalContent::Known { content: contents.whole, unstamped, modified, origin: scanned.origin })
         }
         Ok(None) => None,
         Err(error) => {

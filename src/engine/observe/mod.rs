@@ -7,6 +7,7 @@
 mod elsewhere;
 pub mod local;
 pub mod names;
+mod outside;
 pub mod remote;
 mod renames;
 pub mod same;
@@ -24,7 +25,7 @@ use crate::error::{Error, ItemFailure, Kind, Result};
 use crate::local::Store;
 use crate::mail::{AccountId, Base, BaseMailbox, Intent, LocalCheckpoint, MailboxId, MailboxName, RemoteCheckpoint};
 use crate::reconcile::alike::Dates;
-use crate::reconcile::view::{Keywords, LocalView, MailboxIds, RemoteMailbox, RemoteView, TreeAge};
+use crate::reconcile::view::{Direction, Keywords, LocalView, MailboxIds, RemoteMailbox, RemoteView, TreeAge};
 use crate::reconcile::{Names, Relatives};
 use crate::remote::imap::Session;
 use crate::state::State;
@@ -118,10 +119,15 @@ pub fn observe<'a>(sources: &Sources<'_, 'a>) -> Result<Observation<'a>> {
         anew.iter().for_each(|name| local.rescan(store, name, None));
     }
     let local_checks = local.checkpoints();
-    let (local_view, mut failures) = match sources.store {
+    let (mut local_view, mut failures) = match sources.store {
         Some(store) => local.into_view(store, &base, &reset, sources.stop)?,
         None => Default::default(),
     };
+    if let Some(store) = sources.store.filter(|_| account.direction != Direction::Pull) {
+        let leaves_out = |name: &MailboxName| account.mailboxes.leaves_out(name);
+        let trash = directory.trash.as_ref();
+        local_view.outside = outside::look(store, &base, &local_view, &leaves_out, trash, sources.stop)?;
+    }
     failures.append(&mut seen.failures);
     let ids = number(sources.state, &base, &local_view, &seen.view)?;
     let relatives = elsewhere::relatives(sources.state, &base, &local_view, &seen.view)?;

@@ -92,9 +92,8 @@ impl RemoteSide {
             flags: message.flags,
             size: message.size,
             internal_date: message.internal_date,
-            message_id: None,
-            content: None,
             email_id: message.email_id.map(Into::into),
+            ..RemoteMessage::default()
         };
         let listing = RemoteListing {
             uid_validity: checkpoint.uid_validity,

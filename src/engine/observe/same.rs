@@ -5,23 +5,26 @@
 //!
 //! Three sieves, each cheaper than the next: equal size (known already), equal Message-ID (one header line a candidate),
 //! equal content (the body, read into a digest and thrown away). The second decides where it can ([`alike`]), else the
-//! last. Mail that came from us anyway is
-//! recognised by its file name and size and is not asked about.
+//! last. Mail that came from us anyway is recognised by its file name and size and is not asked about.
+//!
+//! The stamps of other synchronisers ([`crate::mail::stamp`]) make no difference, on neither side: those of a file are known;
+//! what no file has the size of, and is longer than one by the length of a stamp, is asked for it.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::names::Directory;
 use crate::error::{Error, Result};
 use crate::local::WireDigest;
+use crate::mail::stamp::StampScan;
 use crate::mail::{
-    AccountId, Content, Intent, Link, MailboxId, MailboxName, MessageIdHash, Presence, Uid, UidSet, UidValidity,
-    UnixSeconds,
+    AccountId, Content, Contents, Intent, Link, MailboxId, MailboxName, MessageIdHash, Origin, Presence, Uid, UidSet,
+    UidValidity, UnixSeconds,
 };
 use crate::reconcile::alike::{Dates, alike};
 use crate::reconcile::view::{
     Coverage, Direction, LocalContent, LocalListing, LocalMailbox, LocalView, RemoteListing, RemoteMessage,
 };
-use crate::remote::imap::{BodySink, FetchedMessage, Session};
+use crate::remote::imap::{BodySink, FetchedMessage, Session, WireName};
 
 /// What a search for twins needs to know of one mailbox.
 pub struct Candidates<'a> {
@@ -55,49 +58,118 @@ pub fn look(
     };
     let mut files: Vec<New> = listing.into_iter().flat_map(unlinked).collect();
     files.extend(sent_again(listing, remote, candidates));
-    let suspects = suspects(&files, remote, candidates);
-    if suspects.is_empty() {
-        return Ok(());
-    }
     let wire = directory.wire(name)?;
-    let unasked = |uid: &Uid| remote.messages.get(uid).is_some_and(|m| m.message_id.is_none());
-    let ids = session.message_ids(&wire, &suspects.iter().filter(unasked).collect())?;
-    for (uid, id) in &ids {
-        if let Some(message) = remote.messages.get_mut(uid) {
-            message.message_id = *id;
-        }
+    let mut suspects = suspects(&files, remote, candidates);
+    ask(session, &wire, remote, &suspects)?;
+    let mut found = found(&files, &suspects, remote, candidates);
+    let longer = longer_by_a_stamp(&files, &found, &suspects, remote, candidates);
+    if !longer.is_empty() {
+        ask(session, &wire, remote, &longer)?;
+        let stamped = |uid: &Uid| remote.messages.get(uid).is_some_and(|m| m.stamps > 0);
+        longer.iter().filter(stamped).for_each(|uid| suspects.insert(uid));
+        found = self::found(&files, &suspects, remote, candidates);
     }
-    let found = alike(
-        files.iter().filter_map(|f| Some(((), f.content, f.modified?))),
-        suspects.iter().filter_map(|uid| Some((uid, remote.messages.get(&uid)?))),
-        candidates.dates,
-    );
-    let found: UidSet = found.into_iter().map(|((), uid)| uid).collect();
+    let found: UidSet = found.into_values().collect();
     let equal = |uid: &Uid| remote.messages.get(uid).is_some_and(|m| has_twin(&files, m));
     let twins: UidSet = suspects.iter().filter(|uid| !found.contains(*uid)).filter(equal).collect();
     if twins.is_empty() {
         return Ok(());
     }
-    for (uid, content) in digests(session, &wire, remote.uid_validity, &twins)? {
+    for (uid, contents) in digests(session, &wire, remote.uid_validity, &twins)? {
         if let Some(message) = remote.messages.get_mut(&uid) {
-            message.content = Some(content);
+            message.content = Some(contents.whole);
+            message.unstamped = contents.unstamped.map(Box::new);
         }
     }
     Ok(())
 }
 
+/// Fills in what the headers of `uids` tell, where it was not asked for yet.
+fn ask(session: &mut Session, wire: &WireName, remote: &mut RemoteListing, uids: &UidSet) -> Result<()> {
+    let unasked = |uid: &Uid| remote.messages.get(uid).is_some_and(|m| m.message_id.is_none());
+    let unasked: UidSet = uids.iter().filter(unasked).collect();
+    if unasked.is_empty() {
+        return Ok(());
+    }
+    for (uid, fields) in session.header_fields(wire, &unasked)? {
+        if let Some(message) = remote.messages.get_mut(&uid) {
+            message.message_id = fields.message_id;
+            message.stamps = fields.stamps;
+        }
+    }
+    Ok(())
+}
+
+/// The files, by number, that need no look at a body, and what they are.
+fn found(
+    files: &[New],
+    suspects: &UidSet,
+    remote: &RemoteListing,
+    candidates: &Candidates<'_>,
+) -> BTreeMap<usize, Uid> {
+    let known = files.iter().enumerate().filter_map(|(n, f)| Some((n, f.contents.plain(), f.modified?)));
+    let asked = suspects.iter().filter_map(|uid| Some((uid, remote.messages.get(&uid)?)));
+    alike(known, asked, candidates.dates).into_iter().collect()
+}
+
+/// Messages, none of `suspects`, that may be a file that was not found, with a stamp.
+fn longer_by_a_stamp(
+    files: &[New],
+    found: &BTreeMap<usize, Uid>,
+    suspects: &UidSet,
+    remote: &RemoteListing,
+    candidates: &Candidates<'_>,
+) -> UidSet {
+    let (least, most) = (StampScan::WEIGHTS.start(), StampScan::WEIGHTS.end());
+    let believed = |f: &New| f.believed(remote, candidates);
+    let open = files.iter().enumerate().filter(|(n, f)| !found.contains_key(n) && !believed(f));
+    let sizes: BTreeSet<u64> = open.map(|(_, f)| f.contents.plain().wire_size).collect();
+    if sizes.is_empty() {
+        return UidSet::new();
+    }
+    let origins: BTreeSet<Uid> = files.iter().filter(|f| believed(f)).filter_map(|f| f.origin).map(|o| o.uid).collect();
+    let fits = |size: u64| sizes.range(size.saturating_sub(*most)..=size.saturating_sub(*least)).next().is_some();
+    let new = remote.messages.iter().filter(|(uid, _)| !candidates.is_linked(**uid) && !suspects.contains(**uid));
+    let new = new.filter(|(uid, message)| !origins.contains(uid) && message.size.is_some_and(fits));
+    new.map(|(uid, _)| *uid).collect()
+}
+
 /// A file that needs a UID, as far as a comparison needs it.
 struct New {
-    content: Content,
+    contents: Contents,
     /// Its mtime, where it was looked at.
     modified: Option<UnixSeconds>,
-    origin: Option<crate::mail::Origin>,
+    origin: Option<Origin>,
+}
+
+impl New {
+    /// Where it came from, when that is this mailbox.
+    fn ours(&self, remote: &RemoteListing, candidates: &Candidates<'_>) -> Option<Uid> {
+        let here = |o: &Origin| {
+            o.account == candidates.account && Some(o.mailbox) == candidates.id && o.uid_validity == remote.uid_validity
+        };
+        self.origin.filter(here).map(|o| o.uid)
+    }
+
+    /// Whether its name is believed, which says what it is.
+    fn believed(&self, remote: &RemoteListing, candidates: &Candidates<'_>) -> bool {
+        let message = self.ours(remote, candidates).and_then(|uid| remote.messages.get(&uid));
+        message.is_some_and(|m| m.size == Some(self.contents.whole.wire_size))
+    }
+}
+
+impl Candidates<'_> {
+    /// Whether it is known what a message is: also of one that stays on the server alone.
+    fn is_linked(&self, uid: Uid) -> bool {
+        self.links.get(&uid).is_some_and(|l| l.presence != Presence::LocalOnly)
+    }
 }
 
 fn unlinked(listing: &LocalListing) -> impl Iterator<Item = New> {
     let known = |content: &LocalContent| match content {
-        LocalContent::Known { content, origin, modified } => {
-            Some(New { content: *content, modified: Some(*modified), origin: *origin })
+        LocalContent::Known { content, unstamped, origin, modified } => {
+            let contents = Contents { whole: *content, unstamped: unstamped.as_deref().copied() };
+            Some(New { contents, modified: Some(*modified), origin: *origin })
         }
         LocalContent::Unread | LocalContent::Unreadable => None,
     };
@@ -120,21 +192,20 @@ fn sent_again(listing: Option<&LocalListing>, remote: &RemoteListing, candidates
         (Presence::LocalOnly, Direction::Both | Direction::Push) => undeleted(link),
     };
     let content = |l: &Link| Content { digest: l.digest, wire_size: l.size, message_id: l.message_id };
-    candidates.links.values().filter(again).map(|l| New { content: content(l), modified: None, origin: None }).collect()
+    candidates
+        .links
+        .values()
+        .filter(again)
+        .map(|l| New { contents: content(l).into(), modified: None, origin: None })
+        .collect()
 }
 
 /// Messages of a size that some file has, or that an unknown outcome or an unbelievable origin points to.
 fn suspects(files: &[New], remote: &RemoteListing, candidates: &Candidates<'_>) -> UidSet {
-    let sizes: BTreeSet<u64> = files.iter().map(|f| f.content.wire_size).collect();
-    let mut origins = BTreeMap::new();
-    for file in files {
-        let ours = file.origin.filter(|o| {
-            o.account == candidates.account && Some(o.mailbox) == candidates.id && o.uid_validity == remote.uid_validity
-        });
-        if let Some(origin) = ours {
-            origins.insert(origin.uid, file.content.wire_size);
-        }
-    }
+    let both = |f: &New| [f.contents.whole.wire_size, f.contents.plain().wire_size];
+    let sizes: BTreeSet<u64> = files.iter().flat_map(both).collect();
+    let ours = |f: &New| Some((f.ours(remote, candidates)?, f.contents.whole.wire_size));
+    let origins: BTreeMap<Uid, u64> = files.iter().filter_map(ours).collect();
     let intended = |uid: Uid, size: Option<u64>| {
         candidates.intents.iter().any(|i| i.uid_next.is_none_or(|n| uid >= n) && size == Some(i.content.wire_size))
     };
@@ -142,24 +213,23 @@ fn suspects(files: &[New], remote: &RemoteListing, candidates: &Candidates<'_>) 
         Some(size) => message.size != Some(*size),
         None => message.size.is_some_and(|s| sizes.contains(&s)) || intended(uid, message.size),
     };
-    let linked = |uid: &Uid| candidates.links.get(uid).is_some_and(|l| l.presence == Presence::Both);
-    let new = remote.messages.iter().filter(|(uid, _)| !linked(uid));
+    let new = remote.messages.iter().filter(|(uid, _)| !candidates.is_linked(**uid));
     new.filter(|(uid, message)| suspect(**uid, message)).map(|(uid, _)| *uid).collect()
 }
 
 /// Whether a file of the same Message-ID (or, like the message, without one) could be it.
 fn has_twin(files: &[New], message: &RemoteMessage) -> bool {
     let same = |id: Option<MessageIdHash>| id == message.message_id;
-    files.iter().any(|f| same(f.content.message_id))
+    files.iter().any(|f| same(f.contents.whole.message_id))
 }
 
 /// Reads bodies into digests.
 pub fn digests(
     session: &mut Session,
-    wire: &crate::remote::imap::WireName,
+    wire: &WireName,
     uid_validity: UidValidity,
     uids: &UidSet,
-) -> Result<BTreeMap<Uid, Content>> {
+) -> Result<BTreeMap<Uid, Contents>> {
     let mut sink = DigestSink::default();
     session.fetch_bodies(wire, uid_validity, uids, &mut sink)?;
     Ok(sink.contents)
@@ -168,7 +238,7 @@ pub fn digests(
 #[derive(Default)]
 struct DigestSink {
     current: WireDigest,
-    contents: BTreeMap<Uid, Content>,
+    contents: BTreeMap<Uid, Contents>,
 }
 
 impl BodySink for DigestSink {

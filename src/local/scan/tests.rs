@@ -25,7 +25,7 @@ fn lists_messages_and_nothing_else() {
     assert!(listing.files[&FileId::new("a")].flags.is_empty());
     let id = FileId::new(OsStr::from_bytes(b"\xff\xfe"));
     let examined = tree.boxes.examine(&listing.files[&id], 0).unwrap().unwrap();
-    assert_eq!(examined.content.wire_size, 1);
+    assert_eq!(examined.contents.whole.wire_size, 1);
     assert_eq!(listing.keywords.free, 25);
 }
 

@@ -18,11 +18,12 @@ impl<'a> Work<'a, '_> {
         }
         let mut pairs = std::mem::take(&mut self.pairs);
         pairs.sort_by_key(|p| p.uid);
-        for Pair { uid, base, local, remote } in pairs {
+        for Pair { uid, base, recorded, local, remote } in pairs {
             let mut merged = merge(&self.seen(&base), &self.seen(local), &self.seen(remote));
-            if merged.agreed != *self.seen(&base) {
+            let recorded = recorded.unwrap_or(&base);
+            if merged.agreed != *self.seen(recorded) {
                 if self.policy().keywords == Keywords::Ignored {
-                    merged.agreed.keywords.clone_from(&base.keywords);
+                    merged.agreed.keywords.clone_from(&recorded.keywords);
                 }
                 self.draft.agree(uid, merged.agreed);
             }

@@ -25,7 +25,10 @@ impl<'a> Work<'a, '_> {
                 // Nothing comes to the tree; what is on the server stays.
                 Some(_) if restored && self.pushes() => self.draft.keep(Side::Remote, uid),
                 Some(there) if restored => _ = self.draft.downloads.insert(uid, (there, Some(link.size))),
-                Some(there) => self.delete_message(link, there),
+                Some(there) => match self.scene.outside.get(&link.digest) {
+                    Some(outside) => self.draft.moved_out(outside, uid),
+                    None => self.delete_message(link, there),
+                },
             }
         }
     }

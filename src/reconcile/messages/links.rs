@@ -26,9 +26,10 @@ impl<'a> Work<'a, '_> {
             match (link.presence, here, there) {
                 (Presence::Both, Some(here), Some(there)) => {
                     if (local, remote) != (Delta::Unchanged, Delta::Unchanged) {
-                        // The flags of an older tree are nobody's wish.
-                        let agreed = if self.scene.age == TreeAge::Older { here } else { &link.flags };
-                        self.pair(link.uid, Cow::Borrowed(agreed), here, there);
+                        match self.scene.age {
+                            TreeAge::AsLeft => self.pair(link.uid, Cow::Borrowed(&link.flags), here, there),
+                            TreeAge::Older => self.older_pair(link, here, there),
+                        }
                     }
                 }
                 (Presence::Both, None, there) => _ = self.gone.insert(link.uid, (link, there)),
@@ -90,7 +91,7 @@ impl<'a> Work<'a, '_> {
     pub(super) fn again(&mut self, link: &'a Link, flags: &'a Flags) {
         let content = Content { digest: link.digest, wire_size: link.size, message_id: link.message_id };
         let (file, was, is) = (&link.file, Some(link.uid), Match::Nothing);
-        self.candidates.push(Candidate { file, flags, content, origin: None, modified: None, was, is });
+        self.candidates.push(Candidate { file, flags, content, plain: content, origin: None, modified: None, was, is });
     }
 
     pub(super) fn delete_file(&mut self, uid: Uid, agreed: &Flags, here: &Flags) {
@@ -146,7 +147,15 @@ impl<'a> Work<'a, '_> {
 
     pub(super) fn pair(&mut self, uid: Uid, base: Cow<'a, Flags>, local: &'a Flags, remote: &'a Flags) {
         if *base != *local || *base != *remote {
-            self.pairs.push(Pair { uid, base, local, remote });
+            self.pairs.push(Pair { uid, base, recorded: None, local, remote });
         }
+    }
+
+    /// A message in a tree, or of a state, that was put back: its file's flags are nobody's wish, and the record may lag.
+    /// Where it does not, it stays until the file has the flags: a run that is cut off must not forget those of the server.
+    fn older_pair(&mut self, link: &'a Link, local: &'a Flags, remote: &'a Flags) {
+        let recorded = Some(&link.flags).filter(|recorded| *recorded != remote);
+        let (uid, base) = (link.uid, Cow::Borrowed(local));
+        self.pairs.push(Pair { uid, base, recorded, local, remote });
     }
 }

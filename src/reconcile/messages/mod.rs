@@ -21,7 +21,7 @@ use super::alike::Dates;
 use super::delta::{LocalSide, RemoteSide};
 use super::draft::Draft;
 use super::identity::{Candidate, Place};
-use super::view::{Direction, Keywords, LocalContent, Policy, TreeAge};
+use super::view::{Direction, Keywords, LocalContent, Outside, Policy, TreeAge};
 use crate::mail::{Digest, FileId, Flags, Intent, Link, MailboxName, PermanentFlags, Presence, Uid};
 
 /// One mailbox before it is decided.
@@ -38,6 +38,8 @@ pub(super) struct Scene<'a> {
     pub(super) trash: Option<&'a MailboxName>,
     pub(super) missing_files: MissingFiles,
     pub(super) age: TreeAge,
+    /// Where missing files may be that the run does not look after.
+    pub(super) outside: &'a BTreeMap<Digest, Outside>,
     pub(super) dates: Dates,
 }
 
@@ -81,6 +83,8 @@ pub(super) fn decide<'a>(scene: &Scene<'a>, binned: &mut Binned) -> Decided<'a> 
 struct Pair<'a> {
     uid: Uid,
     base: Cow<'a, Flags>,
+    /// What is recorded as agreed, where that is not `base`.
+    recorded: Option<&'a Flags>,
     local: &'a Flags,
     remote: &'a Flags,
 }

@@ -16,9 +16,10 @@ impl<'a> Work<'a, '_> {
     pub(super) fn unlinked(&mut self) -> BTreeMap<Uid, &'a RemoteMessage> {
         if let LocalSide::Listed(listing) = self.scene.local {
             for (file, found) in listing.files.iter().filter(|(id, _)| !self.linked.contains(id)) {
-                if let LocalContent::Known { content, origin, modified } = found.content {
+                if let LocalContent::Known { content, ref unstamped, origin, modified } = found.content {
                     let (flags, modified, was, is) = (&found.flags, Some(modified), None, Match::Nothing);
-                    self.candidates.push(Candidate { file, flags, content, origin, modified, was, is });
+                    let plain = unstamped.as_deref().copied().unwrap_or(content);
+                    self.candidates.push(Candidate { file, flags, content, plain, origin, modified, was, is });
                 }
             }
         }

@@ -19,6 +19,16 @@
 //! copy of it. A message gone from a mailbox on both sides is nobody's source; what came elsewhere on one side is
 //! transferred, so a move wins over a deletion, and of two moves to different places both happen.
 //!
+//! What one side does while the other moves a message:
+//!
+//! | moved on one side; the other side | both then have it |
+//! | --- | --- |
+//! | changes its flags | at its new place, with the flags of both |
+//! | deletes it | at its new place |
+//! | moves it to the same place | there, once |
+//! | moves it elsewhere | at both places |
+//! | copies it | at its new place, and where the copy is |
+//!
 //! Without UIDPLUS a move on the server is a copy and a deletion, each at its time: an EXPUNGE may hit what others marked.
 //!
 //! The flags of what moved merge as those of any message do, between the agreed ones and what both ends have now. A copy
@@ -94,6 +104,10 @@ fn departures(plan: &Plan, side: Side) -> BTreeSet<(MailboxName, Uid)> {
         {
             departures.extend(uids.iter().map(|uid| (name.clone(), uid)));
         }
+        // It is here as well as out there.
+        if let (Action::MovedOut { uids, .. }, Side::Remote) = (action, side) {
+            departures.extend(uids.iter().map(|uid| (name.clone(), uid)));
+        }
     }
     departures
 }
@@ -107,8 +121,15 @@ fn spare(plan: &mut Plan, moved: &BTreeSet<(MailboxName, Uid)>, side: Side) {
             {
                 *uids = uids.iter().filter(|uid| !moved.contains(&(name.clone(), *uid))).collect();
             }
+            if let (Action::MovedOut { uids, .. }, Side::Remote) = (&mut *action, side) {
+                *uids = uids.iter().filter(|uid| !moved.contains(&(name.clone(), *uid))).collect();
+            }
         }
-        actions.retain(|action| !matches!(action, Action::Delete { uids, .. } if uids.is_empty()));
+        let is_empty = |action: &Action| match action {
+            Action::Delete { uids, .. } | Action::MovedOut { uids, .. } => uids.is_empty(),
+            _ => false,
+        };
+        actions.retain(|action| !is_empty(action));
     }
 }
 

@@ -13,6 +13,20 @@
 //! nothing is lost. INBOX is never renamed: RENAME leaves it and takes its mail (RFC 3501 §6.3.5). Under Pull the server
 //! follows no rename, under Push the tree.
 
+//!
+//! What one side does while the other renames a mailbox:
+//!
+//! | renamed on one side; the other side | both then have |
+//! | --- | --- |
+//! | renames it alike | the one name |
+//! | renames it otherwise | both names, each with all of its mail |
+//! | uses the new name for another mailbox | the new name, with the mail of both |
+//! | removes it | the new name, with its mail |
+//!
+//! Two that swap their names swap them. A mailbox that takes the name of one that was removed has that name. What was in the
+//! removed one is deleted, by the policy, where the tree says so; where the server does it stays, in the one of that name:
+//! there a removed mailbox looks like one whose UIDs were started anew.
+
 mod fits;
 
 use std::collections::{BTreeMap, BTreeSet};

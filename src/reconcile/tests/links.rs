@@ -316,3 +316,45 @@ fn an_older_tree_deletes_nothing_and_takes_the_flags_of_the_server() {
     scene.local.mailboxes.clear();
     assert_eq!(scene.lines()[0], "A: create local");
 }
+
+#[test]
+fn a_file_moved_where_the_run_does_not_look_was_not_deleted() {
+    for (left_out, want) in [(LeftOut::Always, "Always"), (LeftOut::ThisTime, "ThisTime")] {
+        for deletions in [Deletions::Expunge, Deletions::Trash, Deletions::Mark] {
+            let mut scene = both("S", None, Some("SF"));
+            scene.policy.deletions = deletions;
+            let outside = Outside { left_out, mailbox: name("Spam") };
+            scene.local.outside.insert(content(1).digest, outside.clone());
+            expect(&scene, &[&format!("A: moved out 1 to Spam ({want})")]);
+            // Its own mailbox stays with it.
+            scene.local.mailboxes.clear();
+            expect(&scene, &[&format!("A: moved out 1 to Spam ({want})")]);
+            // It is here, too: a move all the same.
+            let mut scene = Scene::with(&["A", "B"]);
+            scene.local.outside.insert(content(1).digest, outside);
+            scene.link("A", link(1, Presence::Both, "S")).message("A", 1, "S").new_file("B", "x", 1, "S");
+            expect(&scene, &["B: move server A 1 as file x agreed \\Seen"]);
+        }
+    }
+    // A pull brings it again.
+    let mut scene = both("S", None, Some("S"));
+    scene.policy.direction = Direction::Pull;
+    scene.local.outside.insert(content(1).digest, Outside { left_out: LeftOut::Always, mailbox: name("Spam") });
+    expect(&scene, &["A: download 1 (101)"]);
+}
+
+#[test]
+fn in_an_older_tree_the_flags_are_the_servers_and_so_is_the_record() {
+    let table: &[(&str, &str, &str, &[&str])] = &[
+        ("S", "S", "S", &[]),
+        ("S", "SF", "SF", &["A: agree 1 \\Flagged \\Seen"]),
+        ("S", "", "S", &["A: flags local 1 +\\Seen"]),
+        ("SR", "S", "SF", &["A: agree 1 \\Seen", "A: flags local 1 +\\Flagged"]),
+        ("S", "SR", "S", &["A: flags local 1 -\\Answered"]),
+    ];
+    for (agreed, local, remote, want) in table {
+        let mut scene = both(agreed, Some(local), Some(remote));
+        scene.local.age = TreeAge::Older;
+        assert_eq!(scene.lines(), *want, "{agreed}|{local}|{remote}");
+    }
+}

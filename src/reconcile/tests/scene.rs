@@ -150,21 +150,14 @@ impl Scene {
     pub fn file_from(&mut self, path: &str, id: &str, body: u8, now: &str, origin: Option<u32>) -> &mut Self {
         let mailbox = MailboxId::of_path(path);
         let origin = origin.map(|n| Origin { account: ACCOUNT, mailbox, uid_validity: VALIDITY, uid: uid(n) });
-        let content = LocalContent::Known { content: content(body), modified: MODIFIED, origin };
+        let content = LocalContent::Known { content: content(body), unstamped: None, modified: MODIFIED, origin };
         self.local(path).files.insert(file(id), LocalFile { flags: flags(now), content });
         self
     }
 
     /// A linked message, as it is now.
     pub fn message(&mut self, path: &str, n: u32, now: &str) -> &mut Self {
-        let none = RemoteMessage {
-            flags: flags(now),
-            size: None,
-            internal_date: None,
-            message_id: None,
-            content: None,
-            email_id: None,
-        };
+        let none = RemoteMessage { flags: flags(now), ..RemoteMessage::default() };
         self.remote(path).messages.insert(uid(n), none);
         self
     }
@@ -173,7 +166,7 @@ impl Scene {
     pub fn new_message(&mut self, path: &str, n: u32, body: u8, now: &str) -> &mut Self {
         let Content { wire_size, message_id, .. } = content(body);
         let (size, internal_date) = (Some(wire_size), Some(UnixSeconds(0)));
-        let seen = RemoteMessage { flags: flags(now), size, internal_date, message_id, content: None, email_id: None };
+        let seen = RemoteMessage { flags: flags(now), size, internal_date, message_id, ..RemoteMessage::default() };
         self.remote(path).messages.insert(uid(n), seen);
         self
     }
@@ -248,6 +241,7 @@ fn line(action: &Action) -> String {
             };
             format!("{how} {side} {uids}")
         }
+        Action::MovedOut { uids, to, left_out } => format!("moved out {uids} to {to} ({left_out:?})"),
         Action::Keep { side, uids } => format!("keep {side} {uids}"),
         Action::Forget { uids } => format!("forget {uids}"),
         Action::RemoveMailbox { side } => format!("remove {side}"),

@@ -17,7 +17,7 @@ use super::select::{Opening, Selected, changed_meanwhile};
 use super::session::Session;
 use super::wire::Job;
 use crate::error::{Error, Kind, Result};
-use crate::mail::{MessageIdHash, Uid, UidSet, UidValidity};
+use crate::mail::{HeaderFields, Uid, UidSet, UidValidity};
 
 /// Messages a chunk.
 const CHUNK: u64 = 128;
@@ -57,7 +57,7 @@ pub struct FetchedMessage {
 /// Where what was fetched goes.
 enum Goal<'a> {
     Bodies(&'a mut dyn BodySink),
-    MessageIds(&'a mut BTreeMap<Uid, Option<MessageIdHash>>),
+    HeaderFields(&'a mut BTreeMap<Uid, HeaderFields>),
 }
 
 enum Step {
@@ -105,11 +105,15 @@ impl Fetching<'_> {
                 self.got.insert(uid);
                 sink.message(FetchedMessage { uid, octets })
             }
-            Goal::MessageIds(ids) => {
+            Goal::HeaderFields(fields) => {
                 if let Some(header) = fetched.header {
-                    let id = if let Body::Kept(header) = header { MessageIdHash::of_header(&header) } else { None };
+                    let found = if let Body::Kept(header) = header {
+                        HeaderFields::of(&header)
+                    } else {
+                        HeaderFields::default()
+                    };
                     self.got.insert(uid);
-                    ids.insert(uid, id);
+                    fields.insert(uid, found);
                 }
                 Ok(())
             }
@@ -136,7 +140,7 @@ impl Fetching<'_> {
             }
             refusal => match &mut self.goal {
                 Goal::Bodies(sink) => missing.iter().try_for_each(|uid| sink.missing(uid, refusal.as_ref())),
-                Goal::MessageIds(_) => Ok(()),
+                Goal::HeaderFields(_) => Ok(()),
             },
         }
     }
@@ -169,8 +173,8 @@ impl Job for Fetching<'_> {
             return Some(command);
         }
         let items = match self.goal {
-            Goal::Bodies(_) => "(UID BODY.PEEK[])",
-            Goal::MessageIds(_) => "(UID BODY.PEEK[HEADER.FIELDS (MESSAGE-ID)])",
+            Goal::Bodies(_) => "(UID BODY.PEEK[])".to_owned(),
+            Goal::HeaderFields(_) => format!("(UID BODY.PEEK[HEADER.FIELDS ({})])", HeaderFields::NAMES),
         };
         let chunk = self.chunks.pop_front()?;
         let command = Command::new(format_args!("UID FETCH {chunk} {items}"));
@@ -196,7 +200,7 @@ impl Job for Fetching<'_> {
     fn data(&mut self, bytes: &[u8]) -> Result<()> {
         match &mut self.goal {
             Goal::Bodies(sink) => sink.data(bytes),
-            Goal::MessageIds(_) => Ok(()),
+            Goal::HeaderFields(_) => Ok(()),
         }
     }
 
@@ -246,14 +250,14 @@ impl Session {
         self.fetch(mailbox, Some(validity), uids, Goal::Bodies(sink), CHUNK)
     }
 
-    /// Fetches Message-IDs; `None` for a message without one. A UID that is not in the answer is gone.
+    /// Fetches a few fields of headers. A UID that is not in the answer is gone.
     ///
     /// # Errors
     /// The mailbox was refused, the server asks to come back later, or the connection is over.
-    pub fn message_ids(&mut self, mailbox: &WireName, uids: &UidSet) -> Result<BTreeMap<Uid, Option<MessageIdHash>>> {
-        let mut ids = BTreeMap::new();
-        self.fetch(mailbox, None, uids, Goal::MessageIds(&mut ids), HEADER_CHUNK)?;
-        Ok(ids)
+    pub fn header_fields(&mut self, mailbox: &WireName, uids: &UidSet) -> Result<BTreeMap<Uid, HeaderFields>> {
+        let mut fields = BTreeMap::new();
+        self.fetch(mailbox, None, uids, Goal::HeaderFields(&mut fields), HEADER_CHUNK)?;
+        Ok(fields)
     }
 
     fn fetch<'a>(

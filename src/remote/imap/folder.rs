@@ -162,7 +162,7 @@ mod tests {
                     ("UNSUBSCRIBE", "TAG OK\n"),
                 ],
             );
-            session.message_ids(&mailbox(), &crate::mail::UidSet::parse("1").unwrap()).unwrap();
+            session.header_fields(&mailbox(), &crate::mail::UidSet::parse("1").unwrap()).unwrap();
             assert_eq!(session.delete(&mailbox()).unwrap(), Deleted::Gone);
         }
     }

@@ -96,7 +96,7 @@ pub fn server(data: &[u8]) {
             drop(session.observe(&[ask(Some(since)), ask(None)]));
         }
         2 => drop(session.fetch_bodies(&mailbox, validity, &uids, &mut Counter::default())),
-        3 => drop(session.message_ids(&mailbox, &uids)),
+        3 => drop(session.header_fields(&mailbox, &uids)),
         4 => drop(session.expunge(&mailbox, validity, &uids)),
         5 => drop(session.move_messages(&mailbox, validity, &uids, &mailbox)),
         6 => drop(session.delete(&mailbox)),

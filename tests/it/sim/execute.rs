@@ -272,6 +272,8 @@ impl Run<'_> {
             }),
             Action::Forget { uids } => self.fact(Fact::Unlinked(id, uids.clone())),
             Action::RemoveMailbox { side } => self.remove_mailbox(name, *side),
+            // No directory is outside of this world.
+            Action::MovedOut { .. } => Ok(()),
             Action::ForgetMailbox => self.fact(Fact::MailboxForgotten(id)),
         }
     }

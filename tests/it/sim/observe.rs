@@ -266,7 +266,7 @@ impl<'a> Sight<'a> {
                 LocalContent::Unreadable
             } else {
                 let (content, origin) = (self.world.content(file.body), file.origin);
-                LocalContent::Known { content, modified: UnixSeconds(file.date), origin }
+                LocalContent::Known { content, unstamped: None, modified: UnixSeconds(file.date), origin }
             };
             files.insert(id.clone(), LocalFile { flags: self.flags(&file.flags), content });
         }
@@ -290,9 +290,8 @@ impl<'a> Sight<'a> {
                 flags: self.flags(&message.flags),
                 size: size.filter(|_| !linked),
                 internal_date: internal_date.filter(|_| !linked),
-                message_id: None,
-                content: None,
                 email_id: email_id.filter(|_| !linked),
+                ..RemoteMessage::default()
             }
         };
         let changed = mailbox.messages.iter().filter(|(_, m)| since.is_none_or(|since| m.modseq > since));

@@ -134,7 +134,7 @@ fn links_of(seen: &Observation, name: &MailboxName, listing: &RemoteListing) -> 
 
 fn unlinked(listing: &LocalListing) -> impl Iterator<Item = New> {
     listing.files.values().filter_map(|file| match &file.content {
-        LocalContent::Known { content, origin, modified } => {
+        LocalContent::Known { content, origin, modified, .. } => {
             Some(New { content: *content, modified: Some(*modified), origin: *origin })
         }
         LocalContent::Unread | LocalContent::Unreadable => None,
@@ -185,7 +185,7 @@ fn suspects(
         Some(size) => message.size != Some(*size),
         None => message.size.is_some_and(|s| sizes.contains(&s)) || intended(uid, message.size),
     };
-    let is_linked = |uid: &Uid| links.get(uid).is_some_and(|l| l.presence == Presence::Both);
+    let is_linked = |uid: &Uid| links.get(uid).is_some_and(|l| l.presence != Presence::LocalOnly);
     let new = remote.messages.iter().filter(|(uid, _)| !is_linked(uid));
     new.filter(|(uid, message)| suspect(**uid, message)).map(|(uid, _)| *uid).collect()
 }

@@ -119,16 +119,13 @@ fn outcome(case: &Case) -> Vec<(u32, Done)> {
             links.insert(uid(n), link);
         }
         if let Some(here) = here {
-            let known = LocalContent::Known { content: content(n), modified: UnixSeconds(0), origin: None };
+            let known =
+                LocalContent::Known { content: content(n), unstamped: None, modified: UnixSeconds(0), origin: None };
             let content = if agreed.is_some() { LocalContent::Unread } else { known };
             files.insert(file(n), LocalFile { flags: flags(*here), content });
         }
         if let Some(there) = there {
-            let (size, internal_date, message_id, content) = (Some(1), None, None, None);
-            messages.insert(
-                uid(n),
-                RemoteMessage { flags: flags(*there), size, internal_date, message_id, content, email_id: None },
-            );
+            messages.insert(uid(n), RemoteMessage { flags: flags(*there), size: Some(1), ..RemoteMessage::default() });
         }
     }
     let permanent = PermanentFlags::everything();
@@ -203,7 +200,9 @@ fn in_words(action: &Action) -> Vec<(u32, Done)> {
         Action::ForgetMailbox => vec![(0, Done::MailboxForgotten)],
         // Only a server has UIDs to start anew.
         Action::ResetMailbox => vec![],
-        Action::Link { .. } | Action::Rename { .. } => panic!("nothing to recognise here: {action:?}"),
+        Action::MovedOut { .. } | Action::Link { .. } | Action::Rename { .. } => {
+            panic!("nothing to recognise here: {action:?}")
+        }
     }
 }
 

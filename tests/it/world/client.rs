@@ -109,6 +109,11 @@ impl Client {
         fetched.iter().map(|f| (f.uid.unwrap(), flag_set(f.flags()))).collect()
     }
 
+    pub fn uid_validity(&mut self, mailbox: &str) -> u32 {
+        self.selected = true;
+        self.session.examine(self.wire(mailbox)).unwrap().uid_validity.unwrap()
+    }
+
     /// `change` as in `+FLAGS (\Seen)`.
     pub fn store(&mut self, mailbox: &str, uids: &str, change: &str) {
         self.select(mailbox);

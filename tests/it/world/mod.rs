@@ -14,6 +14,7 @@ pub mod maildir;
 pub mod maildrop;
 pub mod names;
 pub mod pair;
+pub mod peers;
 pub mod post;
 pub mod process;
 pub mod proxy;

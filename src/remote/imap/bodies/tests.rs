@@ -1,6 +1,7 @@
 //! Fetching against scripted servers.
 
 use super::*;
+use crate::mail::MessageIdHash;
 use crate::remote::imap::scripted::play;
 
 /// What a sink is told, in words.
@@ -152,20 +153,22 @@ fn at_most_three_chunks_are_on_the_wire_and_a_failing_sink_ends_it() {
 }
 
 #[test]
-fn message_ids_come_without_bodies() {
+fn header_fields_come_without_bodies() {
     let (mut session, _) = play(
         "IMAP4rev1",
         &[
             ("EXAMINE", OPENED),
             (
-                "UID FETCH 1:4 (UID BODY.PEEK[HEADER.FIELDS (MESSAGE-ID)])",
-                "* 1 FETCH (UID 1 BODY[HEADER.FIELDS (MESSAGE-ID)] {21}\nMessage-ID: <a@b>\n\n)\n\
+                "UID FETCH 1:4 (UID BODY.PEEK[HEADER.FIELDS (MESSAGE-ID X-TUID X-OFFLINEIMAP)])",
+                "* 1 FETCH (UID 1 BODY[HEADER.FIELDS (MESSAGE-ID X-TUID X-OFFLINEIMAP)] {43}\nMessage-ID: <a@b>\nX-TUID: 0123456789ab\n\n)\n\
                  * 2 FETCH (BODY[HEADER.FIELDS (\"MESSAGE-ID\")] \"\" UID 2)\n\
                  * 3 FETCH (BODY[HEADER.FIELDS (MESSAGE-ID)] NIL UID 3)\nTAG OK\n",
             ),
         ],
     );
-    let ids = session.message_ids(&WireName::new(b"a").unwrap(), &UidSet::parse("1:4").unwrap()).unwrap();
+    let fields = session.header_fields(&WireName::new(b"a").unwrap(), &UidSet::parse("1:4").unwrap()).unwrap();
     let uid = |n| Uid::new(n).unwrap();
-    assert_eq!(ids, BTreeMap::from([(uid(1), MessageIdHash::of_value(b"<a@b>")), (uid(2), None), (uid(3), None)]));
+    let first = HeaderFields { message_id: MessageIdHash::of_value(b"<a@b>"), stamps: 22 };
+    let none = HeaderFields::default();
+    assert_eq!(fields, BTreeMap::from([(uid(1), first), (uid(2), none), (uid(3), none)]));
 }

@@ -1,0 +1,205 @@
+//! Moves and renames on one side while the other side does something else with the same: each has one result, and no mail
+//! is lost. What it is stands in mailtide(1), *MOVES AND CONFLICTS*.
+
+use std::fs;
+
+use crate::world::dovecot::Dovecot;
+use crate::world::mail::{Generator, Kind, with_lf};
+use crate::world::pair::{Pair, Setting};
+use crate::world::proxy::{Manner, Proxy, Trouble};
+use crate::world::server::Server;
+
+const MANY: usize = 12;
+
+/// A pair with `MANY` messages in `From`, and an empty `To`.
+fn filled(server: &dyn Server) -> Pair<'_> {
+    let pair = Pair::new(server);
+    let (mut client, mut generator) = (server.client(), Generator::new(71));
+    client.create("From");
+    client.create("To");
+    for _ in 0..MANY {
+        client.append("From", &generator.of(Kind::Plain), &["\\Seen"]);
+    }
+    pair.sync();
+    pair.assert_settled("filled");
+    pair
+}
+
+fn on_both(test: impl Fn(&Dovecot)) {
+    test(&Dovecot::start());
+    test(&Dovecot::showing("IMAP4rev1"));
+}
+
+#[test]
+fn moved_there_while_it_is_flagged_or_deleted_here() {
+    on_both(|dovecot| {
+        let pair = filled(dovecot);
+        dovecot.client().move_to("From", "1:*", "To");
+        let mut files = pair.tree.messages("From").into_iter();
+        files.next().unwrap().set_letters("FS");
+        // Unread again.
+        files.next().unwrap().set_letters("");
+        files.next().unwrap().delete();
+        pair.sync();
+        let after = pair.assert_equal("moved there");
+        assert_eq!((after.0["From"].len(), after.0["To"].len()), (0, MANY), "a move wins over a deletion");
+        let has = |flag: &str| after.0["To"].iter().filter(|m| m.flags.contains(flag)).count();
+        assert_eq!((has("\\Flagged"), has("\\Seen")), (1, MANY - 1), "flags come along");
+        pair.assert_settled("moved there");
+    });
+}
+
+#[test]
+fn moved_there_and_copied_or_moved_elsewhere_here() {
+    on_both(|dovecot| {
+        let pair = filled(dovecot);
+        dovecot.client().create("Else");
+        pair.sync();
+        dovecot.client().move_to("From", "1:*", "To");
+        for (n, message) in pair.tree.messages("From").into_iter().enumerate() {
+            let to = pair.tree.dir("Else").join("cur").join(message.name());
+            match n % 2 {
+                0 => fs::rename(&message.path, to).unwrap(),
+                _ => _ = fs::copy(&message.path, to).unwrap(),
+            }
+        }
+        pair.sync();
+        let after = pair.assert_equal("two places");
+        assert_eq!([after.0["From"].len(), after.0["To"].len(), after.0["Else"].len()], [0, MANY, MANY]);
+        pair.assert_settled("two places");
+    });
+}
+
+#[test]
+fn renamed_here_onto_a_name_that_came_into_use_there() {
+    on_both(|dovecot| {
+        let pair = filled(dovecot);
+        let mut client = dovecot.client();
+        client.create("New");
+        client.append("New", &Generator::new(72).of(Kind::Plain), &[]);
+        fs::rename(pair.tree.dir("From"), pair.tree.dir("New")).unwrap();
+        pair.sync();
+        let after = pair.assert_equal("in use there");
+        assert_eq!(after.0["New"].len(), MANY + 1);
+        assert!(!after.0.contains_key("From"), "{:?}", after.0.keys());
+        pair.assert_settled("in use there");
+    });
+}
+
+#[test]
+fn renamed_there_onto_a_name_that_came_into_use_here() {
+    on_both(|dovecot| {
+        let pair = filled(dovecot);
+        dovecot.client().rename("From", "New");
+        pair.tree.create_mailbox("New");
+        let mine = Generator::new(73).of(Kind::Plain);
+        pair.tree.deliver("New", "1700000000.M1P1.host", &with_lf(&mine), Some("S"));
+        pair.sync();
+        let after = pair.assert_equal("in use here");
+        assert_eq!(after.0["New"].len(), MANY + 1);
+        assert!(!after.0.contains_key("From"), "{:?}", after.0.keys());
+        pair.assert_settled("in use here");
+    });
+}
+
+#[test]
+fn one_mailbox_takes_the_place_of_another() {
+    on_both(|dovecot| {
+        for there in [true, false] {
+            let pair = filled(dovecot);
+            let mut client = dovecot.client();
+            client.append("To", &Generator::new(74).of(Kind::Plain), &[]);
+            pair.sync();
+            if there {
+                client.delete_mailbox("To");
+                client.rename("From", "To");
+            } else {
+                fs::remove_dir_all(pair.tree.dir("To")).unwrap();
+                fs::rename(pair.tree.dir("From"), pair.tree.dir("To")).unwrap();
+            }
+            pair.sync();
+            let after = pair.assert_equal("replaced");
+            // Nobody can tell on the server what was deleted from what was numbered anew: that mail stays.
+            assert_eq!(after.0["To"].len(), if there { MANY + 1 } else { MANY }, "there: {there}");
+            assert!(!after.0.contains_key("From"), "{:?}", after.0.keys());
+            pair.assert_settled("replaced");
+            client.delete_mailbox("To");
+        }
+    });
+}
+
+#[test]
+fn renamed_on_one_side_and_removed_on_the_other() {
+    on_both(|dovecot| {
+        for there in [true, false] {
+            let pair = filled(dovecot);
+            let mut client = dovecot.client();
+            if there {
+                client.rename("From", "New");
+                fs::remove_dir_all(pair.tree.dir("From")).unwrap();
+            } else {
+                fs::rename(pair.tree.dir("From"), pair.tree.dir("New")).unwrap();
+                client.delete_mailbox("From");
+            }
+            pair.sync();
+            let after = pair.assert_equal("removed");
+            assert_eq!((after.0["New"].len(), after.0.contains_key("From")), (MANY, false), "there: {there}");
+            pair.assert_settled("removed");
+            ["New", "To"].iter().for_each(|name| client.delete_mailbox(name));
+        }
+    });
+}
+
+#[test]
+fn renamed_to_two_names_at_once() {
+    on_both(|dovecot| {
+        let pair = filled(dovecot);
+        dovecot.client().rename("From", "There");
+        fs::rename(pair.tree.dir("From"), pair.tree.dir("Here")).unwrap();
+        pair.sync();
+        let after = pair.assert_equal("two names");
+        assert_eq!([after.0["Here"].len(), after.0["There"].len()], [MANY, MANY], "as with messages, both happen");
+        assert!(!after.0.contains_key("From"), "{:?}", after.0.keys());
+        pair.assert_settled("two names");
+    });
+}
+
+#[test]
+fn an_append_whose_reply_was_lost_is_found_again() {
+    on_both(|dovecot| {
+        let proxy = |cut: u64| {
+            let to_client = Trouble::CutAfter(cut);
+            Proxy::start(dovecot.port(), Manner { to_client, heals_at: None, ..Manner::default() })
+        };
+        let generator = &mut Generator::new(75);
+        let pair = Pair::new(dovecot);
+        pair.tree.create_mailbox("INBOX");
+        pair.sync();
+        let mut sent = 0;
+        // The line ends after each number of octets that the server has said: before an APPEND, in its reply, behind it.
+        for cut in (400..3000).step_by(500) {
+            for n in 0..3 {
+                // Three of one Message-ID, two of them equal.
+                let message = if n == 1 { generator.of(Kind::SharedMessageId) } else { equal(sent) };
+                let name = format!("1700000{sent:03}.M{n}P1.host");
+                pair.tree.deliver("INBOX", &name, &with_lf(&message), Some("S"));
+            }
+            sent += 3;
+            let proxy = proxy(cut);
+            let setting = Setting { through: Some(proxy.port()), ..Setting::default() };
+            pair.configure(&setting);
+            let log = dovecot.wire_log().mark();
+            let _ = pair.try_sync(&[]);
+            log.wait();
+            pair.configure(&Setting::default());
+            pair.sync();
+            let after = pair.assert_equal(&format!("cut after {cut}"));
+            assert_eq!(after.0["INBOX"].len(), sent, "cut after {cut}");
+        }
+        pair.assert_settled("replies lost");
+    });
+}
+
+fn equal(n: usize) -> Vec<u8> {
+    format!("Subject: {n}\r\nMessage-ID: <shared@example.org>\r\n\r\n{n}\r\n").into_bytes()
+}
