@@ -6,6 +6,7 @@
 //!
 //! | file | what lives there |
 //! | --- | --- |
+//! | `bench` | a door for benchmarks |
 //! | `layout` | names of mailboxes ⇄ directories: the one encoder |
 //! | `name` | names of message files: origin, sizes, flag letters |
 //! | `dir` | a directory by descriptor |
@@ -26,6 +27,8 @@
 //! | `rename` | mailboxes that get another name |
 //! | `keywords` | `dovecot-keywords` |
 
+#[doc(hidden)]
+pub mod bench;
 mod content;
 mod deliver;
 mod dir;

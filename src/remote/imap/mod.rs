@@ -4,6 +4,8 @@
 mod append;
 mod arrived;
 mod batch;
+#[doc(hidden)]
+pub mod bench;
 mod block;
 mod bodies;
 pub mod capability;
