@@ -52,7 +52,7 @@ mod trouble;
 use std::path::PathBuf;
 
 pub use content::WireDigest;
-pub use deliver::{Delivered, Delivery};
+pub use deliver::{Delivered, Delivery, deliver};
 pub use folder::Folder;
 pub use incoming::{Incoming, Received};
 pub use keywords::KeywordTable;

@@ -35,7 +35,7 @@ mod token;
 mod wire;
 
 pub use append::{Append, Uploaded};
-pub use bodies::{BodySink, FetchedMessage};
+pub use bodies::{BodySink, FetchedMessage, Wanted};
 pub use capability::{Capabilities, Capability};
 pub use change::Expunged;
 pub use folder::Deleted;
