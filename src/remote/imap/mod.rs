@@ -34,7 +34,7 @@ mod status;
 mod token;
 mod wire;
 
-pub use append::{Append, Uploaded};
+pub use append::{Append, Grouping, Uploaded};
 pub use bodies::{BodySink, FetchedMessage, Wanted};
 pub use capability::{Capabilities, Capability};
 pub use change::Expunged;
