@@ -100,21 +100,17 @@ impl Flushed {
 pub fn deliver(batches: Vec<(&Folder, Vec<Delivery>)>) -> Vec<Vec<Result<Delivered>>> {
     let sizes: Vec<(&Folder, usize)> = batches.iter().map(|(folder, batch)| (*folder, batch.len())).collect();
     let mut flushed = Flushed::batch(batches.into_iter().flat_map(|(_, batch)| batch).collect()).into_iter();
-    let placed: Vec<_> = sizes
+    let placed: Vec<(&Folder, Placed)> = sizes
         .into_iter()
         .map(|(folder, size)| (folder, folder.place_all(flushed.by_ref().take(size).collect())))
         .collect();
-    let settle = |(folder, (placed, touched)): (&Folder, (Vec<Result<(Place, Delivered)>>, BTreeSet<Sub>))| {
-        let synced = folder.sync(&touched);
-        let settle = |outcome: Result<(Place, Delivered)>| {
-            let (place, delivered) = outcome?;
-            synced.as_ref().map_err(repeated)?;
-            folder.remember(&delivered.file, place);
-            Ok(delivered)
-        };
-        placed.into_iter().map(settle).collect()
-    };
-    placed.into_iter().map(settle).collect()
+    placed.into_iter().map(|(folder, placed)| folder.settle_all(placed)).collect()
+}
+
+/// Files that were renamed into a mailbox, and the directories that have to be flushed for them.
+struct Placed {
+    outcomes: Vec<Result<(Place, Delivered)>>,
+    touched: BTreeSet<Sub>,
 }
 
 impl Folder {
@@ -128,8 +124,8 @@ impl Folder {
         deliver(vec![(self, batch)]).pop().unwrap_or_default()
     }
 
-    /// Renames flushed messages into the mailbox; tells which directories have to be flushed then.
-    fn place_all(&self, flushed: Vec<Result<Flushed>>) -> (Vec<Result<(Place, Delivered)>>, BTreeSet<Sub>) {
+    /// Renames flushed messages into the mailbox.
+    fn place_all(&self, flushed: Vec<Result<Flushed>>) -> Placed {
         let flags = flushed.iter().flatten().map(|Flushed(delivery)| &delivery.flags);
         let wanted: BTreeSet<_> = flags.flat_map(|flags| flags.keywords.iter().cloned()).collect();
         let table = if wanted.is_empty() { Ok(Table::default()) } else { self.table_with(&wanted) };
@@ -141,9 +137,21 @@ impl Folder {
                 Ok(table) => self.place(delivery, table),
             }
         };
-        let placed: Vec<Result<(Place, Delivered)>> = flushed.into_iter().map(place).collect();
-        let touched = placed.iter().flatten().map(|(place, _)| place.sub).collect();
-        (placed, touched)
+        let outcomes: Vec<Result<(Place, Delivered)>> = flushed.into_iter().map(place).collect();
+        let touched = outcomes.iter().flatten().map(|(place, _)| place.sub).collect();
+        Placed { outcomes, touched }
+    }
+
+    /// Flushes the directories of what was placed.
+    fn settle_all(&self, placed: Placed) -> Vec<Result<Delivered>> {
+        let synced = self.sync(&placed.touched);
+        let settle = |outcome: Result<(Place, Delivered)>| {
+            let (place, delivered) = outcome?;
+            synced.as_ref().map_err(repeated)?;
+            self.remember(&delivered.file, place);
+            Ok(delivered)
+        };
+        placed.outcomes.into_iter().map(settle).collect()
     }
 
     fn place(&self, delivery: Delivery, table: &Table) -> Result<(Place, Delivered)> {

@@ -2,7 +2,7 @@
 //!
 //! The sizes are those of a large mailbox: 100,000 messages that are listed, named, linked, loaded and recorded.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
 use std::fmt::Write;
 use std::hint::black_box;
@@ -15,7 +15,7 @@ use mailtide::mail::{
 };
 use mailtide::reconcile::view::{
     Coverage, Deletions, Direction, Expunge, KeywordRoom, Keywords, LocalContent, LocalFile, LocalListing,
-    LocalMailbox, LocalView, Policy, RemoteListing, RemoteMailbox, RemoteMessage, RemoteView,
+    LocalMailbox, LocalView, Policy, RemoteListing, RemoteMailbox, RemoteMessage, RemoteView, TreeAge,
 };
 use mailtide::reconcile::{Input, reconcile};
 use mailtide::remote::imap::bench::{Responses, frame};
@@ -162,7 +162,7 @@ impl Listed {
         };
         Listed {
             base: [(name.clone(), known)].into(),
-            local: LocalView { mailboxes: [(name.clone(), LocalMailbox::Listed(local))].into() },
+            local: LocalView { mailboxes: [(name.clone(), LocalMailbox::Listed(local))].into(), age: TreeAge::AsLeft },
             remote: RemoteView { mailboxes: [(name.clone(), RemoteMailbox::Observed(remote))].into(), trash: None },
             ids: [(name, id)].into(),
         }
@@ -178,8 +178,8 @@ impl Listed {
         };
         let Listed { base, local, remote, ids } = self;
         let (intents, relatives, renamed, policy) = (&BTreeMap::new(), &BTreeMap::new(), &[], &policy);
-        let account = ACCOUNT;
-        let plan = reconcile(&Input { base, local, remote, ids, account, intents, relatives, renamed, policy });
+        let (account, left) = (ACCOUNT, &BTreeSet::new());
+        let plan = reconcile(&Input { base, local, remote, ids, account, intents, relatives, renamed, left, policy });
         plan.mailboxes.values().map(Vec::len).sum()
     }
 }

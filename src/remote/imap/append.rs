@@ -75,6 +75,8 @@ struct Replies<'a> {
     messages: BTreeMap<usize, Vec<usize>>,
     /// The command whose literal the server waits for.
     awaited: Option<usize>,
+    /// The command that is not yet sent whole.
+    unfinished: Option<usize>,
 }
 
 impl Job for Replies<'_> {
@@ -87,6 +89,10 @@ impl Job for Replies<'_> {
     }
 
     fn tagged(&mut self, which: usize, status: Status) -> Result<()> {
+        if status.is_ok() && self.unfinished == Some(which) {
+            let what = "The server says that it took a message of which it has not got all";
+            return Err(Error::new(Kind::Protocol, what).server_said(status.words).worth_retrying());
+        }
         let messages = self.messages.remove(&which).unwrap_or_default();
         let uids = match &status.code {
             Some(Code::AppendUid(validity, uids)) if uids.len() == messages.len() as u64 => Some((*validity, uids)),
@@ -150,7 +156,7 @@ impl Session {
             Grouping::Together | Grouping::Alone => 1,
         };
         let start = Command::new("APPEND").mailbox(mailbox, self.eight_bit);
-        let mut replies = Replies { done, messages: BTreeMap::new(), awaited: None };
+        let mut replies = Replies { done, messages: BTreeMap::new(), awaited: None, unfinished: None };
         self.wire.guarded(|wire| {
             let mut open: Option<Group> = None;
             for (number, message) in messages.enumerate() {
@@ -165,7 +171,7 @@ impl Session {
                 };
                 // One that was answered already takes no more.
                 if open.take_if(|group| !takes(group) || !replies.messages.contains_key(&group.which)).is_some() {
-                    wire.put(b"\r\n");
+                    end(wire, &mut replies);
                 }
                 let mut group = match open.take() {
                     Some(group) => group,
@@ -173,16 +179,18 @@ impl Session {
                         while !wire.has_room(IN_FLIGHT) {
                             hear(wire, &mut replies)?;
                         }
-                        Group { which: wire.begin(start.as_bytes()), messages: 0, octets: 0 }
+                        let which = wire.begin(start.as_bytes());
+                        replies.unfinished = Some(which);
+                        Group { which, messages: 0, octets: 0 }
                     }
                 };
                 replies.messages.entry(group.which).or_default().push(number);
                 group.messages += 1;
                 group.octets += message.size;
-                let asked = message.size > unasked;
+                let last = together == 1 || message.size > unasked;
                 open = match upload(wire, &mut replies, group.which, number, message, unasked)? {
-                    Sent::Whole if asked => {
-                        wire.put(b"\r\n");
+                    Sent::Whole if last => {
+                        end(wire, &mut replies);
                         None
                     }
                     Sent::Whole => Some(group),
@@ -190,7 +198,7 @@ impl Session {
                 };
             }
             if open.is_some() {
-                wire.put(b"\r\n");
+                end(wire, &mut replies);
             }
             while wire.unanswered() > 0 {
                 hear(wire, &mut replies)?;
@@ -198,6 +206,12 @@ impl Session {
             Ok(())
         })
     }
+}
+
+/// Ends the command that takes messages.
+fn end<E: Exchange>(wire: &mut Wire<E>, replies: &mut Replies<'_>) {
+    wire.put(b"\r\n");
+    replies.unfinished = None;
 }
 
 /// Waits for a reply.
@@ -405,6 +419,14 @@ mod tests {
         let (result, told, _) = append("IMAP4rev1 LITERAL+ MULTIAPPEND", &script, messages);
         result.unwrap();
         assert_eq!(told.len(), TOGETHER + 1);
+    }
+
+    #[test]
+    fn an_ok_before_the_message_is_there_is_not_believed() {
+        let (result, told, _) =
+            append("IMAP4rev1", &[("APPEND", "TAG OK [APPENDUID 7 41] done\n")], vec![message("one"), message("two")]);
+        assert_eq!(result.unwrap_err().kind(), Kind::Protocol);
+        assert!(told.is_empty());
     }
 
     #[test]

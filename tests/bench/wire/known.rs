@@ -53,7 +53,7 @@ fn fill(
         let sizes = format!("S={},W={wire}", TEXT.len());
         let unique = format!("1600000000.{account}-{id}-{validity}-{uid}.mailtide,{sizes}");
         let seed = tree.join(format!(".seed-{}", *made / NAMES_A_FILE));
-        if *made % NAMES_A_FILE == 0 {
+        if made.is_multiple_of(NAMES_A_FILE) {
             fs::write(&seed, TEXT)?;
         }
         *made += 1;
