@@ -24,9 +24,10 @@ use crate::remote::net::{Exchange, Until};
 const IN_FLIGHT: usize = 128;
 /// Octets of the largest literal that LITERAL- lets go unasked (RFC 7888 §5).
 const LITERAL_MINUS_MOST: u64 = 4096;
-/// Messages of one command, and octets after which no other joins: so much is sent again when one of them is refused.
-const TOGETHER: usize = 250;
-const TOGETHER_OCTETS: u64 = 4 << 20;
+/// Messages of one command, and octets after which no other joins: so much is sent again when one of them is refused,
+/// and so much may turn up late and at once when a run breaks off.
+const TOGETHER: u32 = 100;
+const TOGETHER_OCTETS: u64 = 2 << 20;
 /// Octets read from a body at once.
 const PIECE: usize = 64 * 1024;
 
@@ -127,11 +128,16 @@ fn refused(status: &Status) -> Error {
 /// The command that still takes messages.
 struct Group {
     which: usize,
-    messages: usize,
+    messages: u32,
     octets: u64,
 }
 
 impl Session {
+    /// How many messages one command uploads at most; the server may store them at one moment.
+    pub fn together(&self) -> u32 {
+        if self.capabilities.has(Capability::MultiAppend) { TOGETHER } else { 1 }
+    }
+
     /// Uploads messages; what became of each goes to `done` with its number, counted from 0, in any order.
     ///
     /// # Errors
@@ -152,8 +158,8 @@ impl Session {
             0
         };
         let together = match grouping {
-            Grouping::Together if self.capabilities.has(Capability::MultiAppend) => TOGETHER,
-            Grouping::Together | Grouping::Alone => 1,
+            Grouping::Together => self.together(),
+            Grouping::Alone => 1,
         };
         let start = Command::new("APPEND").mailbox(mailbox, self.eight_bit);
         let mut replies = Replies { done, messages: BTreeMap::new(), awaited: None, unfinished: None };
@@ -418,7 +424,7 @@ mod tests {
         let messages = (0..=TOGETHER).map(|_| message("m")).collect();
         let (result, told, _) = append("IMAP4rev1 LITERAL+ MULTIAPPEND", &script, messages);
         result.unwrap();
-        assert_eq!(told.len(), TOGETHER + 1);
+        assert_eq!(told.len(), TOGETHER as usize + 1);
     }
 
     #[test]
