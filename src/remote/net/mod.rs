@@ -3,7 +3,6 @@
 //! Invariant: one thread drives one connection, full duplex. Whatever waits for room to write also reads, so that no
 //! server can block itself and us at once. No protocol is known here.
 
-mod authorities;
 pub(in crate::remote) mod certificate;
 mod compress;
 mod dial;

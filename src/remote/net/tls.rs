@@ -1,23 +1,17 @@
 //! TLS: what to believe, the handshake, and its failures in words.
 //!
 //! Invariant: a stream that [`handshake`] gives was verified (authority, dates, name) or holds the pinned certificate.
-//! TLS 1.2 is the oldest version; the rest is set up as OpenSSL's Rust crate does for its own connector.
+//! The trust store is read once a [`Connector`]; TLS 1.2 is the oldest version.
 
 use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use openssl::error::ErrorStack;
+use native_tls::{Certificate, HandshakeError, Identity, Protocol, TlsConnector, TlsConnectorBuilder, TlsStream};
 use openssl::pkey::PKey;
-use openssl::ssl::{
-    self, HandshakeError, Ssl, SslContext, SslContextBuilder, SslMethod, SslMode, SslOptions, SslStream, SslVerifyMode,
-    SslVersion,
-};
-use openssl::x509::verify::X509CheckFlags;
-use openssl::x509::{X509, X509VerifyResult};
+use openssl::x509::X509;
 
-use super::authorities::Authorities;
 use super::certificate::{Doubt, Shown};
 use super::dial::seconds;
 use super::protection::{self, Protection};
@@ -26,96 +20,61 @@ use super::trust::{ClientCertificate, Pin, Trust};
 use crate::error::{Error, Kind, Result};
 use crate::stop::Stop;
 
-/// A [`Trust`] made ready; cheap to clone. What it reads of the system's authorities it keeps: one a run is enough.
+/// A [`Trust`] made ready; cheap to clone. Building one reads the system's trust store (about 0.1 s): one a run is enough.
 #[derive(Debug, Clone)]
 pub struct Connector(Arc<Prepared>);
 
 #[derive(Debug)]
 struct Prepared {
-    context: SslContext,
-    authorities: Arc<Authorities>,
+    tls: TlsConnector,
     pin: Option<Pin>,
 }
 
-/// What is asked of a certificate in the handshake.
-enum Judge {
-    Authorities(Arc<Authorities>),
-    /// Nothing: somebody looks at it after the handshake.
-    Later,
-}
-
 impl Connector {
-    /// Reads the files that `trust` names.
+    /// Reads the files that `trust` names and the system's trust store.
     ///
     /// # Errors
     /// Kind `Config`, naming the file, when one is unreadable or holds no certificate or key.
     pub fn new(trust: &Trust) -> Result<Connector> {
-        let more = trust.ca_file.as_deref().map(authorities).transpose()?.unwrap_or_default();
-        let authorities = Arc::new(Authorities::new(more));
-        let mut context = context().map_err(no_tls)?;
-        context.set_cert_store(authorities.at_hand().map_err(no_tls)?);
-        if let Some(client) = &trust.client {
-            identify(&mut context, client)?;
-        }
-        Ok(Connector(Arc::new(Prepared { context: context.build(), authorities, pin: trust.pin })))
-    }
-}
-
-fn context() -> Result<SslContextBuilder, ErrorStack> {
-    const CIPHERS: &str = "DEFAULT:!aNULL:!eNULL:!MD5:!3DES:!DES:!RC4:!IDEA:!SEED:!aDSS:!SRP:!PSK";
-    let mut context = SslContextBuilder::new(SslMethod::tls_client())?;
-    context.set_options((SslOptions::ALL | SslOptions::NO_COMPRESSION) - SslOptions::DONT_INSERT_EMPTY_FRAGMENTS);
-    context.set_mode(
-        SslMode::AUTO_RETRY
-            | SslMode::ACCEPT_MOVING_WRITE_BUFFER
-            | SslMode::ENABLE_PARTIAL_WRITE
-            | SslMode::RELEASE_BUFFERS,
-    );
-    context.set_cipher_list(CIPHERS)?;
-    context.set_verify(SslVerifyMode::PEER);
-    context.set_min_proto_version(Some(SslVersion::TLS1_2))?;
-    Ok(context)
-}
-
-/// A connection to be: whom it has to be, and who judges that.
-fn connection(context: &SslContext, host: &str, judge: Judge) -> Result<Ssl, ErrorStack> {
-    let mut ssl = Ssl::new(context)?;
-    let address = host.parse().ok();
-    if address.is_none() {
-        ssl.set_hostname(host)?;
-    }
-    match judge {
-        Judge::Later => ssl.set_verify(SslVerifyMode::NONE),
-        Judge::Authorities(authorities) => {
-            let wanted = ssl.param_mut();
-            wanted.set_hostflags(X509CheckFlags::NO_PARTIAL_WILDCARDS);
-            match address {
-                Some(address) => wanted.set_ip(address)?,
-                None => wanted.set_host(host)?,
+        let mut builder = builder();
+        if let Some(path) = &trust.ca_file {
+            for authority in authorities(path)? {
+                builder.add_root_certificate(authority);
             }
-            ssl.set_verify_callback(SslVerifyMode::PEER, move |good, context| good || authorities.vouch(context));
         }
+        if let Some(client) = &trust.client {
+            builder.identity(identity(client)?);
+        }
+        if trust.pin.is_some() {
+            // The pin decides alone, in `handshake`, before anything is sent through the stream.
+            builder.danger_accept_invalid_certs(true).danger_accept_invalid_hostnames(true);
+        }
+        Ok(Connector(Arc::new(Prepared { tls: build(&builder)?, pin: trust.pin })))
     }
-    Ok(ssl)
 }
 
-fn no_tls(cause: ErrorStack) -> Error {
-    Error::new(Kind::Tls, "TLS cannot be set up").because(cause)
+fn builder() -> TlsConnectorBuilder {
+    let mut builder = TlsConnector::builder();
+    builder.min_protocol_version(Some(Protocol::Tlsv12));
+    builder
 }
 
-fn authorities(path: &Path) -> Result<Vec<X509>> {
+fn build(builder: &TlsConnectorBuilder) -> Result<TlsConnector> {
+    builder.build().map_err(|e| Error::new(Kind::Tls, "TLS cannot be set up").because(e))
+}
+
+fn authorities(path: &Path) -> Result<Vec<Certificate>> {
     let wrong = |what: String| {
         Error::new(Kind::Config, what)
             .at(path.display())
             .hint("Set `ca-file` to a PEM file with the authority's certificate.")
     };
     let pem = fs::read(path).map_err(|e| wrong("The file of authorities cannot be read".into()).because(e))?;
-    let found = X509::stack_from_pem(&pem).map_err(|e| wrong("This is no PEM file".into()).because(e))?;
+    let found = Certificate::stack_from_pem(&pem).map_err(|e| wrong("This is no PEM file".into()).because(e))?;
     if found.is_empty() { Err(wrong("The file holds no certificate".into())) } else { Ok(found) }
 }
 
-/// Shows the server a certificate of ours.
-fn identify(context: &mut SslContextBuilder, client: &ClientCertificate) -> Result<()> {
+fn identity(client: &ClientCertificate) -> Result<Identity> {
     let wrong = |path: &Path, what: &str, hint: &str| Error::new(Kind::Config, what).at(path.display()).hint(hint);
     let cert_hint = "Set `client-cert` to a PEM file with the certificate first.";
     let key_hint = "Set `client-key` to a PEM file with the private key, not encrypted, that belongs to `client-cert`.";
@@ -123,21 +82,21 @@ fn identify(context: &mut SslContextBuilder, client: &ClientCertificate) -> Resu
         .map_err(|e| wrong(&client.cert, "The client certificate cannot be read", cert_hint).because(e))?;
     let key_pem =
         fs::read(&client.key).map_err(|e| wrong(&client.key, "The client key cannot be read", key_hint).because(e))?;
-    let no_certificate = || wrong(&client.cert, "This holds no PEM certificate", cert_hint);
-    let mut chain = X509::stack_from_pem(&cert_pem).map_err(|e| no_certificate().because(e))?.into_iter();
-    let certificate = chain.next().ok_or_else(no_certificate)?;
+    let certificate = X509::from_pem(&cert_pem)
+        .map_err(|e| wrong(&client.cert, "This holds no PEM certificate", cert_hint).because(e))?;
     // The callback keeps OpenSSL from asking the terminal for the passphrase of an encrypted key.
     let key = PKey::private_key_from_pem_callback(&key_pem, |_| Ok(0))
         .map_err(|e| wrong(&client.key, "This holds no PEM private key, or an encrypted one", key_hint).because(e))?;
     if !certificate.public_key().is_ok_and(|public| public.public_eq(&key)) {
         return Err(wrong(&client.key, "The client certificate and its key do not belong together", key_hint));
     }
-    let mut show = || -> Result<(), ErrorStack> {
-        context.set_certificate(&certificate)?;
-        context.set_private_key(&key)?;
-        chain.try_for_each(|between| context.add_extra_chain_cert(between))
-    };
-    show().map_err(|e| wrong(&client.cert, "The client certificate cannot be used", cert_hint).because(e))
+    // native-tls takes PKCS #8 only; many tools write `RSA PRIVATE KEY` or `EC PRIVATE KEY`.
+    key.private_key_to_pem_pkcs8()
+        .map_err(|e| wrong(&client.key, "The client key cannot be used", key_hint).because(e))
+        .and_then(|key| {
+            Identity::from_pkcs8(&cert_pem, &key)
+                .map_err(|e| wrong(&client.cert, "The client certificate cannot be used", cert_hint).because(e))
+        })
 }
 
 /// Turns the socket into a TLS stream to `host`, verified or pinned; the whole handshake takes `timeout` at the longest.
@@ -147,12 +106,9 @@ pub(super) fn handshake(
     host: &str,
     timeout: Duration,
     stop: &Stop,
-) -> Result<SslStream<Socket>> {
-    let Prepared { context, authorities, pin } = &*connector.0;
-    // The pin decides alone, and before anything is sent through the stream.
-    let judge = if pin.is_some() { Judge::Later } else { Judge::Authorities(authorities.clone()) };
-    let stream = shake(socket, connection(context, host, judge).map_err(no_tls)?, timeout, stop)?;
-    if let Some(pin) = *pin {
+) -> Result<TlsStream<Socket>> {
+    let stream = shake(socket, &connector.0.tls, host, timeout, stop)?;
+    if let Some(pin) = connector.0.pin {
         let shown = certificate(&stream)?;
         if pin != shown.pin && pin != shown.key_pin {
             return Err(Error::new(Kind::Tls, "The server's certificate is not the pinned one").hint(format!(
@@ -166,7 +122,7 @@ pub(super) fn handshake(
 }
 
 /// What protects an established stream; `None` when its certificate cannot be read.
-pub(super) fn protection(stream: &SslStream<Socket>) -> Option<Protection> {
+pub(super) fn protection(stream: &TlsStream<Socket>) -> Option<Protection> {
     let shown = certificate(stream).ok()?;
     Some(Protection {
         version: protection::version(stream.get_ref().beginning()),
@@ -178,27 +134,31 @@ pub(super) fn protection(stream: &SslStream<Socket>) -> Option<Protection> {
 
 /// What certificate a server shows, believed or not; the connection ends with it, so that nothing is ever said on it.
 pub(super) fn look(socket: Socket, host: &str, timeout: Duration, stop: &Stop) -> Result<Shown> {
-    let context = context().map_err(no_tls)?.build();
-    certificate(&shake(socket, connection(&context, host, Judge::Later).map_err(no_tls)?, timeout, stop)?)
+    let mut blind = builder();
+    blind.danger_accept_invalid_certs(true).danger_accept_invalid_hostnames(true);
+    certificate(&shake(socket, &build(&blind)?, host, timeout, stop)?)
 }
 
-fn certificate(stream: &SslStream<Socket>) -> Result<Shown> {
-    let der = stream.ssl().peer_certificate().and_then(|c| c.to_der().ok());
+fn certificate(stream: &TlsStream<Socket>) -> Result<Shown> {
+    let der = stream.peer_certificate().ok().flatten().and_then(|c| c.to_der().ok());
     Shown::from_der(&der.ok_or_else(|| Error::new(Kind::Tls, "The server showed no certificate"))?)
 }
 
-fn shake(mut socket: Socket, ssl: Ssl, timeout: Duration, stop: &Stop) -> Result<SslStream<Socket>> {
+fn shake(
+    mut socket: Socket,
+    tls: &TlsConnector,
+    host: &str,
+    timeout: Duration,
+    stop: &Stop,
+) -> Result<TlsStream<Socket>> {
     let start = Instant::now();
     let first = socket.watch_first_octet();
-    let mut state = ssl.connect(socket);
+    let mut state = tls.connect(host, socket);
     loop {
         stop.check()?;
         match state {
             Ok(stream) => return Ok(stream),
-            Err(HandshakeError::SetupFailure(error)) => return Err(no_tls(error)),
-            Err(HandshakeError::Failure(halfway)) => {
-                return Err(failure(halfway.error(), halfway.ssl().verify_result(), first.get().copied()));
-            }
+            Err(HandshakeError::Failure(error)) => return Err(failure(&error, first.get().copied())),
             Err(HandshakeError::WouldBlock(mut halfway)) => {
                 let left = timeout.saturating_sub(start.elapsed());
                 if left.is_zero() {
@@ -223,13 +183,10 @@ fn shake(mut socket: Socket, ssl: Ssl, timeout: Duration, stop: &Stop) -> Result
 }
 
 /// `first` is the first octet that came from the server since the handshake began.
-fn failure(error: &ssl::Error, verified: X509VerifyResult, first: Option<u8>) -> Error {
+fn failure(error: &native_tls::Error, first: Option<u8>) -> Error {
     const ALERT: u8 = 0x15;
     const HANDSHAKE: u8 = 0x16;
-    let text = match verified {
-        X509VerifyResult::OK => error.to_string(),
-        refused => format!("{error} ({refused})"),
-    };
+    let text = error.to_string();
     if let Some(doubt) = Doubt::from_openssl(&text) {
         return Error::new(Kind::Tls, "The server's certificate was refused").because(doubt);
     }
@@ -256,8 +213,9 @@ fn failure(error: &ssl::Error, verified: X509VerifyResult, first: Option<u8>) ->
 }
 
 /// Whether the line ended, and not TLS.
-fn was_cut(error: &ssl::Error) -> bool {
-    error.io_error().is_some() || error.to_string().to_lowercase().contains("unexpected eof")
+fn was_cut(error: &native_tls::Error) -> bool {
+    let io = std::error::Error::source(error).is_some_and(|cause| cause.is::<std::io::Error>());
+    io || error.to_string().to_lowercase().contains("unexpected eof")
 }
 
 /// A server's refusal of the client's certificate, in the alert that its TLS sent.

@@ -3,7 +3,7 @@
 use std::io::{self, Read, Write};
 use std::time::{Duration, Instant};
 
-use openssl::ssl::SslStream;
+use native_tls::TlsStream;
 
 use super::certificate::{Doubt, Shown};
 use super::compress::Deflate;
@@ -34,7 +34,7 @@ pub struct Transport {
 
 enum Stream {
     Plain(Socket),
-    Tls(Box<SslStream<Socket>>),
+    Tls(Box<TlsStream<Socket>>),
     /// A handshake failed; there is nothing left to speak through.
     Gone,
 }

@@ -11,7 +11,7 @@ use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use openssl::ssl::{Ssl, SslContext, SslMethod, SslStream, SslVerifyMode};
+use native_tls::{Certificate, TlsConnector, TlsStream};
 use serde::Deserialize;
 
 use super::Result;
@@ -29,15 +29,13 @@ enum Protocol {
     Pop3,
 }
 
-type Server = BufReader<SslStream<TcpStream>>;
+type Server = BufReader<TlsStream<TcpStream>>;
 
 pub fn run(port: u16, ca: &str, script: &str, dir: Option<&str>) -> Result<()> {
     let script: Script = serde_json::from_slice(&std::fs::read(script)?)?;
     let bodies = Bodies { dir: dir.map(PathBuf::from), made: AtomicUsize::new(0) };
-    let mut tls = SslContext::builder(SslMethod::tls_client())?;
-    tls.set_ca_file(ca)?;
-    tls.set_verify(SslVerifyMode::PEER);
-    let tls = tls.build();
+    let authority = Certificate::from_pem(&std::fs::read(ca)?)?;
+    let tls = TlsConnector::builder().disable_built_in_roots(true).add_root_certificate(authority).build()?;
     std::thread::scope(|scope| {
         let talk = |stages| talk(port, &tls, script.protocol, stages, &bodies);
         let talks: Vec<_> = script.connections.iter().map(|stages| scope.spawn(move || talk(stages))).collect();
@@ -62,12 +60,10 @@ impl Bodies {
     }
 }
 
-fn talk(port: u16, tls: &SslContext, protocol: Protocol, stages: &[Vec<String>], bodies: &Bodies) -> Result<()> {
+fn talk(port: u16, tls: &TlsConnector, protocol: Protocol, stages: &[Vec<String>], bodies: &Bodies) -> Result<()> {
     let tcp = TcpStream::connect(("127.0.0.1", port))?;
     tcp.set_nodelay(true)?;
-    let mut ssl = Ssl::new(tls)?;
-    ssl.param_mut().set_host("localhost")?;
-    let mut server = BufReader::with_capacity(64 << 10, ssl.connect(tcp)?);
+    let mut server = BufReader::with_capacity(64 << 10, tls.connect("localhost", tcp)?);
     let mut line = Vec::new();
     read_line(&mut server, &mut line)?;
     let mut tag = 0;
