@@ -92,12 +92,12 @@ pub fn attempt(
     let doubts = Doubts::of(approved.plan(), &seen);
     if doubts.must_wait(sent_before) {
         let begun = ground.state.as_ref().map(State::sending_since).transpose()?.flatten();
-        let quiet = doubts.quiet(settle::age(begun, now()));
         let wires = doubts.mailboxes.iter().map(|name| seen.directory.wire(name)).collect::<Result<Vec<_>>>()?;
         if sent_before == SentBefore::Unsettled {
             report.event(&account.name, Event::Notice(&waits_for(doubts.files)));
         }
         let mut session = pool.take()?;
+        let quiet = doubts.quiet(settle::age(begun, now()), session.together());
         let sent_before = settle::wait(&mut session, &wires, doubts.files, quiet, stop)?;
         pool.give(session);
         return Ok(Ended { exit: Exit::InSync, again: Again::ToSee(sent_before) });

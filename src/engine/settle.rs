@@ -6,8 +6,8 @@
 //!
 //! 1. What is found on the server by its content is linked and never sent. That is the planner's, at each look.
 //! 2. While anything is in doubt, nothing is sent. The mailboxes in doubt have to be *quiet* first: neither MESSAGES nor
-//!    UIDNEXT moves for a time that depends on the server's pace, which is how long it took for each message of the
-//!    broken run that is already there. Several times as long as that, [`AT_LEAST`] and [`AT_MOST`]; [`UNKNOWN`] where
+//!    UIDNEXT moves for a time that depends on the server's pace, which is how long it took for each command's messages
+//!    of the broken run that are already there: those of one command turn up at one moment. Several times as long as that, [`AT_LEAST`] and [`AT_MOST`]; [`UNKNOWN`] where
 //!    none is there, as nothing is known of the pace then. After [`LONG_AGO`] no server is still at it.
 //! 3. Then both sides are looked at anew. What is still missing was lost, and is sent again.
 //! 4. A mailbox that others keep busy is never quiet. So after [`PATIENCE`] it is looked at all the same; as long as one
@@ -34,7 +34,7 @@ const AT_LEAST: Duration = Duration::from_secs(2);
 const AT_MOST: Duration = Duration::from_secs(30);
 /// The quiet where the server's pace is not known.
 const UNKNOWN: Duration = Duration::from_secs(15);
-/// How many messages the server could have stored in a quiet, by its pace.
+/// How many commands the server could have carried out in a quiet, by its pace.
 const PACES: u32 = 4;
 /// After this no server is still at what a broken run sent.
 const LONG_AGO: Duration = Duration::from_secs(600);
@@ -103,11 +103,13 @@ impl<'p> Doubts<'p> {
             }
     }
 
-    /// How long nothing may have arrived; `age` is the time since the broken run began to send, when that is known.
-    pub fn quiet(&self, age: Option<Duration>) -> Duration {
+    /// How long nothing may have arrived; `age` is the time since the broken run began to send, when that is known, and
+    /// `together` how many messages a command may have brought.
+    pub fn quiet(&self, age: Option<Duration>, together: u32) -> Duration {
+        let commands = self.found.div_ceil(together.max(1));
         match age {
             Some(age) if age > LONG_AGO => AT_LEAST,
-            Some(age) if self.found > 0 => (age / self.found * PACES).clamp(AT_LEAST, AT_MOST),
+            Some(age) if commands > 0 => (age / commands * PACES).clamp(AT_LEAST, AT_MOST),
             Some(_) | None => UNKNOWN,
         }
     }
@@ -158,13 +160,16 @@ mod tests {
     fn the_quiet_follows_the_servers_pace() {
         let seconds = |n| Some(Duration::from_secs(n));
         // A fast server, a slow one, a very slow one.
-        assert_eq!(doubts(9, 100).quiet(seconds(2)), AT_LEAST);
-        assert_eq!(doubts(9, 2).quiet(seconds(6)), Duration::from_secs(12));
-        assert_eq!(doubts(9, 1).quiet(seconds(60)), AT_MOST);
+        assert_eq!(doubts(9, 100).quiet(seconds(2), 1), AT_LEAST);
+        assert_eq!(doubts(9, 2).quiet(seconds(6), 1), Duration::from_secs(12));
+        assert_eq!(doubts(9, 1).quiet(seconds(60), 1), AT_MOST);
+        // A hundred that came at once tell of one command only.
+        assert_eq!(doubts(9, 100).quiet(seconds(2), 100), Duration::from_secs(8));
+        assert_eq!(doubts(9, 101).quiet(seconds(6), 100), Duration::from_secs(12));
         // One that has stored nothing, and one of which nothing is known.
-        assert_eq!(doubts(9, 0).quiet(seconds(1)), UNKNOWN);
-        assert_eq!(doubts(9, 5).quiet(None), UNKNOWN);
-        assert_eq!(doubts(9, 0).quiet(seconds(3600)), AT_LEAST);
+        assert_eq!(doubts(9, 0).quiet(seconds(1), 1), UNKNOWN);
+        assert_eq!(doubts(9, 5).quiet(None, 1), UNKNOWN);
+        assert_eq!(doubts(9, 0).quiet(seconds(3600), 1), AT_LEAST);
     }
 
     #[test]

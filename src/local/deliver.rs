@@ -102,18 +102,42 @@ impl Flushed {
     }
 }
 
+/// Puts messages into mailboxes; results come in the order of the batches, once everything is durable.
+///
+/// A file that fails is removed from `tmp`, the others go on. Unseen messages without any flag go into `new`, the rest
+/// into `cur`. When the same file was delivered before, its first copy is what comes back. The stages are taken for all
+/// mailboxes together: a file system that keeps a journal then writes it once, and not once a mailbox.
+pub fn deliver(batches: Vec<(&Folder, Vec<Delivery>)>) -> Vec<Vec<Result<Delivered>>> {
+    let sizes: Vec<(&Folder, usize)> = batches.iter().map(|(folder, batch)| (*folder, batch.len())).collect();
+    let mut flushed = Flushed::batch(batches.into_iter().flat_map(|(_, batch)| batch).collect()).into_iter();
+    let placed: Vec<(&Folder, Placed)> = sizes
+        .into_iter()
+        .map(|(folder, size)| (folder, folder.place_all(flushed.by_ref().take(size).collect())))
+        .collect();
+    placed.into_iter().map(|(folder, placed)| folder.settle_all(placed)).collect()
+}
+
+/// Files that were renamed into a mailbox, and the directories that have to be flushed for them.
+struct Placed {
+    outcomes: Vec<Result<(Place, Delivered)>>,
+    touched: BTreeSet<Sub>,
+}
+
 impl Folder {
     /// Starts a message; it is no part of the mailbox before it is delivered.
     pub fn incoming(&self) -> Result<Incoming> {
         Incoming::start(&self.tmp)
     }
 
-    /// Puts messages into the mailbox; results come in the order of the batch, once everything is durable.
-    ///
-    /// A file that fails is removed from `tmp`, the others go on. Unseen messages without any flag go into `new`, the
-    /// rest into `cur`. When the same file was delivered before, its first copy is what comes back.
+    /// Puts messages into the mailbox, see [`deliver`].
     pub fn deliver(&self, batch: Vec<Delivery>) -> Vec<Result<Delivered>> {
-        let wanted: BTreeSet<_> = batch.iter().flat_map(|d| d.flags.keywords.iter().cloned()).collect();
+        deliver(vec![(self, batch)]).pop().unwrap_or_default()
+    }
+
+    /// Renames flushed messages into the mailbox.
+    fn place_all(&self, flushed: Vec<Result<Flushed>>) -> Placed {
+        let flags = flushed.iter().flatten().map(|Flushed(delivery)| &delivery.flags);
+        let wanted: BTreeSet<_> = flags.flat_map(|flags| flags.keywords.iter().cloned()).collect();
         let table = if wanted.is_empty() { Ok(Table::default()) } else { self.table_with(&wanted) };
         let place = |flushed: Result<Flushed>| {
             let Flushed(delivery) = flushed?;
@@ -123,16 +147,21 @@ impl Folder {
                 Ok(table) => self.place(delivery, table),
             }
         };
-        let placed: Vec<Result<(Place, Delivered)>> = Flushed::batch(batch).into_iter().map(place).collect();
-        let touched: BTreeSet<Sub> = placed.iter().flatten().map(|(place, _)| place.sub).collect();
-        let synced = self.sync(&touched);
+        let outcomes: Vec<Result<(Place, Delivered)>> = flushed.into_iter().map(place).collect();
+        let touched = outcomes.iter().flatten().map(|(place, _)| place.sub).collect();
+        Placed { outcomes, touched }
+    }
+
+    /// Flushes the directories of what was placed.
+    fn settle_all(&self, placed: Placed) -> Vec<Result<Delivered>> {
+        let synced = self.sync(&placed.touched);
         let settle = |outcome: Result<(Place, Delivered)>| {
             let (place, delivered) = outcome?;
             synced.as_ref().map_err(repeated)?;
             self.remember(&delivered.file, place);
             Ok(delivered)
         };
-        placed.into_iter().map(settle).collect()
+        placed.outcomes.into_iter().map(settle).collect()
     }
 
     fn place(&self, delivery: Delivery, table: &Table) -> Result<(Place, Delivered)> {

@@ -32,11 +32,35 @@ const MAILDIR_FOLDER: &str = "maildirfolder";
 impl Store {
     /// Makes a mailbox, durably; one that exists gets what it lacks.
     pub fn create_mailbox(&self, name: &MailboxName) -> Result<()> {
+        self.create_mailboxes(&[name]).pop().unwrap_or(Ok(()))
+    }
+
+    /// Makes mailboxes; outcomes come in the order of `names`, once all is durable. They are made before any is flushed,
+    /// since a file system that keeps a journal then writes it once.
+    pub fn create_mailboxes(&self, names: &[&MailboxName]) -> Vec<Result<()>> {
+        // Each holds a few file descriptors until it is flushed.
+        const AT_ONCE: usize = 50;
+        let make = |name: &&MailboxName| {
+            let mut touched = Vec::new();
+            (self.make(name, &mut touched), touched)
+        };
+        let make_some = |some: &[&MailboxName]| some.iter().map(make).collect::<Vec<_>>();
+        // Also of one that failed halfway: others may stand in what was made for it.
+        let flush = |(made, touched): (Result<()>, Vec<Dir>)| touched.iter().try_for_each(Dir::sync).and(made);
+        names.chunks(AT_ONCE).flat_map(make_some).map(flush).collect()
+    }
+
+    /// Makes a mailbox; `touched` gets the directories that have to be flushed.
+    fn make(&self, name: &MailboxName, touched: &mut Vec<Dir>) -> Result<()> {
         let Inner { root, layout, .. } = self.inner();
         let relative = layout.directory(name)?;
         let mut dir = root.again()?;
         for part in relative.iter() {
-            make_dir(&dir, part)?;
+            match dir.make_dir(part) {
+                Ok(()) => touched.push(dir.again()?),
+                Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {}
+                Err(e) => return Err(dir.failed("make the directory", part, e)),
+            }
             dir = dir.open(part).map_err(|e| dir.failed("open the directory", part, e))?;
         }
         let missing: Vec<&OsStr> = maildir::MAILDIR_FOLDER_LIST
@@ -56,7 +80,8 @@ impl Store {
                 Err(e) => return Err(wrong(e)),
             }
         }
-        dir.sync()
+        touched.push(dir);
+        Ok(())
     }
 
     /// Removes a mailbox that holds nothing, durably; one that is missing is fine.

@@ -6,6 +6,7 @@
 //!
 //! | file | what lives there |
 //! | --- | --- |
+//! | `bench` | a door for benchmarks |
 //! | `layout` | names of mailboxes ⇄ directories: the one encoder |
 //! | `name` | names of message files: origin, sizes, flag letters |
 //! | `dir` | a directory by descriptor |
@@ -28,6 +29,8 @@
 //! | `maildrop` | a tree that the mail of a POP3 account goes into, perhaps beside another account's |
 //! | `keywords` | `dovecot-keywords` |
 
+#[doc(hidden)]
+pub mod bench;
 mod content;
 mod deliver;
 mod dir;
@@ -53,7 +56,7 @@ mod trouble;
 use std::path::PathBuf;
 
 pub use content::WireDigest;
-pub use deliver::{Delivered, Delivery};
+pub use deliver::{Delivered, Delivery, deliver};
 pub use folder::Folder;
 pub use incoming::{Incoming, Received};
 pub use keywords::KeywordTable;

@@ -1,65 +1,95 @@
 """The clients: their configuration for the same job, the command, and where their files are.
 
-Both verify the certificate, keep arrival dates, create and delete both ways, and make mail durable before they record
-it, which is the default of each.
+All verify the certificate, keep arrival dates where they can, change both sides where the protocol has two, and make
+mail durable before they record it, as each does by default.
 """
 
+import json
 import os
+import re
 import subprocess
 
 from server import PASSWORD
 
 
 class Client:
-    def __init__(self, work, ca):
-        self.work, self.ca = work / self.name, ca
-        self.tree = self.work / "tree"
+    """One program. A seat (see `cases.Seat`) is its place in a case: account, port, directory."""
 
-    def files(self):
-        """Every message file of the tree."""
-        for folder, _, names in os.walk(self.tree):
-            if os.path.basename(folder) in ("cur", "new"):
-                for name in sorted(names):
-                    if not name.startswith("."):
-                        yield os.path.join(folder, name)
+    protocols = ("imap",)
+    program = None
+    packages = ()
 
-    def flag(self, letter, count, rng):
-        """Sets a flag on `count` messages that lack it, as a mail reader would: by renaming the files."""
-        lacking = [f for f in sorted(self.files()) if letter not in f.rpartition(":2,")[2] or ":2," not in f]
-        for path in rng.sample(lacking, count):
-            folder, name = os.path.split(path)
-            unique, _, flags = name.partition(":2,")
-            cur = os.path.join(os.path.dirname(folder), "cur")
-            os.rename(path, os.path.join(cur, unique + ":2," + "".join(sorted(set(flags + letter)))))
+    def __init__(self, tools):
+        self.tools = tools
 
-    def flagged(self, letter):
-        return sum(letter in f.rpartition(":2,")[2] for f in self.files() if ":2," in f)
+    def version(self):
+        said = subprocess.run([self.program, "--version"], capture_output=True, text=True)
+        return (said.stdout or said.stderr).strip().splitlines()[0]
+
+    def inbox(self, seat):
+        return seat.dir / "tree" / "INBOX"
+
+    def moved(self, name):
+        """The name of a file that is moved to another mailbox."""
+        return name
+
+    def write(self, path, text):
+        path.write_text(text)
+        path.chmod(0o600)
+        return str(path)
+
+
+class Mailtide(Client):
+    name, protocols = "mailtide", ("imap", "pop3")
+
+    def version(self):
+        return subprocess.run([self.tools.mailtide, "--version"], capture_output=True, text=True).stdout.strip()
+
+    def command(self, seat, port, durable=True):
+        config = self.write(seat.dir / "config.toml", f"""
+[accounts.bench]
+maildir = "{seat.dir}/tree"
+[accounts.bench.{seat.protocol}]
+host = "localhost"
+port = {port}
+user = "{seat.user}"
+password = {{ env = "BENCH_PASSWORD" }}
+ca-file = "{self.tools.ca}"
+""")
+        env = {"BENCH_PASSWORD": PASSWORD, "XDG_STATE_HOME": str(seat.dir / "state")}
+        return [self.tools.mailtide, "sync", "--quiet", "--config", config, "bench"], env
+
+    def lacks(self, protocol):
+        """Why it cannot do a protocol yet, if so."""
+        if protocol == "pop3":
+            manual = subprocess.run([self.tools.mailtide, "man", "--toml"], capture_output=True, text=True).stdout
+            if "pop3" not in manual:
+                return f"{self.tools.mailtide} has no POP3"
+        return None
 
 
 class Mbsync(Client):
-    name = "mbsync"
+    name, program, packages = "mbsync", "mbsync", ("isync",)
 
-    def version(self):
-        return subprocess.run(["mbsync", "--version"], capture_output=True, text=True).stdout.strip()
+    def command(self, seat, port, durable=True):
+        rc = self.write(seat.dir / "rc", f"""
+FSync {"yes" if durable else "no"}
 
-    def prepare(self, port):
-        self.tree.mkdir(parents=True, exist_ok=True)
-        (self.work / "rc").write_text(f"""
 IMAPAccount bench
 Host localhost
 Port {port}
-User {self.name}
+User {seat.user}
 Pass {PASSWORD}
 SSLType IMAPS
 SystemCertificates no
-CertificateFile {self.ca}
+CertificateFile {self.tools.ca}
 
 IMAPStore far
 Account bench
 
 MaildirStore near
-Path {self.tree}/
-Inbox {self.tree}/INBOX
+Path {seat.dir}/tree/
+Inbox {seat.dir}/tree/INBOX
 SubFolders Verbatim
 
 Channel bench
@@ -73,30 +103,121 @@ CopyArrivalDate yes
 Sync All
 SyncState *
 """)
-        return ["mbsync", "-q", "-c", str(self.work / "rc"), "bench"], {}
+        (seat.dir / "tree").mkdir(exist_ok=True)
+        return ["mbsync", "-q", "-c", rc, "bench"], {}
+
+    def moved(self, name):
+        # Its UID in another mailbox's file name stops it.
+        return re.sub(r",U=\d+", "", name)
 
 
-class Mailtide(Client):
-    name = "mailtide"
+class OfflineImap(Client):
+    name, program, packages = "offlineimap", "offlineimap", ("offlineimap3",)
 
-    def __init__(self, work, ca, binary):
-        super().__init__(work, ca)
-        self.binary = binary
+    def command(self, seat, port, durable=True):
+        rc = self.write(seat.dir / "rc", f"""
+[general]
+accounts = bench
+metadata = {seat.dir}/meta
+ui = quiet
+fsync = {durable}
+[Account bench]
+localrepository = near
+remoterepository = far
+[Repository near]
+type = Maildir
+localfolders = {seat.dir}/tree
+utime_from_header = no
+[Repository far]
+type = IMAP
+remotehost = localhost
+remoteport = {port}
+remoteuser = {seat.user}
+remotepass = {PASSWORD}
+ssl = yes
+sslcacertfile = {self.tools.ca}
+maxconnections = 4
+""")
+        return ["offlineimap", "-o", "-c", rc], {"HOME": str(seat.dir)}
+
+
+class Mpop(Client):
+    name, protocols, program, packages = "mpop", ("pop3",), "mpop", ("mpop",)
+
+    def command(self, seat, port, durable=True):
+        rc = self.write(seat.dir / "rc", f"""
+account default
+host localhost
+port {port}
+tls on
+tls_starttls off
+tls_trust_file {self.tools.ca}
+auth user
+user {seat.user}
+password {PASSWORD}
+keep on
+received_header off
+delivery maildir {self._maildir(seat)}
+uidls_file {seat.dir}/uidls
+""")
+        return ["mpop", "-Q", f"--file={rc}"], {}
+
+    def _maildir(self, seat):
+        for part in ("cur", "new", "tmp"):
+            (self.inbox(seat) / part).mkdir(parents=True, exist_ok=True)
+        return self.inbox(seat)
+
+
+class Getmail(Mpop):
+    name, program, packages = "getmail", "getmail", ("getmail6",)
+
+    def command(self, seat, port, durable=True):
+        self.write(seat.dir / "rc", f"""
+[retriever]
+type = SimplePOP3SSLRetriever
+server = localhost
+port = {port}
+username = {seat.user}
+password = {PASSWORD}
+ca_certs = {self.tools.ca}
+[destination]
+type = Maildir
+path = {self._maildir(seat)}/
+[options]
+read_all = false
+delete = false
+delivered_to = false
+received = false
+verbose = 0
+""")
+        return ["getmail", f"--getmaildir={seat.dir}", "--rcfile=rc", "--quiet"], {}
+
+
+class Floor(Client):
+    """The least commands that could do the job; keeps nothing, so that it is primed by nothing."""
+
+    name, protocols = "floor", ("imap", "pop3")
+    keeps = False
 
     def version(self):
-        return subprocess.run([self.binary, "--version"], capture_output=True, text=True).stdout.strip() or "mailtide"
+        return None
 
-    def prepare(self, port):
-        self.work.mkdir(parents=True, exist_ok=True)
-        (self.work / "config.toml").write_text(f"""
-[accounts.bench]
-maildir = "{self.tree}"
-[accounts.bench.imap]
-host = "localhost"
-port = {port}
-user = "{self.name}"
-password = {{ env = "BENCH_PASSWORD" }}
-ca-file = "{self.ca}"
-""")
-        env = {"BENCH_PASSWORD": PASSWORD, "XDG_STATE_HOME": str(self.work / "state")}
-        return [self.binary, "sync", "--quiet", "--config", str(self.work / "config.toml"), "bench"], env
+    def command(self, seat, port, durable=True):
+        script = seat.dir / "script.json"
+        script.write_text(json.dumps({"protocol": seat.protocol, "connections": seat.case.floor(seat)}))
+        command = [self.tools.wire, "floor", str(port), str(self.tools.ca), str(script)]
+        if self.keeps:
+            files = seat.dir / "files"
+            files.mkdir(exist_ok=True)
+            command.append(str(files))
+        return command, {}
+
+
+class FloorFiles(Floor):
+    """The same, with a file for each body, flushed once."""
+
+    name, keeps = "floor+files", True
+
+
+ALL = {client.name: client for client in (Mailtide, Mbsync, OfflineImap, Mpop, Getmail, Floor, FloorFiles)}
+SLOW = ("offlineimap", "getmail")

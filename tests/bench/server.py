@@ -1,6 +1,7 @@
-"""A private Dovecot on loopback: own configuration, ports, certificate and mail; and the mail in it.
+"""A private Dovecot on loopback: own configuration, ports, certificate and mail.
 
 Nothing of an installed Dovecot's configuration, users or mail is read. It is ended by the process id that started it.
+Each client has accounts of its own: copies of the same mail (hard links, since a Maildir's files are never changed).
 """
 
 import grp
@@ -8,48 +9,72 @@ import imaplib
 import os
 import pathlib
 import pwd
-import random
 import shutil
 import socket
 import subprocess
 import time
 
+from mail import Mail
+
 PASSWORD = "loopback"
-DATE = 1_600_000_000
-MAILBOXES = 20
+# What the bare server shows: RFC 3501 and nothing else.
+BARE = "IMAP4rev1"
 
 
-def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
+def free_ports(count):
+    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
+    ports = [s.getsockname()[1] for s in sockets]
+    for s in sockets:
+        s.close()
+    return ports
 
 
 class Dovecot:
-    """One server for all clients; each has an account of its own, made as a copy of the same mail."""
+    """One server. `plain` is IMAP for the bench itself, `imaps` and `pop3s` are for clients."""
 
-    def __init__(self, work):
-        self.work = work
-        self.plain, self.tls = free_port(), free_port()
+    def __init__(self, work, name, homes, capability=None, raw_log=False):
+        self.work, self.homes = work / name, homes
+        self.work.mkdir()
+        self.config = self.work / "dovecot.conf"
         self.ca = work / "ca.pem"
-        me = pwd.getpwuid(os.getuid()).pw_name
-        # Dovecot opens no mailbox as root.
         self.owner = pwd.getpwnam("nobody") if os.getuid() == 0 else pwd.getpwuid(os.getuid())
+        self.plain, self.imaps, self.pop3s = free_ports(3)
+        if not self.ca.exists():
+            self._certify(work)
+        self.config.write_text(self._configuration(work, capability, raw_log))
+        self.process = subprocess.Popen(["dovecot", "-F", "-c", self.config], stderr=subprocess.DEVNULL)
+        for _ in range(100):
+            try:
+                socket.create_connection(("127.0.0.1", self.imaps), 1).close()
+                return
+            except OSError:
+                time.sleep(0.1)
+        self.stop()
+        log = self.work / "log"
+        raise SystemExit("Dovecot did not start:\n" + (log.read_text() if log.exists() else "it left no log"))
+
+    def _certify(self, work):
         subprocess.run(
             ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=localhost",
              "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1",
              "-keyout", work / "key.pem", "-out", self.ca], check=True, capture_output=True)
+
+    def _configuration(self, work, capability, raw_log):
+        me = pwd.getpwuid(os.getuid()).pw_name
         internal = "" if os.getuid() == 0 else (
             f"default_internal_user = {me}\ndefault_login_user = {me}\n"
             f"default_internal_group = {grp.getgrgid(os.getgid()).gr_name}\n"
-            + "".join(f"service {s} {{\n  chroot =\n}}\n" for s in ("anvil", "imap-login")))
-        config = work / "dovecot.conf"
-        config.write_text(f"""
-protocols = imap
+            + "".join(f"service {s} {{\n  chroot =\n}}\n" for s in ("anvil", "imap-login", "pop3-login")))
+        if raw_log:
+            raw = self.work / "raw"
+            raw.mkdir(mode=0o777)
+            raw.chmod(0o777)
+        return f"""
+protocols = imap pop3
 listen = 127.0.0.1
-base_dir = {work}/run
-state_dir = {work}/run
-log_path = {work}/dovecot.log
+base_dir = {self.work}/run
+state_dir = {self.work}/run
+log_path = {self.work}/log
 ssl = yes
 ssl_cert = <{self.ca}
 ssl_key = <{work}/key.pem
@@ -64,7 +89,7 @@ passdb {{
 }}
 userdb {{
   driver = static
-  args = uid={self.owner.pw_uid} gid={self.owner.pw_gid} home={work}/home/%u
+  args = uid={self.owner.pw_uid} gid={self.owner.pw_gid} home={self.homes}/%u
 }}
 namespace inbox {{
   inbox = yes
@@ -76,67 +101,112 @@ service imap-login {{
     port = {self.plain}
   }}
   inet_listener imaps {{
-    port = {self.tls}
+    port = {self.imaps}
     ssl = yes
   }}
 }}
-""")
-        self.process = subprocess.Popen(["dovecot", "-F", "-c", config], stderr=subprocess.DEVNULL)
-        for _ in range(100):
-            try:
-                socket.create_connection(("127.0.0.1", self.tls), 1).close()
-                return
-            except OSError:
-                time.sleep(0.1)
-        self.stop()
-        log = work / "dovecot.log"
-        raise SystemExit("Dovecot did not start:\n" + (log.read_text() if log.exists() else "it left no log"))
+service pop3-login {{
+  service_count = 0
+  inet_listener pop3 {{
+    port = 0
+  }}
+  inet_listener pop3s {{
+    port = {self.pop3s}
+    ssl = yes
+  }}
+}}
+service stats {{
+  unix_listener stats-writer {{
+    mode = 0666
+  }}
+}}
+metric imap_commands {{
+  filter = event=imap_command_finished
+  group_by = cmd_name
+}}
+protocol imap {{
+  {"imap_capability = " + capability if capability else ""}
+  {f"rawlog_dir = {self.work}/raw" if raw_log else ""}
+}}
+"""
 
     def stop(self):
         self.process.terminate()
         self.process.wait(10)
 
-    def fill(self, user, messages, octets):
-        """Makes `messages` messages of about `octets` each in 20 mailboxes, half of them in INBOX. Returns their sum."""
-        rng = random.Random(1)
-        pool = "".join(rng.choices("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/", k=1 << 20))
-        home = self.work / "home" / user / "mail"
-        total = 0
-        for box in range(MAILBOXES):
-            inside = home if box == 0 else home / ("archive/%d" % box if box % 2 else "list-%d" % box)
-            for part in ("cur", "new", "tmp"):
-                (inside / part).mkdir(parents=True, exist_ok=True)
-            share = messages // 2 if box == 0 else (messages - messages // 2) // (MAILBOXES - 1)
-            if box == MAILBOXES - 1:
-                share = messages - messages // 2 - share * (MAILBOXES - 2)
-            for n in range(share):
-                # Mail is mostly small, and most of its octets are in a few large messages.
-                size = min(int(rng.lognormvariate(0, 1.3) * octets / 2.33), 25_000_000)
-                starts = (rng.randrange(len(pool) - 76) for _ in range(max(1, size // 77)))
-                lines = (pool[at:at + 76] for at in starts)
-                text = (f"From: a{n}@example.org\nTo: me@example.org\nSubject: message {n} of {box}\n"
-                        f"Message-ID: <{box}.{n}@example.org>\nDate: Sun, 13 Sep 2020 12:26:40 +0000\n\n"
-                        + "\n".join(lines) + "\n").encode()
-                wire = len(text) + text.count(b"\n")
-                date = DATE + 60 * n
-                flags = "S" if rng.random() < 0.8 else ""
-                path = inside / "cur" / f"{date}.M{n}B{box}.bench,S={len(text)},W={wire}:2,{flags}"
-                path.write_bytes(text)
-                os.utime(path, (date, date))
-                total += wire
-        self._own(user)
-        self._warm(user)
+    def commands(self):
+        """How many IMAP commands it has finished, by name."""
+        dump = subprocess.run(["doveadm", "-c", self.config, "stats", "dump"], capture_output=True, text=True).stdout
+        found = {}
+        for row in map(str.split, dump.splitlines()):
+            # Rows are: metric, field, count, and figures that nobody needs here.
+            if row[0].startswith("imap_commands_") and row[1] == "duration":
+                found[row[0].removeprefix("imap_commands_").upper()] = int(row[2])
+        return found
+
+    # -- accounts
+
+    def home(self, user):
+        return self.homes / user / "mail"
+
+    def fill(self, user, mailboxes, each, kind, seed=1):
+        """Makes an account: `each` messages of a kind in each of `mailboxes`. Returns their octets on the wire."""
+        mail, total, number = Mail(seed), 0, 0
+        for name in mailboxes:
+            cur = self._directory(user, name)
+            for _ in range(each):
+                number += 1
+                total += mail.file(cur, number, kind)
+        self.finish(user)
         return total
 
-    def copy(self, user, to):
-        """Gives account `to` the mail and the indexes of `user`."""
-        shutil.copytree(self.work / "home" / user, self.work / "home" / to)
-        self._own(to)
+    def fill_known(self, user, mailboxes, each, text, names_a_file):
+        """The server's half of `wire known`: hard links to a few files."""
+        wire, made = len(text) + text.count(b"\n"), 0
+        for name in mailboxes:
+            cur = self._directory(user, name)
+            for number in range(1, each + 1):
+                seed = self.homes / f"seed-{made // names_a_file}"
+                if made % names_a_file == 0:
+                    seed.write_bytes(text)
+                    seed.chmod(0o644)
+                    self._own(seed)
+                made += 1
+                os.link(seed, cur / f"{1_600_000_000 + number}.M{number}P1.bench,S={len(text)},W={wire}:2,S")
+        self.finish(user)
 
-    def _own(self, user):
+    def _directory(self, user, name):
+        inside = self.home(user) / ("" if name == "INBOX" else name)
+        for part in ("cur", "new", "tmp"):
+            (inside / part).mkdir(parents=True, exist_ok=True)
+        return inside / "cur"
+
+    def copy(self, user, to):
+        """Gives account `to` the mail of `user`; the server's own files are copied, the mail is linked."""
+        def link(source, target):
+            if "dovecot" in os.path.basename(source):
+                return shutil.copy2(source, target)
+            return os.link(source, target)
+        shutil.copytree(self.homes / user, self.homes / to, copy_function=link)
+        self.finish(to)
+
+    def finish(self, user):
+        """Gives the files to the server's user and lets the server build its indexes, so that no client pays for it."""
+        self._own(self.homes / user)
+        imap = self.connect(user)
+        for box in self.mailboxes(imap):
+            if imap.select(box)[1] == [b"0"]:
+                continue
+            # One reply is enough: asking any makes the server write down what it read of all.
+            imap._simple_command("FETCH", "1:*", "(UID RFC822.SIZE INTERNALDATE)")
+            imap.untagged_responses.clear()
+        imap.logout()
+
+    def _own(self, path):
         if os.getuid() == 0:
-            subprocess.run(["chown", "-R", f"{self.owner.pw_uid}:{self.owner.pw_gid}", self.work / "home" / user],
-                           check=True)
+            subprocess.run(["chown", "-R", f"{self.owner.pw_uid}:{self.owner.pw_gid}", path], check=True)
+
+    # -- another client
 
     def connect(self, user):
         imap = imaplib.IMAP4("127.0.0.1", self.plain)
@@ -147,34 +217,31 @@ service imap-login {{
         return [line.decode().rsplit(" ", 1)[1] for line in imap.list()[1]
                 if b"\\Noselect" not in line and b"\\NonExistent" not in line]
 
-    def _warm(self, user):
-        """Lets the server build its indexes, so that no client pays for them."""
+    def store(self, user, box, uids, change):
+        """Changes flags, as another client would."""
         imap = self.connect(user)
-        for box in self.mailboxes(imap):
-            imap.select(box)
-            imap.uid("FETCH", "1:*", "(FLAGS INTERNALDATE RFC822.SIZE BODY.PEEK[HEADER.FIELDS (MESSAGE-ID)])")
+        imap.select(box)
+        for at in range(0, len(uids), 200):
+            imap.uid("STORE", ",".join(map(str, uids[at:at + 200])), change)
+            imap.untagged_responses.clear()
         imap.logout()
 
-    def search(self, user, key):
-        """The UIDs that match `key`, by mailbox."""
-        imap, found = self.connect(user), {}
-        for box in self.mailboxes(imap):
-            imap.select(box, readonly=True)
-            found[box] = imap.uid("SEARCH", key)[1][0].decode().split()
-        imap.logout()
-        return found
-
-    def flag(self, user, flag, key, count, rng):
-        """Sets `flag` on `count` of the messages that match `key`, as another client would."""
-        found = self.search(user, key)
-        chosen = rng.sample([(box, uid) for box in sorted(found) for uid in found[box]], count)
+    def search(self, user, box, key):
+        """How many messages of a mailbox match."""
         imap = self.connect(user)
-        for box in sorted({box for box, _ in chosen}):
-            imap.select(box)
-            uids = [uid for b, uid in chosen if b == box]
-            for at in range(0, len(uids), 200):
-                imap.uid("STORE", ",".join(uids[at:at + 200]), "+FLAGS.SILENT", f"({flag})")
+        imap.select(box, readonly=True)
+        found = imap.uid("SEARCH", key)[1][0].split()
         imap.logout()
+        return len(found)
+
+    def checkpoint(self, user, box):
+        """UIDVALIDITY and HIGHESTMODSEQ of a mailbox."""
+        imap = self.connect(user)
+        imap.enable("CONDSTORE")
+        answer = imap.status(box, "(UIDVALIDITY HIGHESTMODSEQ)")[1][0].decode()
+        imap.logout()
+        words = answer.rpartition("(")[2].rstrip(")").split()
+        return words[1], words[3]
 
 
 def remove(path):

@@ -258,3 +258,20 @@ fn a_keyword_for_which_the_directory_has_no_letter_left_is_planned_once() {
     let actions: Vec<_> = events(&plan).into_iter().filter(|e| e["event"] == "action").collect();
     assert!(actions.is_empty(), "planned again: {actions:#?}");
 }
+
+#[test]
+fn a_message_that_is_refused_among_others_is_named_and_the_others_go_up() {
+    let extra = "protocol imap {\n  mail_plugins = quota imap_quota zlib imap_zlib\n}\n\
+                 plugin {\n  quota = count:User quota\n  quota_vsizes = yes\n  quota_max_mail_size = 20k\n}\n";
+    let dovecot = Dovecot::with(Options { extra, ..Options::default() });
+    let pair = Pair::new(&dovecot);
+    pair.tree.create_mailbox("INBOX");
+    for n in 0..5 {
+        let body = format!("Subject: {n}\n\n{}", "line\n".repeat(if n == 2 { 10_000 } else { 10 }));
+        pair.tree.deliver("INBOX", &format!("17.{n}"), body.as_bytes(), Some("S"));
+    }
+    for _ in 0..2 {
+        pair.try_sync(&[]).expect(1).says(&["17.2"]);
+        assert_eq!(dovecot.client().snapshot().messages(), 4);
+    }
+}

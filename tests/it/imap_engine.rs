@@ -10,8 +10,8 @@ use mailtide::mail::{
     FlagChange, Flags, MailboxName, MessageIdHash, RemoteCheckpoint, Uid, UidSet, UidValidity, UnixSeconds,
 };
 use mailtide::remote::imap::{
-    Access, Append, Ask, BodySink, Deleted, Expunged, FetchedMessage, ImapOptions, Names, Seen, SeenCoverage,
-    SeenMessage, Session, WireName,
+    Access, Append, Ask, BodySink, Deleted, Expunged, FetchedMessage, Grouping, ImapOptions, Names, Seen, SeenCoverage,
+    SeenMessage, Session, Uploaded, WireName,
 };
 use mailtide::remote::net::Meter;
 use mailtide::remote::{ServerOptions, TlsMode, Trust};
@@ -116,8 +116,9 @@ fn upload(session: &mut Session, to: &WireName, messages: &[(Vec<u8>, Flags)]) -
     let mut uids = vec![None; messages.len()];
     let mut told = 0;
     session
-        .append(to, &mut items, &mut |number, outcome| {
-            uids[number] = outcome.unwrap().map(|(_, uid)| uid);
+        .append(to, Grouping::Together, &mut items, &mut |number, outcome| {
+            let Uploaded::Stored(stored) = outcome else { panic!("{outcome:?}") };
+            uids[number] = stored.map(|(_, uid)| uid);
             told += 1;
         })
         .unwrap();
@@ -230,7 +231,8 @@ fn works(server: &dyn Server, disable: &[&str], inbox_path: &str) {
 
     let mut refused = Vec::new();
     let one = Append { size: 3, flags: Flags::none(), date: UnixSeconds(0), body: Box::new(&b"abc"[..]) };
-    session.append(&nowhere, &mut [one].into_iter(), &mut |_, outcome| refused.push(outcome.is_err())).unwrap();
+    let mut told = |_, outcome| refused.push(matches!(outcome, Uploaded::Refused(_)));
+    session.append(&nowhere, Grouping::Together, &mut [one].into_iter(), &mut told).unwrap();
     assert_eq!(refused, [true]);
 
     assert_eq!(session.delete(&odd[0]).unwrap(), Deleted::StillHolds(10));

@@ -1,28 +1,21 @@
-//! Downloads: bodies stream from the socket into files in `tmp`; batches of them become durable at once.
+//! Downloads: bodies stream from the socket into files in `tmp`; [`super::landing`] makes batches of them durable.
 
-use std::collections::BTreeMap;
-use std::collections::btree_map::Entry;
-
-use super::transfer::{cut, width};
-use super::{World, actions, item_failed};
+use super::landing::Landing;
+use super::transfer::{MESSAGES_A_JOB, OCTETS_A_JOB, cut, width};
+use super::{World, actions};
 use crate::engine::ledger::Ledger;
-use crate::engine::pool::{Heard, Results};
+use crate::engine::pool::Results;
 use crate::error::{Error, Item, Kind, Result, Retry};
-use crate::local::{Delivery, Folder, Incoming, Received};
-use crate::mail::{Fact, FileId, Flags, Link, MailboxName, Origin, Presence, Uid, UidSet, UidValidity, UnixSeconds};
+use crate::local::{Folder, Incoming, Received};
+use crate::mail::{MailboxName, Uid, UidSet, UidValidity};
 use crate::reconcile::guard::ApprovedPlan;
 use crate::reconcile::{Action, Phase};
-use crate::remote::imap::{Access, Ask, BodySink, FetchedMessage, SeenCoverage, Session, WireName};
+use crate::remote::imap::{Access, Ask, BodySink, FetchedMessage, SeenCoverage, Session, Wanted, WireName};
 use crate::report::event::{Event, Progress};
-
-/// A batch is made durable when it has this many messages …
-const BATCH_MESSAGES: usize = 200;
-/// … or this many octets.
-const BATCH_OCTETS: u64 = 32 << 20;
 
 /// Fetches everything the plan downloads.
 pub fn run(world: &World<'_>, ledger: &mut Ledger<'_>, plan: &ApprovedPlan) -> Result<()> {
-    let mut jobs = Vec::new();
+    let mut jobs: Vec<Vec<Fetch<'_>>> = Vec::new();
     let mut planned = Vec::new();
     let mut total = 0;
     for (name, action) in actions(plan, Phase::Transfer, ledger) {
@@ -32,11 +25,15 @@ pub fn run(world: &World<'_>, ledger: &mut Ledger<'_>, plan: &ApprovedPlan) -> R
         let size = |uid| world.message(name, uid).and_then(|m| m.size).unwrap_or_default();
         let uid_validity = world.uid_validity(ledger, name)?;
         for uids in cut(uids, size) {
-            jobs.push(Fetch { name, wire: world.wire(name)?, uid_validity, uids });
+            let octets = uids.iter().map(size).sum();
+            let fetch = Fetch { name, wire: world.wire(name)?, uid_validity, uids, octets };
+            match jobs.last_mut().filter(|job| has_room(job, &fetch)) {
+                Some(job) => job.push(fetch),
+                None => jobs.push(vec![fetch]),
+            }
         }
     }
-    let mut landing =
-        Landing { world, ledger, folders: BTreeMap::new(), batch: Vec::new(), octets: 0, tally: BTreeMap::new() };
+    let mut landing = Landing::new(world, ledger);
     let outcome = world.pool.run(
         jobs,
         width(total),
@@ -45,7 +42,7 @@ pub fn run(world: &World<'_>, ledger: &mut Ledger<'_>, plan: &ApprovedPlan) -> R
     );
     // Files that arrived whole are kept even when the connection then broke.
     let landed = landing.land();
-    let tally = landing.tally;
+    let tally = landing.tally();
     for (name, action) in planned {
         let (done, octets) = tally.get(name).copied().unwrap_or_default();
         ledger.done(name, action, done, octets);
@@ -53,50 +50,81 @@ pub fn run(world: &World<'_>, ledger: &mut Ledger<'_>, plan: &ApprovedPlan) -> R
     outcome.and(landed)
 }
 
+/// Messages of one mailbox; a job holds several small ones, which are fetched in one flight.
 struct Fetch<'p> {
     name: &'p MailboxName,
     wire: WireName,
     uid_validity: UidValidity,
     uids: UidSet,
+    octets: u64,
 }
 
-enum Got<'p> {
+fn has_room(job: &[Fetch<'_>], more: &Fetch<'_>) -> bool {
+    let messages: u64 = job.iter().map(|f| f.uids.len()).sum();
+    let octets: u64 = job.iter().map(|f| f.octets).sum();
+    messages + more.uids.len() <= MESSAGES_A_JOB && octets + more.octets <= OCTETS_A_JOB
+}
+
+pub(super) enum Got<'p> {
     Message { name: &'p MailboxName, uid: Uid, received: Received },
     Failed { name: &'p MailboxName, item: Item, error: Error },
     GoneMeanwhile { name: &'p MailboxName },
 }
 
-fn fetch<'p>(world: &World<'_>, session: &mut Session, job: &Fetch<'p>, results: &Results<'_, Got<'p>>) -> Result<()> {
-    let failed = |error| results.send(Got::Failed { name: job.name, item: Item::Mailbox, error });
-    let folder = match world.store.folder(job.name) {
-        Ok(folder) => folder,
-        Err(error) => return failed(error),
-    };
-    let (absent, arrived) = (UidSet::new(), UidSet::new());
-    let mut sink = FileSink { world, name: job.name, folder, results, current: Current::None, absent, arrived };
-    let mut left = job.uids.clone();
+fn fetch<'p>(
+    world: &World<'_>,
+    session: &mut Session,
+    job: &[Fetch<'p>],
+    results: &Results<'_, Got<'p>>,
+) -> Result<()> {
+    let parts = job.iter().map(Part::new).collect();
+    let mut sink = FileSink { world, results, parts, at: 0, folder: None, current: Current::None };
     let mut suspect = None;
-    while let Some(first) = left.first() {
+    loop {
+        let first = sink.parts.iter().enumerate().find_map(|(n, part)| Some((n, part.left.first()?)));
+        let Some((which, first)) = first else { break };
         // After a break the message it happened at is asked for alone: it, or the line, is to blame.
-        let batch = if suspect.is_some() { UidSet::range(first, first) } else { left.clone() };
-        let outcome = session.fetch_bodies(&job.wire, job.uid_validity, &batch, &mut sink);
-        sink.current = Current::None;
-        let done = |uid: &Uid| sink.arrived.contains(*uid) || sink.absent.contains(*uid);
-        match outcome {
-            Ok(()) => {
-                suspect = None;
-                left = left.iter().filter(|uid| !batch.contains(*uid)).collect();
+        let asked: Vec<(usize, UidSet)> = match suspect {
+            Some((which, uid)) => vec![(which, UidSet::range(uid, uid))],
+            None => {
+                sink.parts.iter().map(|p| p.left.clone()).enumerate().filter(|(_, uids)| !uids.is_empty()).collect()
             }
-            Err(error) if is_refusal(&error) => return failed(error),
+        };
+        let fetches = asked.iter().filter_map(|(n, uids)| Some((job.get(*n)?, uids)));
+        let wanted: Vec<Wanted<'_>> = fetches
+            .map(|(f, uids)| Wanted { mailbox: &f.wire, validity: Some(f.uid_validity), uids: uids.clone() })
+            .collect();
+        let outcome = session.fetch_all(&wanted, &mut Numbered { sink: &mut sink, asked: &asked });
+        sink.current = Current::None;
+        match outcome {
+            Ok(outcomes) => {
+                suspect = None;
+                for ((n, uids), outcome) in asked.iter().zip(outcomes) {
+                    let Some(part) = sink.parts.get_mut(*n) else { continue };
+                    part.left = part.left.iter().filter(|uid| !uids.contains(*uid)).collect();
+                    match outcome {
+                        Ok(()) => {}
+                        Err(error) if is_refusal(&error) => {
+                            part.left = UidSet::new();
+                            results.send(Got::Failed { name: part.name, item: Item::Mailbox, error })?;
+                        }
+                        Err(error) => return Err(error),
+                    }
+                }
+            }
             Err(error) if error.retry() == Retry::Worthwhile && session.is_broken() => {
-                left = left.iter().filter(|uid| !done(uid)).collect();
-                if suspect == Some(first) && left.first() == Some(first) {
-                    left = left.iter().filter(|uid| *uid != first).collect();
+                sink.parts.iter_mut().for_each(Part::keep_what_is_left);
+                let left = |part: &mut Part<'p>| part.left.contains(first).then_some(part.name);
+                let again = suspect == Some((which, first));
+                if again && let Some(name) = sink.parts.get_mut(which).and_then(left) {
+                    if let Some(part) = sink.parts.get_mut(which) {
+                        part.left = part.left.iter().filter(|uid| *uid != first).collect();
+                    }
                     let error = breaks_the_session(&error);
-                    results.send(Got::Failed { name: job.name, item: Item::Message(first), error })?;
+                    results.send(Got::Failed { name, item: Item::Message(first), error })?;
                     suspect = None;
                 } else {
-                    suspect = left.first();
+                    suspect = sink.parts.iter().enumerate().find_map(|(n, part)| Some((n, part.left.first()?)));
                 }
                 world.stop.check()?;
                 *session = world.pool.replace()?;
@@ -104,8 +132,11 @@ fn fetch<'p>(world: &World<'_>, session: &mut Session, job: &Fetch<'p>, results:
             Err(error) => return Err(error),
         }
     }
-    let absent = sink.absent;
-    if absent.is_empty() { Ok(()) } else { explain(world, session, job, &absent, results) }
+    let absent: Vec<UidSet> = sink.parts.into_iter().map(|part| part.absent).collect();
+    for (fetch, absent) in job.iter().zip(absent).filter(|(_, absent)| !absent.is_empty()) {
+        explain(world, session, fetch, &absent, results)?;
+    }
+    Ok(())
 }
 
 fn breaks_the_session(error: &Error) -> Error {
@@ -150,16 +181,46 @@ pub fn is_refusal(error: &Error) -> bool {
     error.kind() == Kind::Refused
 }
 
-struct FileSink<'s, 'w, 'p> {
-    world: &'s World<'w>,
+/// How far one mailbox of a job is.
+struct Part<'p> {
     name: &'p MailboxName,
-    folder: Folder,
-    results: &'s Results<'s, Got<'p>>,
-    current: Current,
+    /// Still to be asked for.
+    left: UidSet,
     /// Not given, and not refused.
     absent: UidSet,
     /// Given or refused.
     arrived: UidSet,
+    /// Its directories cannot be opened, and that was told.
+    shut: bool,
+}
+
+impl<'p> Part<'p> {
+    fn new(fetch: &Fetch<'p>) -> Part<'p> {
+        let (absent, arrived) = (UidSet::new(), UidSet::new());
+        Part { name: fetch.name, left: fetch.uids.clone(), absent, arrived, shut: false }
+    }
+
+    fn keep_what_is_left(&mut self) {
+        let done = |uid: &Uid| self.arrived.contains(*uid) || self.absent.contains(*uid);
+        self.left = self.left.iter().filter(|uid| !done(uid)).collect();
+    }
+}
+
+struct FileSink<'s, 'w, 'p> {
+    world: &'s World<'w>,
+    results: &'s Results<'s, Got<'p>>,
+    parts: Vec<Part<'p>>,
+    /// The mailbox that messages come from now.
+    at: usize,
+    /// Its directories, from its first message on.
+    folder: Option<Folder>,
+    current: Current,
+}
+
+/// A sink whose mailboxes are those that were asked for in one flight.
+struct Numbered<'a, 's, 'w, 'p> {
+    sink: &'a mut FileSink<'s, 'w, 'p>,
+    asked: &'a [(usize, UidSet)],
 }
 
 enum Current {
@@ -169,45 +230,87 @@ enum Current {
     Failed(Error),
 }
 
-impl BodySink for FileSink<'_, '_, '_> {
-    fn start(&mut self, _octets: u64) -> Result<()> {
-        self.current = match self.folder.incoming() {
-            Ok(incoming) => Current::File(Box::new(incoming)),
-            Err(error) if super::concerns_the_tree(&error) => return Err(error.at(self.name)),
-            Err(error) => Current::Failed(error),
+impl FileSink<'_, '_, '_> {
+    /// Begins a file; `None` where the mailbox cannot be written to, which is told once.
+    fn incoming(&mut self) -> Result<Current> {
+        let part = self.parts.get_mut(self.at).ok_or_else(unasked)?;
+        let folder = match &self.folder {
+            Some(folder) => folder,
+            None => match self.world.store.folder(part.name) {
+                Ok(folder) => self.folder.insert(folder),
+                Err(error) => {
+                    if !std::mem::replace(&mut part.shut, true) {
+                        self.results.send(Got::Failed { name: part.name, item: Item::Mailbox, error })?;
+                    }
+                    return Ok(Current::None);
+                }
+            },
         };
+        match folder.incoming() {
+            Ok(incoming) => Ok(Current::File(Box::new(incoming))),
+            Err(error) if super::concerns_the_tree(&error) => Err(error.at(part.name)),
+            Err(error) => Ok(Current::Failed(error)),
+        }
+    }
+
+    fn located(&self, error: Error) -> Error {
+        match self.parts.get(self.at) {
+            Some(part) => error.at(part.name),
+            None => error,
+        }
+    }
+}
+
+fn unasked() -> Error {
+    Error::new(Kind::Protocol, "A message came that belongs to no mailbox")
+}
+
+impl BodySink for Numbered<'_, '_, '_, '_> {
+    fn mailbox(&mut self, which: usize) {
+        let at = self.asked.get(which).map_or(usize::MAX, |(at, _)| *at);
+        if self.sink.at != at {
+            self.sink.at = at;
+            self.sink.folder = None;
+        }
+    }
+
+    fn start(&mut self, _octets: u64) -> Result<()> {
+        self.sink.current = self.sink.incoming()?;
         Ok(())
     }
 
     fn data(&mut self, bytes: &[u8]) -> Result<()> {
-        if let Current::File(incoming) = &mut self.current
+        let sink = &mut *self.sink;
+        if let Current::File(incoming) = &mut sink.current
             && let Err(error) = incoming.write(bytes)
         {
             if super::concerns_the_tree(&error) {
-                return Err(error.at(self.name));
+                return Err(sink.located(error));
             }
-            self.current = Current::Failed(error);
+            sink.current = Current::Failed(error);
         }
         let octets = Event::Progress(Progress::Octets(bytes.len() as u64));
-        self.world.report.event(&self.world.account.name, octets);
+        sink.world.report.event(&sink.world.account.name, octets);
         Ok(())
     }
 
     fn message(&mut self, message: FetchedMessage) -> Result<()> {
-        let (name, uid) = (self.name, message.uid);
-        self.arrived.insert(uid);
-        let listed = self.world.message(name, uid).and_then(|m| m.size);
+        let (sink, uid) = (&mut *self.sink, message.uid);
+        let part = sink.parts.get_mut(sink.at).ok_or_else(unasked)?;
+        let name = part.name;
+        part.arrived.insert(uid);
+        let listed = sink.world.message(name, uid).and_then(|m| m.size);
         if message.octets == 0 && listed.is_some_and(|size| size > 0) {
-            self.current = Current::None;
-            self.absent.insert(uid);
+            sink.current = Current::None;
+            part.absent.insert(uid);
             return Ok(());
         }
-        let received = match std::mem::replace(&mut self.current, Current::None) {
+        let received = match std::mem::replace(&mut sink.current, Current::None) {
             Current::File(incoming) => incoming.finish(),
             Current::Failed(error) => Err(error),
             Current::None => return Ok(()),
         };
-        self.results.send(match received {
+        sink.results.send(match received {
             Ok(received) => Got::Message { name, uid, received },
             Err(error) if super::concerns_the_tree(&error) => return Err(error.at(name)),
             Err(error) => Got::Failed { name, item: Item::Message(uid), error },
@@ -215,107 +318,18 @@ impl BodySink for FileSink<'_, '_, '_> {
     }
 
     fn missing(&mut self, uid: Uid, refusal: Option<&Error>) -> Result<()> {
+        let part = self.sink.parts.get_mut(self.sink.at).ok_or_else(unasked)?;
         match refusal {
             Some(refusal) => {
-                self.arrived.insert(uid);
+                part.arrived.insert(uid);
                 let error = Error::new(Kind::Refused, refusal.to_string())
                     .hint("The other messages go through; this one is asked for again at each run.");
-                self.results.send(Got::Failed { name: self.name, item: Item::Message(uid), error })
+                self.sink.results.send(Got::Failed { name: part.name, item: Item::Message(uid), error })
             }
             None => {
-                self.absent.insert(uid);
+                part.absent.insert(uid);
                 Ok(())
             }
         }
-    }
-}
-
-/// Where messages arrive: gathers them into batches, makes those durable, and enters them.
-struct Landing<'l, 'w, 'b> {
-    world: &'l World<'w>,
-    ledger: &'l mut Ledger<'b>,
-    folders: BTreeMap<MailboxName, Folder>,
-    batch: Vec<(MailboxName, Uid, Received)>,
-    octets: u64,
-    tally: BTreeMap<MailboxName, (u64, u64)>,
-}
-
-impl Landing<'_, '_, '_> {
-    fn hear(&mut self, heard: Heard<Got<'_>>) -> Result<()> {
-        match heard {
-            Heard::Result(Got::Message { name, uid, received }) => {
-                self.octets += received.content.wire_size;
-                self.batch.push((name.clone(), uid, received));
-                let full = self.batch.len() >= BATCH_MESSAGES || self.octets >= BATCH_OCTETS;
-                if full { self.land() } else { Ok(()) }
-            }
-            Heard::Result(Got::Failed { name, item, error }) => item_failed(self.ledger, name, item, error),
-            Heard::Result(Got::GoneMeanwhile { name }) => {
-                self.ledger.hold(name);
-                Ok(())
-            }
-            Heard::Pause => self.land(),
-        }
-    }
-
-    fn land(&mut self) -> Result<()> {
-        self.octets = 0;
-        let mut groups: BTreeMap<MailboxName, Vec<(Uid, Received)>> = BTreeMap::new();
-        for (name, uid, received) in self.batch.drain(..) {
-            groups.entry(name).or_default().push((uid, received));
-        }
-        let mut landed = 0;
-        for (name, group) in groups {
-            landed += self.land_in(&name, group)?;
-        }
-        if landed > 0 {
-            self.ledger.flush()?;
-            self.ledger.event(Event::Progress(Progress::Messages(landed)));
-        }
-        Ok(())
-    }
-
-    fn land_in(&mut self, name: &MailboxName, group: Vec<(Uid, Received)>) -> Result<u64> {
-        let (world, ledger) = (self.world, &mut *self.ledger);
-        let Some(id) = ledger.id(name) else { return Ok(0) };
-        let uid_validity = world.uid_validity(ledger, name)?;
-        let folder = match self.folders.entry(name.clone()) {
-            Entry::Occupied(known) => known.into_mut(),
-            Entry::Vacant(unknown) => unknown.insert(world.store.folder(name)?),
-        };
-        let mut links = Vec::with_capacity(group.len());
-        let mut deliveries = Vec::with_capacity(group.len());
-        for (uid, received) in group {
-            let flags = world.remote_flags(ledger, name, uid);
-            let internal_date = world.internal_date(ledger, name, uid).unwrap_or(UnixSeconds(0));
-            links.push(Link {
-                uid,
-                file: FileId::new(""),
-                presence: Presence::Both,
-                flags: Flags::none(),
-                size: received.content.wire_size,
-                digest: received.content.digest,
-                message_id: received.content.message_id,
-                internal_date,
-                email_id: world.email_id(name, uid),
-            });
-            let origin = Origin { account: world.id, mailbox: id, uid_validity, uid };
-            deliveries.push(Delivery { received, origin: origin.into(), flags, internal_date });
-        }
-        let mut landed = 0;
-        for (mut link, outcome) in links.into_iter().zip(folder.deliver(deliveries)) {
-            match outcome {
-                Ok(delivered) => {
-                    link.file = delivered.file;
-                    link.flags = delivered.flags;
-                    let tally = self.tally.entry(name.clone()).or_default();
-                    *tally = (tally.0 + 1, tally.1 + link.size);
-                    landed += 1;
-                    ledger.enter(name, Fact::Linked(id, link))?;
-                }
-                Err(error) => item_failed(ledger, name, Item::Message(link.uid), error)?,
-            }
-        }
-        Ok(landed)
     }
 }

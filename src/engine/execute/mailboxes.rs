@@ -1,5 +1,7 @@
 //! Mailboxes are made before anything goes into them, and removed after everything has left them.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use super::{World, actions, item_failed};
 use crate::engine::ledger::Ledger;
 use crate::error::{Error, Item, Kind, Result};
@@ -15,11 +17,14 @@ use crate::remote::imap::{Access, Ask, Deleted, Session};
 /// A mailbox gets its UIDVALIDITY on record before its first link: after a crash the links must not be taken for those
 /// of another generation. And what it can keep: of one made here, the plan could not know.
 pub fn create(world: &World<'_>, ledger: &mut Ledger<'_>, plan: &ApprovedPlan) -> Result<()> {
-    let mut made = Vec::new();
+    let mut made = BTreeSet::new();
+    let here = |(name, action)| matches!(action, &Action::CreateMailbox { side: Side::Local }).then_some(name);
+    let local: Vec<&MailboxName> = actions(plan, Phase::CreateMailboxes, ledger).into_iter().filter_map(here).collect();
+    let mut made_here: BTreeMap<_, _> = local.iter().copied().zip(world.store.create_mailboxes(&local)).collect();
     for (name, action) in actions(plan, Phase::CreateMailboxes, ledger) {
         world.stop.check()?;
         let outcome = match action {
-            Action::CreateMailbox { side: Side::Local } => world.store.create_mailbox(name),
+            Action::CreateMailbox { side: Side::Local } => made_here.remove(name).unwrap_or(Ok(())),
             Action::CreateMailbox { side: Side::Remote } => {
                 on_session(world, |session| session.create(&world.wire(name)?))
             }
@@ -28,7 +33,7 @@ pub fn create(world: &World<'_>, ledger: &mut Ledger<'_>, plan: &ApprovedPlan) -
         match outcome {
             Ok(()) => {
                 ledger.done(name, action, 1, 0);
-                made.push(name);
+                made.insert(name);
             }
             Err(error) if error.retry() == crate::error::Retry::Worthwhile => return Err(error.at(name)),
             Err(error) => {
@@ -39,7 +44,7 @@ pub fn create(world: &World<'_>, ledger: &mut Ledger<'_>, plan: &ApprovedPlan) -
     }
     for (name, id) in &world.seen.ids {
         let listed = world.seen.directory.mailboxes.contains_key(name) && world.seen.local.mailboxes.contains_key(name);
-        if !(listed || made.contains(&name)) || ledger.is_broken(name) {
+        if !(listed || made.contains(name)) || ledger.is_broken(name) {
             continue;
         }
         let reset = Action::ResetMailbox;

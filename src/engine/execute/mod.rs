@@ -8,6 +8,7 @@ mod delete;
 mod download;
 mod flags;
 mod identity;
+mod landing;
 mod locate;
 mod mailboxes;
 mod relocate;

@@ -1,5 +1,7 @@
 //! Uploads: intents on record first, then APPENDs, streamed from the files; each outcome becomes a link.
 //!
+//! Several messages go in one command where the server takes that; what it refuses together goes again one by one.
+//!
 //! A server without UIDPLUS does not tell the UID a message got: [`super::locate`] finds it. It also tells whether a
 //! message that a broken run may have sent has turned up since the mailbox was observed; such a one is not sent again.
 
@@ -20,7 +22,7 @@ use crate::mail::{
 };
 use crate::reconcile::guard::ApprovedPlan;
 use crate::reconcile::{Action, Phase};
-use crate::remote::imap::{Append, Session, WireName};
+use crate::remote::imap::{Append, Grouping, Session, Uploaded, WireName};
 use crate::report::event::{Event, Progress};
 
 /// Appends everything the plan uploads.
@@ -143,44 +145,11 @@ fn send<'p>(world: &World<'_>, session: &mut Session, job: Job<'p>, results: &Re
     let wire = job.wire.clone();
     let letters = still_to_send(world, session, job, results)?;
     let folder = world.store.folder(name)?;
-    // Letters on their way, by the index the session knows them by; and those that still have to be found.
-    let on_the_way: RefCell<Vec<Option<Letter>>> = RefCell::new(Vec::new());
-    let mut unlocated = Vec::new();
-    let mut broken = Ok(());
-    let mut appends = letters.into_iter().filter_map(|letter| match open(&folder, &letter) {
-        Ok(append) => {
-            on_the_way.borrow_mut().push(Some(letter));
-            Some(append)
-        }
-        Err(Unsent::Changed) => {
-            results.send(Outcome::Changed { name, file: letter.file }).ok()?;
-            None
-        }
-        Err(Unsent::Unreadable(error)) => {
-            results.send(Outcome::Failed { name, file: letter.file, error }).ok()?;
-            None
-        }
-    });
-    let outcome = session.append(&wire, &mut appends, &mut |index, stored| {
-        let Some(letter) = on_the_way.borrow_mut().get_mut(index).and_then(Option::take) else { return };
-        let octets = letter.content.wire_size;
-        world.report.event(&world.account.name, Event::Progress(Progress::Octets(octets)));
-        let told = match stored {
-            Ok(Some((validity, uid))) if validity == uid_validity => {
-                results.send(Outcome::Stored { name, letter, uid })
-            }
-            Ok(_) => {
-                unlocated.push(letter);
-                Ok(())
-            }
-            Err(error) => results.send(Outcome::Failed { name, file: letter.file, error }),
-        };
-        if broken.is_ok() {
-            broken = told;
-        }
-    });
-    drop(appends);
-    outcome.and(broken)?;
+    let mut sending = Sending { world, name, uid_validity, folder, results, unlocated: Vec::new() };
+    // Whom a command with several messages is refused does not learn which of them was the bad one.
+    let refused_together = sending.send(session, &wire, Grouping::Together, letters)?;
+    sending.send(session, &wire, Grouping::Alone, refused_together)?;
+    let unlocated = sending.unlocated;
     if unlocated.is_empty() {
         return Ok(());
     }
@@ -193,6 +162,82 @@ fn send<'p>(world: &World<'_>, session: &mut Session, job: Job<'p>, results: &Re
         })?;
     }
     Ok(())
+}
+
+/// Letters on their way into one mailbox.
+struct Sending<'a, 'w, 'p> {
+    world: &'a World<'w>,
+    name: &'p MailboxName,
+    uid_validity: UidValidity,
+    folder: Folder,
+    results: &'a Results<'a, Outcome<'p>>,
+    /// On the server, under a UID that was not told.
+    unlocated: Vec<Letter>,
+}
+
+impl Sending<'_, '_, '_> {
+    /// Sends letters; gives back those that were refused together.
+    fn send(
+        &mut self,
+        session: &mut Session,
+        wire: &WireName,
+        grouping: Grouping,
+        letters: Vec<Letter>,
+    ) -> Result<Vec<Letter>> {
+        let Sending { world, name, uid_validity, folder, results, unlocated } = self;
+        let (name, uid_validity) = (*name, *uid_validity);
+        // By the index the session knows them by.
+        let on_the_way: RefCell<Vec<Option<Letter>>> = RefCell::new(Vec::new());
+        let mut refused_together = Vec::new();
+        let mut broken = Ok(());
+        let mut appends = letters.into_iter().filter_map(|letter| match open(folder, &letter) {
+            Ok(append) => {
+                on_the_way.borrow_mut().push(Some(letter));
+                Some(append)
+            }
+            Err(Unsent::Changed) => {
+                results.send(Outcome::Changed { name, file: letter.file }).ok()?;
+                None
+            }
+            Err(Unsent::Unreadable(error)) => {
+                results.send(Outcome::Failed { name, file: letter.file, error }).ok()?;
+                None
+            }
+        });
+        let outcome = session.append(wire, grouping, &mut appends, &mut |index, uploaded| {
+            let Some(letter) = on_the_way.borrow_mut().get_mut(index).and_then(Option::take) else { return };
+            let told = match uploaded {
+                Uploaded::RefusedTogether => {
+                    refused_together.push(letter);
+                    return;
+                }
+                Uploaded::Stored(Some((validity, uid))) if validity == uid_validity => {
+                    progress(world, &letter);
+                    results.send(Outcome::Stored { name, letter, uid })
+                }
+                Uploaded::Stored(_) => {
+                    progress(world, &letter);
+                    unlocated.push(letter);
+                    Ok(())
+                }
+                Uploaded::Refused(error) => {
+                    progress(world, &letter);
+                    results.send(Outcome::Failed { name, file: letter.file, error })
+                }
+            };
+            if broken.is_ok() {
+                broken = told;
+            }
+        });
+        drop(appends);
+        outcome.and(broken)?;
+        Ok(refused_together)
+    }
+}
+
+fn progress(world: &World<'_>, letter: &Letter) {
+    let octets = Progress::Octets(letter.content.wire_size);
+    world.report.event(&world.account.name, Event::Progress(octets));
 }
 
 /// The letters of a job without those that turned up; those that were in doubt come first, right after this look.

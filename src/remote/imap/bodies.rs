@@ -1,12 +1,14 @@
 //! Message bodies: chunked UID FETCH, the next chunk on the wire before this one ends, literals streamed to a sink.
 //!
-//! Memory depends on no message's size: a body goes from the connection to the sink in pieces. A body counts only when
-//! its response has ended and names a UID that was asked for and has not come yet. A chunk that is refused as a whole is
-//! asked for again one by one, so that the bad message is named and the rest arrives.
+//! One flight goes through any number of mailboxes: the next one is opened while the bodies of this one still come, so
+//! that many small mailboxes cost no wait each. Memory depends on no message's size: a body goes from the connection to
+//! the sink in pieces. A body counts only when its response has ended and names a UID that was asked for in this mailbox
+//! and has not come yet. A chunk that is refused as a whole is asked for again one by one, so that the bad message is
+//! named and the rest arrives.
 
 use std::collections::{BTreeMap, VecDeque};
 
-use super::command::Command;
+use super::command::{Command, EightBit};
 use super::fetch::{self, Body, Fetched};
 use super::frame::{Line, Went, keep_small};
 use super::name::WireName;
@@ -25,8 +27,8 @@ const CHUNK: u64 = 128;
 const CHUNK_OCTETS: usize = 1000;
 /// Messages a chunk when only a header field is wanted.
 const HEADER_CHUNK: u64 = 1000;
-/// Chunks on the wire.
-const IN_FLIGHT: usize = 3;
+/// Whole chunks on the wire; of smaller ones as many as make up so many messages.
+const IN_FLIGHT: u64 = 3;
 
 /// Refusals for now in a row after which no more is asked for. One alone may be about one message: Yahoo says `NO
 /// [UNAVAILABLE] FETCH Server error while fetching messages` for a damaged one (emailjs/emailjs-imap-client#60).
@@ -34,6 +36,11 @@ const LATER_MOST: usize = 10;
 
 /// Takes bodies as they come off the wire. An error ends the fetch, and the connection with it.
 pub trait BodySink {
+    /// What follows is of this mailbox, counted from 0, of those that are asked for. Told before the first word about a
+    /// mailbox and again when another one lay between.
+    fn mailbox(&mut self, which: usize) {
+        let _ = which;
+    }
     /// A body of `octets` begins. When no [`BodySink::message`] followed the one before, that one is to be dropped.
     fn start(&mut self, octets: u64) -> Result<()>;
     /// The next piece of the body that began last.
@@ -54,6 +61,17 @@ pub struct FetchedMessage {
     pub octets: u64,
 }
 
+/// Messages of one mailbox to fetch.
+#[derive(Debug, Clone)]
+pub struct Wanted<'a> {
+    /// The mailbox.
+    pub mailbox: &'a WireName,
+    /// The generation that the UIDs are of; `None` takes any.
+    pub validity: Option<UidValidity>,
+    /// The messages.
+    pub uids: UidSet,
+}
+
 /// Where what was fetched goes.
 enum Goal<'a> {
     Bodies(&'a mut dyn BodySink),
@@ -62,20 +80,48 @@ enum Goal<'a> {
 
 enum Step {
     Enable,
-    Select,
-    Chunk(UidSet),
+    Select(usize),
+    Chunk(usize, Chunk),
+}
+
+/// Messages to ask for in one command.
+#[derive(Default)]
+struct Chunk {
+    uids: UidSet,
+    /// As how many messages it counts while it is on the wire.
+    weight: u64,
+}
+
+/// How far one mailbox is.
+struct Part<'a> {
+    wanted: &'a Wanted<'a>,
+    got: UidSet,
+    opening: Opening,
+    failure: Option<Error>,
+}
+
+impl Part<'_> {
+    fn is_due(&self, uid: Uid) -> bool {
+        self.failure.is_none() && self.wanted.uids.contains(uid) && !self.got.contains(uid)
+    }
 }
 
 struct Fetching<'a> {
-    mailbox: &'a WireName,
-    expected: Option<UidValidity>,
-    wanted: &'a UidSet,
+    parts: Vec<Part<'a>>,
     goal: Goal<'a>,
-    before: VecDeque<(Step, Command)>,
-    chunks: VecDeque<UidSet>,
+    /// What is to be said before the first mailbox is opened.
+    enable: Option<Command>,
+    eight_bit: EightBit,
+    /// The mailbox that the next command finds open.
+    open: Option<usize>,
+    chunks: VecDeque<(usize, Chunk)>,
+    /// Messages of a whole chunk.
+    whole: u64,
+    /// The weight of the commands that have not ended.
+    asked: u64,
     sent: Vec<Step>,
-    got: UidSet,
-    opening: Opening,
+    /// The mailbox the sink was told last.
+    told: Option<usize>,
     selected: Option<Selected>,
     failure: Option<Error>,
     /// How many chunks in a row were refused for now.
@@ -83,12 +129,9 @@ struct Fetching<'a> {
 }
 
 impl Fetching<'_> {
-    fn is_due(&self, uid: Uid) -> bool {
-        self.wanted.contains(uid) && !self.got.contains(uid)
-    }
-
-    fn fetched(&mut self, fetched: Fetched<'_>) -> Result<()> {
-        let Some(uid) = fetched.uid.filter(|uid| self.is_due(*uid)) else { return Ok(()) };
+    fn fetched(&mut self, which: usize, fetched: Fetched<'_>) -> Result<()> {
+        let Some(part) = self.parts.get_mut(which) else { return Ok(()) };
+        let Some(uid) = fetched.uid.filter(|uid| part.is_due(*uid)) else { return Ok(()) };
         match &mut self.goal {
             Goal::Bodies(sink) => {
                 let octets = match fetched.body {
@@ -97,12 +140,13 @@ impl Fetching<'_> {
                     Some(Body::Streamed(octets)) => octets,
                     Some(Body::Kept(body)) => {
                         let octets = body.len() as u64;
+                        turn(&mut self.told, which, &mut **sink);
                         sink.start(octets)?;
                         sink.data(&body)?;
                         octets
                     }
                 };
-                self.got.insert(uid);
+                part.got.insert(uid);
                 sink.message(FetchedMessage { uid, octets })
             }
             Goal::HeaderFields(fields) => {
@@ -112,7 +156,7 @@ impl Fetching<'_> {
                     } else {
                         HeaderFields::default()
                     };
-                    self.got.insert(uid);
+                    part.got.insert(uid);
                     fields.insert(uid, found);
                 }
                 Ok(())
@@ -120,8 +164,10 @@ impl Fetching<'_> {
         }
     }
 
-    fn chunk_ended(&mut self, chunk: &UidSet, status: &Status) -> Result<()> {
-        let missing: UidSet = chunk.iter().filter(|uid| self.is_due(*uid)).collect();
+    fn chunk_ended(&mut self, which: usize, chunk: &Chunk, status: &Status) -> Result<()> {
+        self.asked = self.asked.saturating_sub(chunk.weight);
+        let Some(part) = self.parts.get(which) else { return Ok(()) };
+        let missing: UidSet = chunk.uids.iter().filter(|uid| part.is_due(*uid)).collect();
         if missing.is_empty() || self.failure.is_some() {
             return Ok(());
         }
@@ -134,65 +180,88 @@ impl Fetching<'_> {
                 self.chunks.clear();
                 Ok(())
             }
-            Some(_) if chunk.len() > 1 => {
-                missing.iter().for_each(|uid| self.chunks.push_back(UidSet::range(uid, uid)));
+            Some(_) if chunk.uids.len() > 1 => {
+                // Each weighs as much as a whole chunk: a server in trouble gets few questions at once.
+                let alone = |uid| (which, Chunk { uids: UidSet::range(uid, uid), weight: self.whole });
+                self.chunks.extend(missing.iter().map(alone));
                 Ok(())
             }
             refusal => match &mut self.goal {
-                Goal::Bodies(sink) => missing.iter().try_for_each(|uid| sink.missing(uid, refusal.as_ref())),
+                Goal::Bodies(sink) => {
+                    turn(&mut self.told, which, &mut **sink);
+                    missing.iter().try_for_each(|uid| sink.missing(uid, refusal.as_ref()))
+                }
                 Goal::HeaderFields(_) => Ok(()),
             },
         }
     }
 
-    fn opened(&mut self, status: &Status) {
+    fn opened(&mut self, which: usize, status: &Status) {
+        let Some(part) = self.parts.get_mut(which) else { return };
         let outcome = if status.is_ok() {
-            self.opening.checkpoint(Access::ReadOnly).map(|checkpoint| checkpoint.uid_validity)
+            part.opening.checkpoint(Access::ReadOnly).map(|checkpoint| checkpoint.uid_validity)
         } else {
             Err(status.refusal("The mailbox cannot be opened"))
         };
+        self.selected = None;
         match outcome {
             Ok(validity) => {
-                self.selected = Some(Selected { wire: self.mailbox.clone(), access: Access::ReadOnly, validity });
-                if self.expected.is_some_and(|e| e != validity) {
-                    self.failure = Some(changed_meanwhile());
+                let wire = part.wanted.mailbox.clone();
+                self.selected = Some(Selected { wire, access: Access::ReadOnly, validity });
+                if part.wanted.validity.is_some_and(|e| e != validity) {
+                    part.failure = Some(changed_meanwhile());
                 }
             }
-            Err(error) => self.failure = Some(error),
+            Err(error) => part.failure = Some(error),
         }
-        if self.failure.is_some() {
-            self.chunks.clear();
+        if part.failure.is_some() {
+            self.chunks.retain(|(of, _)| *of != which);
         }
+    }
+}
+
+/// Tells the sink which mailbox it is, when it was another one before.
+fn turn(told: &mut Option<usize>, which: usize, sink: &mut dyn BodySink) {
+    if told.replace(which) != Some(which) {
+        sink.mailbox(which);
     }
 }
 
 impl Job for Fetching<'_> {
     fn next(&mut self) -> Option<Command> {
-        if let Some((step, command)) = self.before.pop_front() {
-            self.sent.push(step);
-            return Some(command);
+        let most = (IN_FLIGHT - 1) * self.whole + 1;
+        let which = self.chunks.front().filter(|_| self.asked < most)?.0;
+        if self.open != Some(which) {
+            if let Some(enable) = self.enable.take() {
+                self.sent.push(Step::Enable);
+                return Some(enable);
+            }
+            let part = self.parts.get_mut(which)?;
+            part.opening = Opening::default();
+            self.open = Some(which);
+            self.sent.push(Step::Select(which));
+            return Some(Command::new("EXAMINE").mailbox(part.wanted.mailbox, self.eight_bit));
         }
         let items = match self.goal {
             Goal::Bodies(_) => "(UID BODY.PEEK[])".to_owned(),
             Goal::HeaderFields(_) => format!("(UID BODY.PEEK[HEADER.FIELDS ({})])", HeaderFields::NAMES),
         };
-        let chunk = self.chunks.pop_front()?;
-        let command = Command::new(format_args!("UID FETCH {chunk} {items}"));
-        self.sent.push(Step::Chunk(chunk));
+        let (_, chunk) = self.chunks.pop_front()?;
+        let command = Command::new(format_args!("UID FETCH {} {items}", chunk.uids));
+        self.asked += chunk.weight;
+        self.sent.push(Step::Chunk(which, chunk));
         Some(command)
     }
 
-    fn window(&self) -> usize {
-        IN_FLIGHT
-    }
-
-    fn literal(&mut self, line: &Line, octets: u64) -> Result<Went> {
+    fn literal(&mut self, current: usize, line: &Line, octets: u64) -> Result<Went> {
         let Goal::Bodies(sink) = &mut self.goal else { return Ok(keep_small(octets)) };
         let Some(uid) = fetch::opens_body(line) else { return Ok(keep_small(octets)) };
-        let due = uid.is_none_or(|uid| self.wanted.contains(uid) && !self.got.contains(uid));
-        if !due || self.failure.is_some() {
+        let Some(Step::Chunk(which, _)) = self.sent.get(current) else { return Ok(Went::Skipped) };
+        let due = |part: &Part<'_>| part.failure.is_none() && uid.is_none_or(|uid| part.is_due(uid));
+        if self.failure.is_some() || !self.parts.get(*which).is_some_and(due) {
             return Ok(Went::Skipped);
         }
+        turn(&mut self.told, *which, &mut **sink);
         sink.start(octets)?;
         Ok(Went::Streamed)
     }
@@ -206,12 +275,14 @@ impl Job for Fetching<'_> {
 
     fn untagged(&mut self, current: usize, data: Untagged<'_>) -> Result<()> {
         match (self.sent.get(current), data) {
-            (Some(Step::Select), data) => {
-                self.opening.take(&data);
+            (Some(Step::Select(which)), data) => {
+                if let Some(part) = self.parts.get_mut(*which) {
+                    part.opening.take(&data);
+                }
                 Ok(())
             }
-            (Some(Step::Chunk(_)), Untagged::Fetch(tokens)) if self.failure.is_none() => {
-                self.fetched(Fetched::read(tokens))
+            (Some(Step::Chunk(which, _)), Untagged::Fetch(tokens)) if self.failure.is_none() => {
+                self.fetched(*which, Fetched::read(tokens))
             }
             _ => Ok(()),
         }
@@ -219,13 +290,14 @@ impl Job for Fetching<'_> {
 
     fn tagged(&mut self, which: usize, status: Status) -> Result<()> {
         match self.sent.get_mut(which) {
-            Some(Step::Select) => {
-                self.opened(&status);
+            Some(Step::Select(which)) => {
+                let which = *which;
+                self.opened(which, &status);
                 Ok(())
             }
-            Some(Step::Chunk(chunk)) => {
-                let chunk = std::mem::take(chunk);
-                self.chunk_ended(&chunk, &status)
+            Some(Step::Chunk(which, chunk)) => {
+                let (which, chunk) = (*which, std::mem::take(chunk));
+                self.chunk_ended(which, &chunk, &status)
             }
             Some(Step::Enable) | None => Ok(()),
         }
@@ -233,13 +305,10 @@ impl Job for Fetching<'_> {
 }
 
 impl Session {
-    /// Fetches bodies, in any order; each UID ends in one [`BodySink::message`] or [`BodySink::missing`].
-    ///
-    /// A message of no octets is delivered as such: whether that can be is for the caller to judge by its size.
+    /// Fetches bodies of one mailbox, see [`Session::fetch_all`].
     ///
     /// # Errors
-    /// The mailbox was refused or replaced meanwhile, the server asks to come back later, the sink failed, or the
-    /// connection is over.
+    /// Those of [`Session::fetch_all`], and that the mailbox was refused or replaced meanwhile.
     pub fn fetch_bodies(
         &mut self,
         mailbox: &WireName,
@@ -247,7 +316,20 @@ impl Session {
         uids: &UidSet,
         sink: &mut dyn BodySink,
     ) -> Result<()> {
-        self.fetch(mailbox, Some(validity), uids, Goal::Bodies(sink), CHUNK)
+        let wanted = [Wanted { mailbox, validity: Some(validity), uids: uids.clone() }];
+        self.fetch_all(&wanted, sink)?.pop().unwrap_or(Ok(()))
+    }
+
+    /// Fetches bodies of several mailboxes in one flight, in any order; each UID of a mailbox whose outcome is `Ok` ends
+    /// in one [`BodySink::message`] or [`BodySink::missing`]. An outcome is an error where the mailbox was refused or
+    /// replaced meanwhile.
+    ///
+    /// A message of no octets is delivered as such: whether that can be is for the caller to judge by its size.
+    ///
+    /// # Errors
+    /// The server asks to come back later, the sink failed, or the connection is over.
+    pub fn fetch_all(&mut self, wanted: &[Wanted<'_>], sink: &mut dyn BodySink) -> Result<Vec<Result<()>>> {
+        self.fetch(wanted, Goal::Bodies(sink), CHUNK)
     }
 
     /// Fetches a few fields of headers. A UID that is not in the answer is gone.
@@ -256,45 +338,57 @@ impl Session {
     /// The mailbox was refused, the server asks to come back later, or the connection is over.
     pub fn header_fields(&mut self, mailbox: &WireName, uids: &UidSet) -> Result<BTreeMap<Uid, HeaderFields>> {
         let mut fields = BTreeMap::new();
-        self.fetch(mailbox, None, uids, Goal::HeaderFields(&mut fields), HEADER_CHUNK)?;
+        let wanted = [Wanted { mailbox, validity: None, uids: uids.clone() }];
+        self.fetch(&wanted, Goal::HeaderFields(&mut fields), HEADER_CHUNK)?.pop().unwrap_or(Ok(()))?;
         Ok(fields)
     }
 
-    fn fetch<'a>(
-        &mut self,
-        mailbox: &'a WireName,
-        expected: Option<UidValidity>,
-        uids: &'a UidSet,
-        goal: Goal<'a>,
-        chunk: u64,
-    ) -> Result<()> {
-        let mut before = VecDeque::new();
-        match self.is_open(mailbox, Access::ReadOnly) {
-            Some(found) if expected.is_some_and(|e| e != found) => return Err(changed_meanwhile()),
-            Some(_) => (),
-            None => {
-                before.extend(self.enable().map(|command| (Step::Enable, command)));
-                before.push_back((Step::Select, self.select(mailbox, Access::ReadOnly, "")));
-                self.selected = None;
+    fn fetch<'a>(&mut self, wanted: &'a [Wanted<'a>], goal: Goal<'a>, chunk: u64) -> Result<Vec<Result<()>>> {
+        let mut parts: Vec<Part<'a>> = wanted
+            .iter()
+            .map(|wanted| Part { wanted, got: UidSet::new(), opening: Opening::default(), failure: None })
+            .collect();
+        let mut chunks = VecDeque::new();
+        let mut open = None;
+        for (which, part) in parts.iter_mut().enumerate() {
+            if let Some(found) = self.is_open(part.wanted.mailbox, Access::ReadOnly) {
+                open = Some(which);
+                if part.wanted.validity.is_some_and(|expected| expected != found) {
+                    part.failure = Some(changed_meanwhile());
+                    continue;
+                }
+            }
+            let chunked = |uids: UidSet| (which, Chunk { weight: uids.len(), uids });
+            let of_part = part.wanted.uids.chunks(chunk, CHUNK_OCTETS).into_iter().map(chunked);
+            // What is open needs no opening as long as it comes first.
+            if open == Some(which) {
+                of_part.rev().for_each(|chunk| chunks.push_front(chunk));
+            } else {
+                chunks.extend(of_part);
             }
         }
+        let opens = chunks.iter().any(|(which, _)| Some(*which) != open);
         let mut job = Fetching {
-            mailbox,
-            expected,
-            wanted: uids,
+            parts,
             goal,
-            before,
-            chunks: uids.chunks(chunk, CHUNK_OCTETS).into(),
+            enable: if opens { self.enable() } else { None },
+            eight_bit: self.eight_bit,
+            open,
+            chunks,
+            whole: chunk,
+            asked: 0,
             sent: Vec::new(),
-            got: UidSet::new(),
-            opening: Opening::default(),
+            told: None,
             selected: self.selected.take(),
             failure: None,
             later: 0,
         };
         self.wire.fly(&mut job)?;
         self.selected = job.selected;
-        job.failure.map_or(Ok(()), Err)
+        match job.failure {
+            Some(failure) => Err(failure),
+            None => Ok(job.parts.into_iter().map(|part| part.failure.map_or(Ok(()), Err)).collect()),
+        }
     }
 }
 

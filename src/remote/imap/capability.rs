@@ -110,7 +110,7 @@ impl Capability {
             Capability::Compress => ("COMPRESS=DEFLATE", "fewer octets on a slow line, with `compress = true`"),
             Capability::Esearch => ("ESEARCH", "search results as short ranges"),
             Capability::Enable => ("ENABLE", "switches QRESYNC and CONDSTORE on"),
-            Capability::MultiAppend => ("MULTIAPPEND", NO_USE),
+            Capability::MultiAppend => ("MULTIAPPEND", "uploads many messages in one step"),
             Capability::StatusSize => ("STATUS=SIZE", NO_USE),
             Capability::ObjectId => ("OBJECTID", "recognises renamed mailboxes and moved messages, no body fetched"),
             Capability::GmailExt => ("X-GM-EXT-1", "recognises moved and labelled messages at Gmail"),

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use super::append::Append;
+use super::append::{Append, Grouping};
 use super::bodies::{BodySink, FetchedMessage};
 use super::capability::Capabilities;
 use super::name::WireName;
@@ -103,7 +103,7 @@ pub fn server(data: &[u8]) {
         _ => {
             let message =
                 || Append { size: 3, flags: Flags::none(), date: UnixSeconds(0), body: Box::new(&b"abc"[..]) };
-            drop(session.append(&mailbox, &mut [message(), message()].into_iter(), &mut |_, _| ()));
+            drop(session.append(&mailbox, Grouping::Together, &mut [message(), message()].into_iter(), &mut |_, _| ()));
         }
     }
 }

@@ -4,6 +4,8 @@
 mod append;
 mod arrived;
 mod batch;
+#[doc(hidden)]
+pub mod bench;
 mod block;
 mod bodies;
 pub mod capability;
@@ -32,8 +34,8 @@ mod status;
 mod token;
 mod wire;
 
-pub use append::{Append, Uploaded};
-pub use bodies::{BodySink, FetchedMessage};
+pub use append::{Append, Grouping, Uploaded};
+pub use bodies::{BodySink, FetchedMessage, Wanted};
 pub use capability::{Capabilities, Capability};
 pub use change::Expunged;
 pub use folder::Deleted;

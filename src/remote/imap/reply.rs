@@ -44,8 +44,8 @@ pub enum Code {
     Alert,
     /// A mailbox of that name exists.
     AlreadyExists,
-    /// Where an appended message went; the UID only when there was exactly one.
-    AppendUid(UidValidity, Option<Uid>),
+    /// Where appended messages went, in the order they were sent (RFC 4315 §3); empty unless the UIDs rise.
+    AppendUid(UidValidity, UidSet),
     /// What went before belonged to the mailbox selected before (RFC 7162 §3.2.11).
     Closed,
     /// COMPRESS is on already.
@@ -269,7 +269,7 @@ impl Code {
             b"ALREADYEXISTS" => Code::AlreadyExists,
             b"APPENDUID" => {
                 let (first, uid) = arguments.split_at(arguments.iter().position(|b| *b == b' ')?);
-                Code::AppendUid(validity(first)?, token::uid(uid.trim_ascii()))
+                Code::AppendUid(validity(first)?, rising(uid.trim_ascii()).unwrap_or_default())
             }
             b"CLOSED" => Code::Closed,
             b"COMPRESSIONACTIVE" => Code::CompressionActive,
@@ -319,6 +319,22 @@ fn permanent(list: &[u8]) -> PermanentFlags {
     PermanentFlags { named, any_keyword }
 }
 
+/// A set of UIDs that is written in rising order.
+fn rising(text: &[u8]) -> Option<UidSet> {
+    let (mut set, mut before) = (UidSet::new(), None);
+    for part in text.split(|b| *b == b',') {
+        let mut ends = part.splitn(2, |b| *b == b':');
+        let first = token::uid(ends.next()?)?;
+        let last = ends.next().map_or(Some(first), token::uid)?;
+        if first > last || before.is_some_and(|before| first <= before) {
+            return None;
+        }
+        set.insert_range(first, last);
+        before = Some(last);
+    }
+    Some(set)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -331,14 +347,15 @@ mod tests {
         }
     }
 
-    fn uid(n: u32) -> Option<Uid> {
-        Uid::new(n)
+    fn set(text: &str) -> UidSet {
+        UidSet::parse(text).unwrap()
     }
 
     #[test]
     fn codes() {
-        assert_eq!(code("[APPENDUID 38505 3955] ok"), Some(Code::AppendUid(UidValidity(38505), uid(3955))));
-        assert_eq!(code("[appenduid 1 3:4] ok"), Some(Code::AppendUid(UidValidity(1), None)));
+        assert_eq!(code("[APPENDUID 38505 3955] ok"), Some(Code::AppendUid(UidValidity(38505), set("3955"))));
+        assert_eq!(code("[appenduid 1 3:4] ok"), Some(Code::AppendUid(UidValidity(1), set("3:4"))));
+        assert_eq!(code("[APPENDUID 1 4,3]"), Some(Code::AppendUid(UidValidity(1), UidSet::new())));
         assert_eq!(code("[HIGHESTMODSEQ 715194045007] x"), Some(Code::HighestModSeq(ModSeq(715_194_045_007))));
         assert_eq!(code("[HIGHESTMODSEQ 0]"), Some(Code::Other));
         assert_eq!(code("[MAILBOXID (F1-2)] x"), Some(Code::MailboxId("F1-2".into())));

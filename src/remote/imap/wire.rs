@@ -33,9 +33,9 @@ pub trait Job {
         WINDOW
     }
 
-    /// Where a literal of `octets` goes that follows `line`.
-    fn literal(&mut self, line: &Line, octets: u64) -> Result<Went> {
-        let _ = line;
+    /// Where a literal of `octets` goes that follows `line`, while command `current` is the oldest unanswered one.
+    fn literal(&mut self, current: usize, line: &Line, octets: u64) -> Result<Went> {
+        let _ = (current, line);
         Ok(keep_small(octets))
     }
 
@@ -86,15 +86,19 @@ impl<E> std::fmt::Debug for Wire<E> {
     }
 }
 
-struct Taker<'a, J: ?Sized>(&'a mut J);
+struct Taker<'a, J: ?Sized> {
+    job: &'a mut J,
+    current: Option<usize>,
+}
 
 impl<J: Job + ?Sized> Literals for Taker<'_, J> {
     fn literal(&mut self, line: &Line, octets: u64) -> Result<Went> {
-        self.0.literal(line, octets)
+        // What nobody asked for goes nowhere.
+        self.current.map_or(Ok(keep_small(octets)), |current| self.job.literal(current, line, octets))
     }
 
     fn data(&mut self, bytes: &[u8]) -> Result<()> {
-        self.0.data(bytes)
+        self.job.data(bytes)
     }
 }
 
@@ -229,7 +233,8 @@ impl<E: Exchange> Wire<E> {
         let mut any = false;
         while self.used < self.input.len() {
             let rest = self.input.get(self.used..).unwrap_or_default();
-            let fed = self.framer.feed(rest, &mut Taker(job))?;
+            let current = self.unanswered.front().map(|s| s.which);
+            let fed = self.framer.feed(rest, &mut Taker { job, current })?;
             self.used += fed.used;
             if fed.complete {
                 any = true;

@@ -12,7 +12,18 @@ struct Told {
     fails: bool,
 }
 
+impl Told {
+    /// What was told, without whose it is.
+    fn of_messages(self) -> Vec<String> {
+        self.words.into_iter().filter(|word| !word.starts_with("mailbox")).collect()
+    }
+}
+
 impl BodySink for Told {
+    fn mailbox(&mut self, which: usize) {
+        self.words.push(format!("mailbox {which}"));
+    }
+
     fn start(&mut self, octets: u64) -> Result<()> {
         self.body.clear();
         self.words.push(format!("start {octets}"));
@@ -44,7 +55,85 @@ fn fetch(uids: &str, script: &[(&str, &str)]) -> (Result<()>, Vec<String>) {
     let mailbox = WireName::new(b"a").unwrap();
     let result = session.fetch_bodies(&mailbox, UidValidity(7), &UidSet::parse(uids).unwrap(), &mut told);
     assert!(!session.is_broken());
-    (result, told.words)
+    (result, told.of_messages())
+}
+
+fn fetch_all(uids: &[(&str, &str)], script: &[(&str, &str)]) -> (Vec<Result<()>>, Vec<String>, String) {
+    let (mut session, log) = play("IMAP4rev1", script);
+    let names: Vec<WireName> = uids.iter().map(|(name, _)| WireName::new(name.as_bytes()).unwrap()).collect();
+    let wanted: Vec<Wanted<'_>> = names
+        .iter()
+        .zip(uids)
+        .map(|(mailbox, (_, uids))| Wanted {
+            mailbox,
+            validity: Some(UidValidity(7)),
+            uids: UidSet::parse(uids).unwrap(),
+        })
+        .collect();
+    let mut told = Told::default();
+    let outcomes = session.fetch_all(&wanted, &mut told).unwrap();
+    let log = log.lock().unwrap().clone();
+    (outcomes, told.words, log)
+}
+
+#[test]
+fn several_mailboxes_are_fetched_in_one_flight() {
+    let one = |uid: u32| format!("* 1 FETCH (UID {uid} BODY[] {{1}}\na)\nTAG OK\n");
+    let (outcomes, told, _) = fetch_all(
+        &[("a", "1"), ("b", "1:2"), ("c", "5")],
+        &[
+            // Nothing is answered before all is asked.
+            ("EXAMINE \"a\"", ""),
+            ("UID FETCH 1 ", ""),
+            ("EXAMINE \"b\"", ""),
+            ("UID FETCH 1:2 ", ""),
+            ("EXAMINE \"c\"", ""),
+            (
+                "UID FETCH 5 ",
+                &[
+                    "* OK [UIDVALIDITY 7] x\nA1 OK\n",
+                    &one(1).replace("TAG", "A2"),
+                    "* OK [UIDVALIDITY 7] x\nA3 OK\n",
+                    &one(2).replace("TAG", "A4"),
+                    "* OK [UIDVALIDITY 7] x\nA5 OK\n",
+                    &one(5).replace("TAG", "A6"),
+                ]
+                .concat(),
+            ),
+        ],
+    );
+    assert!(outcomes.iter().all(std::result::Result::is_ok));
+    let gone = "missing 1: gone";
+    let expected =
+        ["mailbox 0", "start 1", "1 1 \"a\"", "mailbox 1", "start 1", "2 1 \"a\"", gone, "mailbox 2", "start 1"];
+    assert_eq!(told[..9], expected);
+    assert_eq!(told[9..], ["5 1 \"a\""]);
+}
+
+#[test]
+fn a_refused_mailbox_keeps_none_and_a_refused_chunk_is_asked_for_in_its_own_mailbox() {
+    let body = "* 1 FETCH (UID 1 BODY[] {1}\na)\nTAG OK\n";
+    let (outcomes, told, log) = fetch_all(
+        &[("a", "1"), ("b", "1:2"), ("c", "1"), ("d", "1")],
+        &[
+            ("EXAMINE \"a\"", "TAG NO [NONEXISTENT] x\n"),
+            // A server that leaves another mailbox open: what comes is of no mailbox that was asked.
+            ("UID FETCH 1 ", body),
+            ("EXAMINE \"b\"", OPENED),
+            ("UID FETCH 1:2 ", "TAG NO cannot\n"),
+            ("EXAMINE \"c\"", "* OK [UIDVALIDITY 8] x\nTAG OK\n"),
+            ("UID FETCH 1 ", body),
+            ("EXAMINE \"d\"", OPENED),
+            ("UID FETCH 1 ", body),
+            ("EXAMINE \"b\"", OPENED),
+            ("UID FETCH 1 ", body),
+            ("UID FETCH 2 ", "TAG NO cannot read 2\n"),
+        ],
+    );
+    assert_eq!(outcomes.iter().map(std::result::Result::is_ok).collect::<Vec<_>>(), [false, true, false, true]);
+    assert_eq!(told[..5], ["mailbox 3", "start 1", "1 1 \"a\"", "mailbox 1", "start 1"]);
+    assert!(told[6].starts_with("missing 2") && told.len() == 7, "{told:?}");
+    assert_eq!(log.lines().count(), 11);
 }
 
 #[test]
@@ -149,7 +238,7 @@ fn at_most_three_chunks_are_on_the_wire_and_a_failing_sink_ends_it() {
     let all = UidSet::parse("1:1000").unwrap();
     let error = session.fetch_bodies(&mailbox, UidValidity(7), &all, &mut told).unwrap_err();
     assert_eq!((error.kind(), session.is_broken()), (Kind::LocalTree, true));
-    assert_eq!(log.lock().unwrap().lines().count(), 1 + IN_FLIGHT, "EXAMINE, and three chunks");
+    assert_eq!(log.lock().unwrap().lines().count(), 1 + IN_FLIGHT as usize, "EXAMINE, and three chunks");
 }
 
 #[test]

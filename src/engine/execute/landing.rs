@@ -1,0 +1,141 @@
+//! Where messages arrive: batches of received files become durable at once, over all their mailboxes, and are entered.
+//!
+//! A link is entered only after its file is in its mailbox and on disk.
+
+use std::collections::BTreeMap;
+
+use super::download::Got;
+use super::{World, item_failed};
+use crate::engine::ledger::Ledger;
+use crate::engine::pool::Heard;
+use crate::error::{Item, Result};
+use crate::local::{self, Delivered, Delivery, Folder, Received};
+use crate::mail::{Fact, FileId, Flags, Link, MailboxName, Origin, Presence, Uid, UnixSeconds};
+use crate::report::event::{Event, Progress};
+
+/// A batch is made durable when it has this many messages …
+const BATCH_MESSAGES: usize = 200;
+/// … or this many octets.
+const BATCH_OCTETS: u64 = 32 << 20;
+
+/// Where messages arrive: gathers them into batches, makes those durable, and enters them.
+pub(super) struct Landing<'l, 'w, 'b> {
+    world: &'l World<'w>,
+    ledger: &'l mut Ledger<'b>,
+    folders: BTreeMap<MailboxName, Folder>,
+    batch: Vec<(MailboxName, Uid, Received)>,
+    octets: u64,
+    tally: BTreeMap<MailboxName, (u64, u64)>,
+}
+
+impl<'l, 'w, 'b> Landing<'l, 'w, 'b> {
+    pub(super) fn new(world: &'l World<'w>, ledger: &'l mut Ledger<'b>) -> Landing<'l, 'w, 'b> {
+        let (folders, tally) = Default::default();
+        Landing { world, ledger, folders, batch: Vec::new(), octets: 0, tally }
+    }
+
+    /// How many messages and octets landed in each mailbox.
+    pub(super) fn tally(self) -> BTreeMap<MailboxName, (u64, u64)> {
+        self.tally
+    }
+
+    pub(super) fn hear(&mut self, heard: Heard<Got<'_>>) -> Result<()> {
+        match heard {
+            Heard::Result(Got::Message { name, uid, received }) => {
+                self.octets += received.content.wire_size;
+                self.batch.push((name.clone(), uid, received));
+                let full = self.batch.len() >= BATCH_MESSAGES || self.octets >= BATCH_OCTETS;
+                if full { self.land() } else { Ok(()) }
+            }
+            Heard::Result(Got::Failed { name, item, error }) => item_failed(self.ledger, name, item, error),
+            Heard::Result(Got::GoneMeanwhile { name }) => {
+                self.ledger.hold(name);
+                Ok(())
+            }
+            Heard::Pause => self.land(),
+        }
+    }
+
+    pub(super) fn land(&mut self) -> Result<()> {
+        self.octets = 0;
+        let mut groups: BTreeMap<MailboxName, Group> = BTreeMap::new();
+        for (name, uid, received) in std::mem::take(&mut self.batch) {
+            if let Some((link, delivery)) = self.prepare(&name, uid, received)? {
+                let group = groups.entry(name).or_default();
+                group.links.push(link);
+                group.deliveries.push(delivery);
+            }
+        }
+        // Only the mailboxes of this batch stay open: each holds file descriptors.
+        self.folders.retain(|name, _| groups.contains_key(name));
+        for name in groups.keys() {
+            if !self.folders.contains_key(name) {
+                self.folders.insert(name.clone(), self.world.store.folder(name)?);
+            }
+        }
+        let (mut links, mut batches) = (Vec::new(), Vec::new());
+        for (name, group) in groups {
+            let Some((name, folder)) = self.folders.get_key_value(&name) else { continue };
+            links.push((name.clone(), group.links));
+            batches.push((folder, group.deliveries));
+        }
+        let mut landed = 0;
+        for ((name, links), outcomes) in links.into_iter().zip(local::deliver(batches)) {
+            landed += self.enter(&name, links, outcomes)?;
+        }
+        if landed > 0 {
+            self.ledger.flush()?;
+            self.ledger.event(Event::Progress(Progress::Messages(landed)));
+        }
+        Ok(())
+    }
+
+    /// What is delivered, and the link it becomes; `None` where the mailbox was given up meanwhile.
+    fn prepare(&self, name: &MailboxName, uid: Uid, received: Received) -> Result<Option<(Link, Delivery)>> {
+        let (world, ledger) = (self.world, &*self.ledger);
+        let Some(id) = ledger.id(name) else { return Ok(None) };
+        let uid_validity = world.uid_validity(ledger, name)?;
+        let internal_date = world.internal_date(ledger, name, uid).unwrap_or(UnixSeconds(0));
+        let link = Link {
+            uid,
+            file: FileId::new(""),
+            presence: Presence::Both,
+            flags: Flags::none(),
+            size: received.content.wire_size,
+            digest: received.content.digest,
+            message_id: received.content.message_id,
+            internal_date,
+            email_id: world.email_id(name, uid),
+        };
+        let origin = Origin { account: world.id, mailbox: id, uid_validity, uid };
+        let flags = world.remote_flags(ledger, name, uid);
+        Ok(Some((link, Delivery { received, origin: origin.into(), flags, internal_date })))
+    }
+
+    /// Enters what was delivered; how many that is.
+    fn enter(&mut self, name: &MailboxName, links: Vec<Link>, outcomes: Vec<Result<Delivered>>) -> Result<u64> {
+        let Some(id) = self.ledger.id(name) else { return Ok(0) };
+        let mut landed = 0;
+        for (mut link, outcome) in links.into_iter().zip(outcomes) {
+            match outcome {
+                Ok(delivered) => {
+                    link.file = delivered.file;
+                    link.flags = delivered.flags;
+                    let tally = self.tally.entry(name.clone()).or_default();
+                    *tally = (tally.0 + 1, tally.1 + link.size);
+                    landed += 1;
+                    self.ledger.enter(name, Fact::Linked(id, link))?;
+                }
+                Err(error) => item_failed(self.ledger, name, Item::Message(link.uid), error)?,
+            }
+        }
+        Ok(landed)
+    }
+}
+
+/// What lands in one mailbox.
+#[derive(Default)]
+struct Group {
+    links: Vec<Link>,
+    deliveries: Vec<Delivery>,
+}
