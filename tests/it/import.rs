@@ -140,28 +140,17 @@ fn what_offlineimap_has_fetched_is_not_fetched_again() {
     let text = fs::read_to_string(home.join(into)).unwrap();
     let renames = r#"rename = { "Entwürfe/R&D" = "Entw&APw-rfe.R&-D", "Lists/rust" = "Lists.rust" }"#;
     assert!(text.contains(renames) && text.contains("mailboxes = [\"!Junk\"]"), "{text}");
-    let log = dovecot.wire_log().mark();
-    mailtide.run(&["sync"]).expect(0);
-    let changing = log.changing_commands();
-    assert!(changing.is_empty(), "{changing:#?}\n{text}");
-    let bodies: Vec<_> = log.commands().into_iter().filter(|c| c.contains("BODY.PEEK[]")).collect();
-    assert!(bodies.is_empty(), "{bodies:#?}\n{text}");
-
-    // Nothing twice, nothing new on the server, and nothing left to do.
-    assert_same(("before", &before), ("after", &dovecot.client().snapshot()), "the server");
-    let tree = Tree::new(home.join("Mail"), Layout::Nested).snapshot();
-    assert_eq!(tree.messages(), 32, "{:?}", tree.0.keys());
-    assert_eq!(planned(&mailtide), Vec::<serde_json::Value>::new());
+    nothing_moves(&dovecot, &mailtide, &before, &text);
     assert_eq!(fs::read_to_string(&config).unwrap(), old);
 }
 
 /// mbsync fills a tree in which Archive is called `old`; by what `import` makes of its configuration, every mailbox of the
-/// tree is one on the server, and none is made on either side.
+/// tree is one on the server, and every message is found in it, with the line that mbsync wrote into each.
 #[test]
-fn mbsyncs_mailboxes_are_those_on_the_server() {
+fn what_mbsync_has_fetched_is_not_fetched_again() {
     let (dovecot, scratch) = (Dovecot::start(), Scratch::new());
     let mailtide = mailtide(&scratch);
-    filled(&dovecot);
+    let before = filled(&dovecot);
     let home = mailtide.home();
     let config = home.join(".mbsyncrc");
     let old = mbsyncrc(&dovecot, home);
@@ -181,6 +170,7 @@ fn mbsyncs_mailboxes_are_those_on_the_server() {
     for name in ["INBOX", "Entw&APw-rfe/R&-D", "Lists/rust", "old"] {
         assert!(mailboxes.contains(&format!("\"{name}\"")), "{mailboxes}");
     }
+    nothing_moves(&dovecot, &mailtide, &before, &text);
     assert_eq!(fs::read_to_string(&config).unwrap(), old);
 }
 
@@ -217,6 +207,20 @@ fn what_mpop_has_fetched_is_not_fetched_again() {
     maildrop.deliver(b"Message-ID: <new@x>\r\n\r\nnew\r\n");
     mailtide.run(&["sync"]).expect(0).says(&["1 new"]);
     assert_eq!(fs::read_to_string(&config).unwrap(), old);
+}
+
+/// A sync by the new configuration: no body either way, nothing twice, nothing new on the server, nothing left to do.
+fn nothing_moves(dovecot: &Dovecot, mailtide: &Mailtide, before: &Snapshot, text: &str) {
+    let log = dovecot.wire_log().mark();
+    mailtide.run(&["sync"]).expect(0);
+    let changing = log.changing_commands();
+    assert!(changing.is_empty(), "{changing:#?}\n{text}");
+    let bodies: Vec<_> = log.commands().into_iter().filter(|c| c.contains("BODY.PEEK[]")).collect();
+    assert!(bodies.is_empty(), "{bodies:#?}\n{text}");
+    assert_same(("before", before), ("after", &dovecot.client().snapshot()), "the server");
+    let tree = Tree::new(mailtide.home().join("Mail"), Layout::Nested).snapshot();
+    assert_eq!(tree.messages(), 32, "{:?}", tree.0.keys());
+    assert_eq!(planned(mailtide), Vec::<serde_json::Value>::new());
 }
 
 fn planned(mailtide: &Mailtide) -> Vec<serde_json::Value> {
