@@ -43,7 +43,7 @@ impl Flagged<'_> {
         octets: u64,
     ) -> Relocation {
         let (flags, local, remote) = match way {
-            Way::Move => self.merged(&source.link.flags, here, source.flags),
+            Way::Move | Way::Spread => self.merged(&source.link.flags, here, source.flags),
             Way::Copy => self.merged(source.flags, here, source.flags),
         };
         let (from, uid) = source.place();

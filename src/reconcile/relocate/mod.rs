@@ -31,8 +31,9 @@
 //!
 //! Without UIDPLUS a move on the server is a copy and a deletion, each at its time: an EXPUNGE may hit what others marked.
 //!
-//! The flags of what moved merge as those of any message do, between the agreed ones and what both ends have now. A copy
-//! is a message of its own: it has the flags of what it copies on the other side.
+//! The flags of what moved merge as those of any message do, between the agreed ones and what both ends have now; so do
+//! those at every place, where it came to several. A copy of what stays is a message of its own: it has the flags that it
+//! was made with.
 //!
 //! A run that is cut off after the effect and before the fact leaves something new on both sides, which is linked. Then
 //! the link that is gone from both sides, with the same content, tells which flags had been agreed on.
@@ -136,7 +137,11 @@ fn spare(plan: &mut Plan, moved: &BTreeSet<(MailboxName, Uid)>, side: Side) {
 /// How a source gets to its second place.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Way {
+    /// It leaves its old place for this one.
     Move,
+    /// It leaves its old place, for this one among others: which of them is the copy, nothing tells.
+    Spread,
+    /// It stays where it is.
     Copy,
 }
 
@@ -144,7 +149,7 @@ impl Way {
     fn action(self, relocation: Relocation) -> Action {
         match self {
             Way::Move => Action::Move(relocation),
-            Way::Copy => Action::Copy(relocation),
+            Way::Spread | Way::Copy => Action::Copy(relocation),
         }
     }
 }
@@ -152,25 +157,27 @@ impl Way {
 /// Which sources are still to be had: each one moves once at most, and may be copied any number of times.
 struct Supply {
     departing: BTreeSet<(MailboxName, Uid)>,
-    moved: BTreeSet<(MailboxName, Uid)>,
+    /// Those of them that have moved.
+    taken: BTreeSet<(MailboxName, Uid)>,
 }
 
 impl Supply {
     fn new(departing: BTreeSet<(MailboxName, Uid)>) -> Self {
-        Supply { departing, moved: BTreeSet::new() }
+        Supply { departing, taken: BTreeSet::new() }
     }
 
     /// One of `sources`: one that departs from another mailbox comes first. What is marked comes last: a run that was cut
     /// off has moved it already, and left the mark.
     fn take<'a>(&mut self, to: &MailboxName, sources: &[Source<'a>]) -> Option<(Source<'a>, Way)> {
         let departs = |s: &&Source<'a>| s.mailbox != to && self.departing.contains(&s.place());
+        let is_left = |s: &&Source<'a>| departs(s) && !self.taken.contains(&s.place());
         let is_marked = |s: &&Source<'a>| s.flags.is_trashed();
-        if let Some(source) = sources.iter().filter(departs).min_by_key(is_marked).copied() {
-            self.departing.remove(&source.place());
-            self.moved.insert(source.place());
+        if let Some(source) = sources.iter().filter(is_left).min_by_key(is_marked).copied() {
+            self.taken.insert(source.place());
             return Some((source, Way::Move));
         }
-        sources.iter().min_by_key(is_marked).map(|source| (*source, Way::Copy))
+        let source = sources.iter().min_by_key(is_marked)?;
+        Some((*source, if departs(&source) { Way::Spread } else { Way::Copy }))
     }
 }
 
@@ -202,16 +209,15 @@ fn on_server(input: &Input<'_>, plan: &mut Plan) {
             let sources = wanted.get(&digest).map_or(&[][..], Vec::as_slice);
             let Some((source, way)) = supply.take(name, sources) else { continue };
             let relocation = Flagged { input, permanent: &permanent }.to_server(way, source, file, here, *octets);
-            *action = match (way, input.policy.expunge) {
-                (Way::Move, Expunge::WholeMailbox) => {
-                    supply.moved.remove(&source.place());
-                    Action::Copy(relocation)
-                }
-                (Way::Move | Way::Copy, Expunge::Named | Expunge::WholeMailbox) => way.action(relocation),
+            *action = match input.policy.expunge {
+                Expunge::Named => way.action(relocation),
+                Expunge::WholeMailbox => Action::Copy(relocation),
             };
         }
     }
-    spare(plan, &supply.moved, Side::Remote);
+    if input.policy.expunge == Expunge::Named {
+        spare(plan, &supply.taken, Side::Remote);
+    }
 }
 
 /// What a file holds that is to go up, and its flags.
@@ -262,7 +268,7 @@ fn in_tree(input: &Input<'_>, plan: &mut Plan) {
         actions.retain(|action| !matches!(action, Action::Download { uids, .. } if uids.is_empty()));
         actions.append(&mut relocations);
     }
-    spare(plan, &supply.moved, Side::Local);
+    spare(plan, &supply.taken, Side::Local);
 }
 
 /// The messages of a download as observed.

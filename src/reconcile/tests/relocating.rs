@@ -61,6 +61,26 @@ fn of_several_places_one_gets_the_message_and_the_others_copies() {
     expect(&scene, &["B: move server A 1 as file x", "B: copy server A 1 as file y"]);
 }
 
+/// Which of them moved and which is the copy, nothing tells: what the other side changed meanwhile is at none lost.
+#[test]
+fn what_came_to_several_places_has_the_flags_of_both_sides_at_each() {
+    let mut scene = linked("S");
+    scene.message("A", 1, "SF").new_file("B", "x", 1, "S").new_file("B", "y", 1, "R");
+    let moved = "B: move server A 1 as file x agreed \\Seen local +\\Flagged";
+    let copied = "B: copy server A 1 as file y agreed \\Seen local +\\Flagged server +\\Answered -\\Seen";
+    expect(&scene, &[moved, copied]);
+    scene.policy.expunge = Expunge::WholeMailbox;
+    expect(&scene, &["A: expunge server 1", &moved.replace("move", "copy"), copied]);
+
+    let mut scene = Scene::with(&["A", "B"]);
+    scene.link("A", Link { email_id: Some("e1".into()), ..link(1, Presence::Both, "S") });
+    scene.file("A", "f1", "SF").new_message("B", 7, 1, "S").new_message("B", 8, 1, "R");
+    email(&mut scene, "B", 7, "e1");
+    email(&mut scene, "B", 8, "e1");
+    let moved = "B: move local A 1 as UID 7 agreed \\Seen server +\\Flagged";
+    expect(&scene, &[moved, "B: copy local A 1 as UID 8 agreed \\Seen local +\\Answered -\\Seen server +\\Flagged"]);
+}
+
 #[test]
 fn a_message_that_moved_on_the_server_moves_in_the_tree() {
     let mut scene = linked("S");
