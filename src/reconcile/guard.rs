@@ -75,7 +75,7 @@ pub struct Refusal {
     pub mailbox: Option<MailboxName>,
     /// How many messages would go.
     pub deletions: u64,
-    /// How many there are.
+    /// How many there are; both without newer mail, where only so the limit is passed.
     pub of: u64,
     /// What becomes of all else.
     pub rest: Rest,
@@ -132,7 +132,9 @@ impl ApprovedPlan {
 ///
 /// A deletion removes a message from a side for good or to Trash; a mark is none, nor is a move: the plan brings the
 /// same message to that side's other mailbox (the same content goes up or is found there, or one of the same size and INTERNALDATE comes
-/// down). Per mailbox and side, `max` decides.
+/// down). Per mailbox and side, `max` decides, for all messages and also for the older ones alone: those below the UIDNEXT
+/// of the checkpoint, which no refusal moves on. So deletions that were refused do not pass later, when new mail has made
+/// them few.
 /// Per side as a whole, all of its deletions go when the *other* side has no mailbox at all (marks too, then: a tree or
 /// an account that is missing altogether is no wish), when 5 or more deletions would leave nothing of the account, or
 /// when they are beyond `max` as per cent. In the first two cases the rest of the plan waits too ([`Rest::Waits`]).
@@ -159,8 +161,14 @@ pub fn approve(
         };
         let arrivals = arrivals(&plan, local, remote, side);
         let tally = Tally::of(&plan, base, side, arrivals, other_is_empty);
-        let refuse =
-            |mailbox, (deletions, of), rest| Refusal { side, mailbox, deletions, of, rest, spared: named.clone() };
+        let refuse = |mailbox, Share { deletions, of }, rest| Refusal {
+            side,
+            mailbox,
+            deletions,
+            of,
+            rest,
+            spared: named.clone(),
+        };
         if let Some(rest) = tally.accident(max) {
             let loses = |actions: &[Action]| actions.iter().any(|a| loss(a, side, rest));
             let losing = plan.mailboxes.iter().filter(|(name, actions)| !named.contains(name) && loses(actions));
@@ -168,19 +176,21 @@ pub fn approve(
                 losing.map(|(name, _)| (name, tally.mailboxes.get(name).copied().unwrap_or_default())).collect();
             match losing.as_slice() {
                 [] => {}
-                [(name, count)] if !other_is_empty => refusals.push(refuse(Some((*name).clone()), *count, rest)),
+                [(name, shares)] if !other_is_empty => {
+                    refusals.push(refuse(Some((*name).clone()), shares.telling(max), rest));
+                }
                 several => {
-                    let deletions = several.iter().map(|(_, (deletions, _))| deletions).sum();
-                    refusals.push(refuse(None, (deletions, tally.of), rest));
+                    let deletions = several.iter().map(|(_, shares)| shares.all.deletions).sum();
+                    let all = Share { deletions, ..tally.account.all };
+                    let older = several.iter().map(|(_, shares)| shares.older.deletions).sum();
+                    let older = Share { deletions: older, ..tally.account.older };
+                    refusals.push(refuse(None, Shares { all, older }.telling(max), rest));
                 }
             }
             continue;
         }
-        let beyond = |(name, (deletions, of)): &(MailboxName, (u64, u64))| {
-            max.is_beyond(*deletions, *of) && !named.contains(name)
-        };
-        let beyond = tally.mailboxes.into_iter().filter(beyond);
-        refusals.extend(beyond.map(|(name, count)| refuse(Some(name), count, Rest::Done)));
+        let beyond = tally.mailboxes.into_iter().filter(|(name, shares)| shares.beyond(max) && !named.contains(name));
+        refusals.extend(beyond.map(|(name, shares)| refuse(Some(name), shares.telling(max), Rest::Done)));
     }
     for (name, actions) in &mut plan.mailboxes {
         actions.retain(|action| !refusals.iter().any(|refusal| refusal.stops(name, action)));
@@ -189,38 +199,96 @@ pub fn approve(
     (ApprovedPlan(plan), refusals)
 }
 
+/// So many deletions out of so many messages.
+#[derive(Debug, Clone, Copy, Default)]
+struct Share {
+    deletions: u64,
+    of: u64,
+}
+
+impl Share {
+    fn add(&mut self, other: Share) {
+        self.deletions += other.deletions;
+        self.of += other.of;
+    }
+
+    fn is_beyond(self, max: MaxDelete) -> bool {
+        max.is_beyond(self.deletions, self.of)
+    }
+}
+
+/// The deletions of all messages, and of those that were there when the mailbox was last in order.
+#[derive(Debug, Clone, Copy, Default)]
+struct Shares {
+    all: Share,
+    older: Share,
+}
+
+impl Shares {
+    /// What stands in the mailbox before anything is deleted.
+    fn of(mailbox: &BaseMailbox) -> Shares {
+        let (all, older) = match &mailbox.links {
+            // What was not read did not move on: nothing in it is new.
+            None => (mailbox.link_count, mailbox.link_count),
+            Some(links) => {
+                let both = || links.values().filter(|l| l.presence == Presence::Both);
+                (both().count() as u64, both().filter(|l| is_older(mailbox, l.uid)).count() as u64)
+            }
+        };
+        Shares { all: Share { deletions: 0, of: all }, older: Share { deletions: 0, of: older } }
+    }
+
+    fn add(&mut self, other: Shares) {
+        self.all.add(other.all);
+        self.older.add(other.older);
+    }
+
+    fn beyond(&self, max: MaxDelete) -> bool {
+        self.all.is_beyond(max) || self.older.is_beyond(max)
+    }
+
+    /// The one that tells why it is refused.
+    fn telling(&self, max: MaxDelete) -> Share {
+        if !self.all.is_beyond(max) && self.older.is_beyond(max) { self.older } else { self.all }
+    }
+}
+
+/// Whether a message was there at the checkpoint, which is not recorded while anything of its mailbox is refused.
+fn is_older(mailbox: &BaseMailbox, uid: Uid) -> bool {
+    mailbox.remote.as_ref().and_then(|checkpoint| checkpoint.uid_next).is_none_or(|next| uid < next)
+}
+
 /// What a plan would delete from a side.
 struct Tally {
-    /// Deletions, and the messages they are out of, of each mailbox with deletions.
-    mailboxes: BTreeMap<MailboxName, (u64, u64)>,
-    deletions: u64,
-    /// The messages of the account.
-    of: u64,
+    /// Of each mailbox with deletions.
+    mailboxes: BTreeMap<MailboxName, Shares>,
+    account: Shares,
     /// The other side has no mailbox at all.
     marks_count: bool,
 }
 
 impl Tally {
     fn of(plan: &Plan, base: &Base, side: Side, mut arrivals: Arrivals, marks_count: bool) -> Tally {
-        let mut tally =
-            Tally { mailboxes: BTreeMap::new(), deletions: 0, of: base.values().map(messages).sum(), marks_count };
-        for (name, actions) in &plan.mailboxes {
-            let links = base.get(name).and_then(|b| b.links.as_ref());
-            let (mut deletions, mut left_behind) = (0, 0);
-            for uid in actions.iter().filter_map(|a| deleted(a, side, marks_count)).flat_map(UidSet::iter) {
-                let link = links.and_then(|links| links.get(&uid));
+        let mut tally = Tally { mailboxes: BTreeMap::new(), account: Shares::default(), marks_count };
+        for (name, mailbox) in base {
+            let mut shares = Shares::of(mailbox);
+            let actions = plan.mailboxes.get(name).into_iter().flatten();
+            for uid in actions.filter_map(|a| deleted(a, side, marks_count)).flat_map(UidSet::iter) {
+                let link = mailbox.links.as_ref().and_then(|links| links.get(&uid));
                 if link.is_some_and(|link| arrives(&mut arrivals, link, side)) {
                     continue;
                 }
-                deletions += 1;
                 // What an earlier run had to leave behind is no message of both sides any more.
-                left_behind += u64::from(link.is_some_and(|l| l.presence != Presence::Both));
+                let left_behind = u64::from(link.is_some_and(|l| l.presence != Presence::Both));
+                let one = Share { deletions: 1, of: left_behind };
+                shares.all.add(one);
+                if is_older(mailbox, uid) {
+                    shares.older.add(one);
+                }
             }
-            if deletions > 0 {
-                let of = base.get(name).map_or(0, messages) + left_behind;
-                tally.mailboxes.insert(name.clone(), (deletions, of));
-                tally.deletions += deletions;
-                tally.of += left_behind;
+            tally.account.add(shares);
+            if shares.all.deletions > 0 {
+                tally.mailboxes.insert(name.clone(), shares);
             }
         }
         tally
@@ -228,11 +296,12 @@ impl Tally {
 
     /// What becomes of the rest, when the deletions look like an accident of the account as a whole.
     fn accident(&self, max: MaxDelete) -> Option<Rest> {
-        let everything = self.deletions >= EVERYTHING_FROM && self.deletions >= self.of;
+        let Share { deletions, of } = self.account.all;
+        let everything = deletions >= EVERYTHING_FROM && deletions >= of;
         match max {
             MaxDelete::Unlimited => None,
             MaxDelete::Count(_) | MaxDelete::Percent(_) if self.marks_count || everything => Some(Rest::Waits),
-            MaxDelete::Percent(_) if max.is_beyond(self.deletions, self.of) => Some(Rest::Done),
+            MaxDelete::Percent(_) if self.account.beyond(max) => Some(Rest::Done),
             MaxDelete::Count(_) | MaxDelete::Percent(_) => None,
         }
     }
@@ -289,12 +358,6 @@ fn arrives(arrivals: &mut Arrivals, link: &Link, side: Side) -> bool {
         }
         Some(0) | None => false,
     }
-}
-
-/// Messages that both sides have, as far as known.
-fn messages(mailbox: &BaseMailbox) -> u64 {
-    let both = |links: &BTreeMap<Uid, Link>| links.values().filter(|l| l.presence == Presence::Both).count() as u64;
-    mailbox.links.as_ref().map_or(mailbox.link_count, both)
 }
 
 fn deleted(action: &Action, on: Side, marks_count: bool) -> Option<&UidSet> {

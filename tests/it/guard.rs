@@ -54,6 +54,25 @@ fn an_emptied_tree_deletes_nothing_until_allowed() {
 }
 
 #[test]
+fn deletions_once_refused_stay_refused_however_much_mail_arrives() {
+    let dovecot = stocked();
+    let pair = Pair::new(&dovecot);
+    pair.sync();
+    pair.sync();
+    pair.tree.messages("INBOX").into_iter().take(20).for_each(|m| m.delete());
+    pair.try_sync(&[]).expect(6).says(&["INBOX: 20 of 30"]);
+    let mut generator = Generator::new(2);
+    (0..30).for_each(|_| dovecot.client().append("INBOX", &generator.any(), &[]));
+    for _ in 0..3 {
+        pair.try_sync(&[]).expect(6).says(&["INBOX: 20 of 30", "--allow-deletions"]);
+        assert_eq!(pair.tree.messages("INBOX").len(), 10 + 30, "new mail comes");
+    }
+    assert_eq!(dovecot.client().snapshot().messages(), 2 * MESSAGES + 30);
+    pair.try_sync(&["--allow-deletions", "INBOX"]).expect(0);
+    assert_eq!(pair.assert_equal("allowed").messages(), 2 * MESSAGES + 10);
+}
+
+#[test]
 fn an_emptied_tree_of_small_mailboxes_deletes_nothing_however_often_it_is_run() {
     let dovecot = Dovecot::start();
     let mut client = dovecot.client();

@@ -78,6 +78,33 @@ fn the_rest_of_the_plan_stays() {
 }
 
 #[test]
+fn new_mail_does_not_make_refused_deletions_few() {
+    // The checkpoint stays where it was when they were refused first.
+    let mut scene = losing(&[("A", 40, 30), ("B", 200, 0)]);
+    for n in 100..=180 {
+        scene.link("A", link(n, Presence::Both, "")).message("A", n.into(), "").file("A", &format!("f{n}"), "");
+    }
+    let (plan, refusals) = guard(&scene, HALF, &[]);
+    assert_eq!((plan, refusals), (Plan::default(), vec![refused(Remote, Some("A"), 30, 40)]));
+    // One of the new ones goes as well: it is stopped with them.
+    scene.local("A").files.remove(&file("f100"));
+    let (plan, refusals) = guard(&scene, HALF, &[]);
+    assert_eq!((plan, refusals), (Plan::default(), vec![refused(Remote, Some("A"), 30, 40)]));
+    assert_eq!(guard(&scene, HALF, &["A"]), (scene.plan(), vec![]));
+    assert_eq!(guard(&scene, MaxDelete::Count(31), &[]), (scene.plan(), vec![]));
+    // Nor in the account as a whole.
+    let mut scene = losing(&[("A", 19, 19), ("B", 19, 2), ("C", 2, 2)]);
+    for n in 100..=180 {
+        scene.link("B", link(n, Presence::Both, "")).message("B", n.into(), "").file("B", &format!("f{n}"), "");
+    }
+    assert_eq!(guard(&scene, HALF, &[]), (Plan::default(), vec![refused(Remote, None, 23, 40)]));
+    // What came last, as all does in a first run, is as good as any other.
+    let mut first = losing(&[("A", 80, 30)]);
+    first.base.get_mut(&name("A")).unwrap().remote.as_mut().unwrap().uid_next = Some(uid(1));
+    assert_eq!(guard(&first, HALF, &[]), (first.plan(), vec![]));
+}
+
+#[test]
 fn the_local_side_is_guarded_alike() {
     let mut scene = losing(&[("A", 40, 0), ("B", 200, 0)]);
     scene.remote.mailboxes.remove(&name("A"));
