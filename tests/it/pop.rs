@@ -238,6 +238,129 @@ fn mail_that_another_program_has_fetched_is_known() {
 }
 
 #[test]
+fn an_older_copy_of_the_state_brings_nothing_twice() {
+    let maildrop = Maildrop::start(&mail(14, 6));
+    let post = Post::new(&maildrop, "delete-after-local-deletion = true");
+    post.sync();
+    let (state, copy) = (post.mailtide.state(), post.scratch.path().join("state-copy"));
+    let cp = |from: &std::path::Path, to: &std::path::Path| {
+        assert!(std::process::Command::new("cp").arg("-a").arg(from).arg(to).status().unwrap().success());
+    };
+    // One run ago, and several, with a message that the server does not give in each: no run ended well.
+    for runs in [1, 3] {
+        let _ = fs::remove_dir_all(&copy);
+        cp(&state, &copy);
+        for n in 0..runs {
+            maildrop.deliver(format!("Message-ID: <{runs}.{n}@x>\r\n\r\nx\r\n").as_bytes());
+            maildrop.trouble(&[Fault::RefuseRetr { number: maildrop.messages().len(), words: "-ERR no" }]);
+            maildrop.deliver(format!("Message-ID: <also.{runs}.{n}@x>\r\n\r\nx\r\n").as_bytes());
+            post.try_sync().expect(1);
+            maildrop.trouble(&[]);
+            post.sync();
+        }
+        let all = post.mail();
+        fs::remove_dir_all(&state).unwrap();
+        cp(&copy, &state);
+        let before = fetched(&maildrop);
+        post.run("sync", &["-n"]).expect(0).says(&[&format!("{} of the tree's files", 2 * runs)]);
+        post.sync().says(&[&format!("{} of the tree's files", 2 * runs), "known again"]);
+        assert_eq!((post.mail(), fetched(&maildrop)), (all, before), "{runs}");
+        post.sync().says(&["nothing changed"]);
+    }
+}
+
+#[test]
+fn a_state_that_was_lost_is_no_older_one_afterwards() {
+    let maildrop = Maildrop::start(&mail(15, 6));
+    let post = Post::new(&maildrop, "");
+    for n in 0..3 {
+        maildrop.deliver(format!("Message-ID: <{n}@x>\r\n\r\nx\r\n").as_bytes());
+        post.sync();
+    }
+    fs::remove_dir_all(post.mailtide.state()).unwrap();
+    post.sync();
+    post.tree.messages("INBOX").remove(0).delete();
+    assert!(!post.sync().says(&["nothing changed"]).stderr.contains("older copy"));
+    assert_eq!(post.mail().len(), 8);
+}
+
+#[test]
+fn mail_of_another_program_is_known_after_a_broken_first_run_and_a_lost_state() {
+    let mail = mail(16, 30);
+    let maildrop = Maildrop::start(&mail);
+    let post = Post::new(&maildrop, "");
+    post.tree.create_mailbox("INBOX");
+    for (n, bytes) in mail.iter().enumerate().skip(10) {
+        let name = format!("17000000{n:02}.M1P2.host");
+        post.tree.deliver("INBOX", &name, &super::world::mail::with_lf(bytes), None);
+    }
+    // The first run makes tree and state and cannot look at what is there.
+    let odd = post.tree.dir("INBOX").join("new").join("1700000099.odd.host");
+    fs::create_dir(&odd).unwrap();
+    let first = post.try_sync();
+    fs::remove_dir(&odd).unwrap();
+    if first.code() == 0 {
+        // A directory is no message: then the state as such a run leaves it.
+        let state = rusqlite::Connection::open(post.mailtide.state().join("home.sqlite")).unwrap();
+        state.execute_batch("DELETE FROM message; UPDATE account SET next_serial = 1").unwrap();
+    }
+    post.sync();
+    post.assert_holds(&mail, "after a broken first run");
+    fs::remove_dir_all(post.mailtide.state()).unwrap();
+    post.sync();
+    post.assert_holds(&mail, "after the state was lost");
+}
+
+#[test]
+fn files_that_could_not_be_recorded_are_found_by_the_next_run() {
+    // More than a batch.
+    let mail: Vec<_> = (0..260).map(|n| format!("Message-ID: <{n}@x>\r\n\r\nbody {n}\r\n").into_bytes()).collect();
+    let maildrop = Maildrop::start(&mail[..4]);
+    let post = Post::new(&maildrop, "");
+    post.sync();
+    mail[4..].iter().for_each(|bytes| maildrop.deliver(bytes));
+    let state = rusqlite::Connection::open(post.mailtide.state().join("home.sqlite")).unwrap();
+    let refuse = "CREATE TRIGGER refuse BEFORE INSERT ON message WHEN NEW.serial > 4 BEGIN
+        SELECT RAISE(ABORT, 'no room'); END";
+    state.execute_batch(refuse).unwrap();
+    post.try_sync().expect(3).says(&["no room"]);
+    state.execute_batch("DROP TRIGGER refuse").unwrap();
+    let there = post.mail().len();
+    assert!(there > 4, "{there}");
+    // Filed by a program meanwhile.
+    post.tree.create_mailbox("Kept");
+    let moved = post.tree.messages("INBOX").pop().unwrap().path;
+    fs::rename(&moved, post.tree.dir("Kept").join("new").join(moved.file_name().unwrap())).unwrap();
+    post.sync().says(&[&format!("{} of the tree's files", there - 4)]);
+    assert_eq!((post.mail().len(), post.mail_in("Kept").len()), (259, 1));
+    post.sync().says(&["nothing changed"]);
+}
+
+#[test]
+fn a_server_that_deletes_nothing_keeps_no_new_mail_away() {
+    let of = |n: usize| format!("Message-ID: <{n}@x>\r\n\r\nbody {n}\r\n").into_bytes();
+    let mail: Vec<Vec<u8>> = (0..1200).map(of).collect();
+    for (words, exit) in [("-ERR it is read-only", 1), ("+OK, but not really", 0)] {
+        let maildrop = Maildrop::start(&mail);
+        let post = Post::new(&maildrop, "keep = false");
+        maildrop.trouble(&[Fault::NoDele(words)]);
+        post.try_sync().expect(exit).says(&["1,200 new"]);
+        post.assert_holds(&mail, "all of it");
+        maildrop.deliver(&of(1200));
+        post.try_sync().expect(exit).says(&["1 new"]);
+        assert_eq!((maildrop.messages().len(), post.mail().len(), fetched(&maildrop)), (1201, 1201, 1201));
+        maildrop.trouble(&[]);
+        post.sync().says(&["1,201 deleted on the server"]);
+        assert_eq!(maildrop.messages().len(), 0);
+    }
+    // Nor one that gives nothing.
+    let maildrop = Maildrop::start(&mail);
+    let post = Post::new(&maildrop, "keep = false");
+    maildrop.trouble(&[Fault::saying("RETR", "-ERR no\r\n")]);
+    post.try_sync().expect(1).says(&["1,200 failed"]);
+}
+
+#[test]
 fn several_accounts_share_a_mailbox() {
     let (ours, theirs) = (mail(7, 12), mail(8, 9));
     let drops = [Maildrop::start(&ours), Maildrop::start(&theirs)];

@@ -1,7 +1,9 @@
 //! The ground a run stands on: the tree with the account's marker in it, and the state.
 //!
-//! As with an IMAP account both count the runs that changed something; but here the tree may be another account's, so
-//! the marker is the account's own, and names its login: whoever lost the state is known by it.
+//! As with an IMAP account both count the runs that changed something, the tree first; but here the tree may be another
+//! account's, so the marker is the account's own, and names its login: whoever lost the state is known by it. A run is
+//! counted before it changes anything and when it has: so a copy of the tree, or of the state, that was made meanwhile
+//! is noticed as well.
 
 use crate::config::Pop3Account;
 use crate::engine::{Job, Mode};
@@ -21,16 +23,18 @@ pub(super) struct Ground {
     pub state: Option<State>,
     /// Whether the tree is the one that the last run left.
     pub age: TreeAge,
-    /// Whether the state was there.
+    /// What the state is worth.
     pub memory: Memory,
     login: String,
 }
 
-/// Whether there was a state.
+/// Whether there was a state, and what it knows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Memory {
-    /// There was.
+    /// It counts as many runs as the tree.
     Kept,
+    /// It counts otherwise than the tree: one of them is an older copy, or a run broke off between the two counts.
+    Other,
     /// There was none, and there is a marker: it was lost.
     Lost,
     /// Neither: the account is new.
@@ -52,7 +56,7 @@ impl Ground {
         let known = State::open(&job.state_dir, &account.name)?;
         let expected = known.as_ref().map_or(Expected::First, |state| Expected::Known(state.account_id()));
         let Opened { store, marker } = Store::open_for_maildrop(&account.local, &login, expected)?;
-        let memory = memory(known.as_ref(), marker);
+        let is_kept = known.is_some();
         let (id, state) = match (known, marker) {
             (Some(state), _) => (state.account_id(), state),
             (None, Marker::Present(id)) => (id, State::create(&job.state_dir, &account.name, id)?),
@@ -65,7 +69,10 @@ impl Ground {
         if !store.mailboxes()?.contains_key(&account.mailbox) {
             store.create_mailbox(&account.mailbox)?;
         }
-        let age = age(id, Some(&store), Some(&state), memory)?;
+        let (age, memory) = match is_kept {
+            true => compare(id, Some(&store), &state)?,
+            false => (TreeAge::AsLeft, without_state(marker)),
+        };
         Ok(Ground { id, store: Some(store), state: Some(state), age, memory, login })
     }
 
@@ -76,40 +83,45 @@ impl Ground {
         let expected = state.as_ref().map_or(Expected::First, |state| Expected::Known(state.account_id()));
         let opened = Store::look_for_maildrop(&account.local, &login, expected)?;
         let marker = opened.as_ref().map_or(Marker::Absent, |o| o.marker);
-        let memory = memory(state.as_ref(), marker);
         let id = match (&state, marker) {
             (Some(state), _) => state.account_id(),
             (None, Marker::Present(id)) => id,
             (None, Marker::Absent) => AccountId(0),
         };
         let store = opened.map(|o| o.store);
-        let age = age(id, store.as_ref(), state.as_ref(), memory)?;
+        let (age, memory) = match &state {
+            Some(state) => compare(id, store.as_ref(), state)?,
+            None => (TreeAge::AsLeft, without_state(marker)),
+        };
         Ok(Ground { id, store, state, age, memory, login })
     }
 
-    /// Counts a run that changed something.
+    /// Counts a run; then both are what they are to each other.
     pub(super) fn count(&mut self) -> Result<()> {
         let (Some(store), Some(state)) = (&self.store, &mut self.state) else { return Ok(()) };
         let next = state.generation()?.after(store.maildrop_generation(self.id)?.unwrap_or_default());
         store.mark_maildrop(self.id, &self.login, next)?;
-        state.set_generation(next)
+        state.set_generation(next)?;
+        (self.age, self.memory) = (TreeAge::AsLeft, Memory::Kept);
+        Ok(())
     }
 }
 
-fn memory(state: Option<&State>, marker: Marker) -> Memory {
-    match (state, marker) {
-        (Some(_), _) => Memory::Kept,
-        (None, Marker::Present(_)) => Memory::Lost,
-        (None, Marker::Absent) => Memory::New,
+fn without_state(marker: Marker) -> Memory {
+    match marker {
+        Marker::Present(_) => Memory::Lost,
+        Marker::Absent => Memory::New,
     }
 }
 
-/// Compares what tree and state count.
-fn age(id: AccountId, store: Option<&Store>, state: Option<&State>, memory: Memory) -> Result<TreeAge> {
-    let (Some(store), Some(state), Memory::Kept) = (store, state, memory) else { return Ok(TreeAge::AsLeft) };
-    let (Some(Generation(tree)), Generation(known)) = (store.maildrop_generation(id)?, state.generation()?) else {
-        return Ok(TreeAge::AsLeft);
+/// Compares what tree and state count; a tree that does not count yet is as it was left.
+fn compare(id: AccountId, store: Option<&Store>, state: &State) -> Result<(TreeAge, Memory)> {
+    let counted = store.map(|store| store.maildrop_generation(id)).transpose()?.flatten();
+    let (Some(Generation(tree)), Generation(known)) = (counted, state.generation()?) else {
+        return Ok((TreeAge::AsLeft, Memory::Kept));
     };
+    let memory = if tree == known { Memory::Kept } else { Memory::Other };
+    // A run that breaks off leaves the tree ahead by one.
     let as_left = tree == known || tree == known.saturating_add(1);
-    Ok(if as_left { TreeAge::AsLeft } else { TreeAge::Older })
+    Ok((if as_left { TreeAge::AsLeft } else { TreeAge::Older }, memory))
 }

@@ -1,7 +1,7 @@
 //! Batches of fetched messages into the mailbox, durably, and then into the state.
 //!
 //! Invariant: a fact about a message is recorded only when its file is durable; a message that turns out to be known
-//! leaves no file.
+//! leaves no file. A run in which a batch failed never says that everything is recorded: files of it may be there.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -40,6 +40,16 @@ pub(super) struct Landing<'a> {
     batch: Vec<Arrived>,
     octets: u64,
     harvest: Harvest,
+    batches: Batches,
+}
+
+/// How the batches went so far.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Batches {
+    /// Every file that was delivered is recorded.
+    Recorded,
+    /// One failed, and may have left files that nobody knows.
+    Failed,
 }
 
 /// What was brought in.
@@ -81,6 +91,7 @@ impl<'a> Landing<'a> {
             batch: Vec::new(),
             octets: 0,
             harvest: Harvest::default(),
+            batches: Batches::Recorded,
         })
     }
 
@@ -115,10 +126,15 @@ impl<'a> Landing<'a> {
         Ok(())
     }
 
-    /// Lands what is left; then everything that was delivered is recorded.
+    /// Lands what is left; then everything that was delivered is recorded, or the next run looks for it.
     pub(super) fn end(&mut self) -> Result<()> {
         self.land()?;
-        if self.looked.plan.fetch.is_empty() { Ok(()) } else { self.state.record_maildrop(&[MaildropFact::Settled]) }
+        match self.batches {
+            Batches::Recorded if !self.looked.plan.fetch.is_empty() => {
+                self.state.record_maildrop(&[MaildropFact::Settled])
+            }
+            Batches::Recorded | Batches::Failed => Ok(()),
+        }
     }
 
     /// What was brought in.
@@ -132,6 +148,14 @@ impl<'a> Landing<'a> {
         if batch.is_empty() {
             return Ok(());
         }
+        let landed = self.land_batch(batch);
+        if landed.is_err() {
+            self.batches = Batches::Failed;
+        }
+        landed
+    }
+
+    fn land_batch(&mut self, batch: Vec<Arrived>) -> Result<()> {
         // Whoever delivers once looks and delivers in one turn, so that two accounts do not both find nothing.
         let turn = match self.account.dedup {
             Dedup::Once => Some(self.folder.turn()?),
@@ -184,6 +208,7 @@ impl<'a> Landing<'a> {
             }
         }
         let outcomes = self.folder.deliver(deliveries);
+        let mut trouble = None;
         for ((fetch, header, digest, octets), outcome) in arriving.into_iter().zip(outcomes) {
             match outcome {
                 Ok(delivered) => {
@@ -194,10 +219,7 @@ impl<'a> Landing<'a> {
                     self.harvest.counts.local.octets += octets;
                 }
                 // The tree itself is in trouble, and so would be every other message.
-                Err(error) if error.kind() == Kind::LocalTree => {
-                    self.state.record_maildrop(&facts)?;
-                    return Err(error);
-                }
+                Err(error) if error.kind() == Kind::LocalTree => trouble = trouble.or(Some(error)),
                 Err(error) => {
                     let failure = ItemFailure::new(&self.account.mailbox, self.looked.item(fetch.number), &error);
                     self.harvest.failures.push(failure);
@@ -206,6 +228,9 @@ impl<'a> Landing<'a> {
         }
         self.state.record_maildrop(&facts)?;
         drop(turn);
+        if let Some(error) = trouble {
+            return Err(error);
+        }
         self.progress(Progress::Messages(messages));
         Ok(())
     }

@@ -5,12 +5,21 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::look::Looked;
 use crate::error::{Error, Result};
 use crate::mail::{KnownMessage, MaildropFact, MessageNumber, Serial, ServerCopy, UnixSeconds};
-use crate::maildrop::{Fetch, Numbers, Plan};
+use crate::maildrop::{Fetch, Plan};
 use crate::remote::pop3::{Capabilities, Session};
 use crate::state::State;
 
 /// How many messages a session deletes: what a line that breaks before QUIT costs is to mark them again.
 const PORTION: usize = 1000;
+
+/// What the server makes of deletions, as far as the run has seen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Deletions {
+    /// It makes them.
+    Made,
+    /// There was a session without any, or it lists again what it has confirmed as deleted.
+    Missing,
+}
 
 /// What of a plan a session does.
 pub(super) struct Portion {
@@ -23,10 +32,14 @@ pub(super) struct Portion {
 }
 
 impl Portion {
-    /// As much as one session should delete. A server that wants time between two logins gets everything in one.
-    pub(super) fn of(plan: &Plan, capabilities: &Capabilities) -> Portion {
+    /// As much as one session should delete. A server that wants time between two logins gets everything in one, and
+    /// so does one that does not delete: no portion would be the last.
+    pub(super) fn of(plan: &Plan, capabilities: &Capabilities, deletions: Deletions) -> Portion {
         let waits = capabilities.login_delay().is_some_and(|delay| !delay.is_zero());
-        let most = if waits { usize::MAX } else { PORTION };
+        let most = match deletions {
+            Deletions::Made if !waits => PORTION,
+            Deletions::Made | Deletions::Missing => usize::MAX,
+        };
         let delete: BTreeMap<_, _> = plan.delete.iter().take(most).map(|(number, serial)| (*number, *serial)).collect();
         let mut room = most - delete.len();
         let mut fetch = Vec::new();
@@ -65,16 +78,16 @@ impl Portion {
     }
 }
 
-/// Deletes messages and ends the session; which are deleted. What the server will not delete is told to `refused`.
+/// Deletes messages and ends the session; which are deleted, by number. What the server will not delete is told to `refused`.
 pub(super) fn leave(
     mut session: Session,
     state: &mut State,
     going: &BTreeMap<MessageNumber, (Serial, KnownMessage)>,
     now: UnixSeconds,
     mut refused: impl FnMut(MessageNumber, &Error),
-) -> Result<Numbers> {
+) -> Result<BTreeMap<MessageNumber, Serial>> {
     if going.is_empty() {
-        return without_deletions(session).map(|()| Numbers::default());
+        return without_deletions(session).map(|()| BTreeMap::new());
     }
     let numbers: Vec<MessageNumber> = going.keys().copied().collect();
     let mut marked = BTreeSet::new();
@@ -94,7 +107,7 @@ pub(super) fn leave(
     state.record_maildrop(&facts(ServerCopy::Unknown))?;
     session.quit()?;
     state.record_maildrop(&facts(ServerCopy::Deleted(now)))?;
-    Ok(marked.into_iter().collect())
+    Ok(marked.into_iter().filter_map(|number| Some((number, going.get(&number)?.0))).collect())
 }
 
 /// Ends a session that deletes nothing; then it does not matter what the server says to that.

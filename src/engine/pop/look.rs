@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::gone;
+use super::recover::not_delivered;
 use crate::config::{LocalDeletion, Pop3Account};
 use crate::engine::Job;
 use crate::error::{Error, Item, Result};
@@ -69,9 +70,8 @@ pub(super) fn look(sources: &Sources<'_>, session: &mut Session) -> Result<Looke
     let next = known.keys().next_back().map_or(next, |last| next.max(last.next()));
     let gone = match (sources.store, sources.age, account.local_deletion) {
         (Some(store), TreeAge::Older, _) => {
-            // What the older copy lacks was not delivered, as far as it knows.
             for serial in gone::gone(account, store, &known)? {
-                known.entry(serial).and_modify(|message| message.delivered = None);
+                known.entry(serial).and_modify(|message| *message = not_delivered(message.clone()));
             }
             BTreeSet::new()
         }

@@ -31,12 +31,13 @@ mod others;
 mod recover;
 mod view;
 
+use std::collections::BTreeSet;
 use std::time::Instant;
 
 use door::Door;
 use ground::Ground;
 use land::{Harvest, Landing};
-use leave::Portion;
+use leave::{Deletions, Portion};
 use look::{Looked, Sources, look};
 pub(super) use view::mailbox;
 pub use view::{MaildropRow, Standing, list};
@@ -45,7 +46,7 @@ use super::{Job, Mode, Outcome, clock, now, retry};
 use crate::config::Pop3Account;
 use crate::error::{Error, ItemFailure, Kind, Result};
 use crate::exit::Exit;
-use crate::mail::MaildropFact;
+use crate::mail::{MaildropFact, Serial};
 use crate::maildrop::{Action, Known};
 use crate::reconcile::view::TreeAge;
 use crate::remote::pop3::Session;
@@ -69,6 +70,19 @@ struct Run<'a> {
     held: u64,
     /// What this try could not do.
     failures: Vec<ItemFailure>,
+    /// Whether tree and state count this run already.
+    counted: Counted,
+    /// What the server makes of deletions.
+    deletions: Deletions,
+    /// What it has confirmed as deleted.
+    gone: BTreeSet<Serial>,
+}
+
+/// Whether a run that is going to change something is counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Counted {
+    Yes,
+    No,
 }
 
 /// Whether a session was the last that it takes.
@@ -94,6 +108,9 @@ pub(super) fn run(job: &Job<'_, Pop3Account>, report: &dyn Report, stop: &Stop) 
         fetched: 0,
         held: 0,
         failures: Vec::new(),
+        counted: Counted::No,
+        deletions: Deletions::Made,
+        gone: BTreeSet::new(),
     };
     let mut next_try = 2;
     loop {
@@ -142,9 +159,10 @@ impl Run<'_> {
     fn attempt(&mut self) -> Result<Exit> {
         self.failures.clear();
         let mut ground = Ground::enter(self.job)?;
-        let mut found = recover::look(self.job.account, &ground)?;
+        let mut found = recover::look(self.job.account, &ground, self.stop)?;
+        let age = ground.age;
         if self.job.mode == Mode::Sync {
-            recover::record(&mut ground, &found)?;
+            recover::record(self.job.account, &mut ground, &found)?;
             // From here on the state knows it.
             found.known.clear();
         }
@@ -152,7 +170,7 @@ impl Run<'_> {
             let many = found.ours;
             self.notice(&format!("{many} of the tree's files were delivered by earlier runs and are known again"));
         }
-        if ground.age == TreeAge::Older {
+        if age == TreeAge::Older {
             self.notice(OLDER);
         }
         let mut exit = Exit::InSync;
@@ -204,11 +222,15 @@ impl Run<'_> {
     /// Does what a session can do.
     fn visit(&mut self, ground: &mut Ground, mut session: Session, looked: &Looked) -> Result<Next> {
         let (job, account) = (self.job, self.job.account);
+        let plan = &looked.plan;
+        if self.counted == Counted::No && !(plan.fetch.is_empty() && plan.delete.is_empty()) {
+            ground.count()?;
+            self.counted = Counted::Yes;
+        }
         let Ground { id, store: Some(store), state: Some(state), .. } = ground else {
             return Err(Error::new(Kind::State, "The account has no tree or no state"));
         };
-        let plan = &looked.plan;
-        let portion = Portion::of(plan, session.capabilities());
+        let portion = Portion::of(plan, session.capabilities(), self.deletions);
         let delivering = (!portion.fetch.is_empty()).then_some(MaildropFact::Delivering);
         state.record_maildrop(&plan.learned.iter().cloned().chain(delivering).collect::<Vec<_>>())?;
         self.counts.linked += plan.recognised.len();
@@ -232,15 +254,18 @@ impl Run<'_> {
             refused.push(ItemFailure::new(&account.mailbox, looked.item(number), error));
         })?;
         refused.into_iter().for_each(|failure| self.fail(failure));
-        let deleted = gone.len();
+        let deleted = gone.len() as u64;
         if deleted > 0 {
-            let action = &Action::Delete { numbers: gone };
+            let action = &Action::Delete { numbers: gone.keys().copied().collect() };
             self.event(Event::MaildropDone { mailbox: &account.mailbox, action, done: deleted, octets: 0 });
             self.counts.remote.deleted += deleted;
             self.held = self.held.saturating_sub(deleted);
         }
-        // Without a deletion another session would find the same.
-        Ok(if portion.is_last || deleted == 0 { Next::Done } else { Next::AnotherSession })
+        let again = !gone.values().all(|serial| self.gone.insert(*serial));
+        if deleted == 0 || again {
+            self.deletions = Deletions::Missing;
+        }
+        Ok(if portion.is_last { Next::Done } else { Next::AnotherSession })
     }
 
     /// Counts and tells what a session brought.
@@ -264,6 +289,7 @@ impl Run<'_> {
 
     /// Writes down how it ended.
     fn end(&mut self, ground: &mut Ground, exit: Exit) -> Result<Exit> {
+        let changed = self.counts != Counts::default();
         self.counts.failed = self.failures.len() as u64;
         if let Some(state) = &mut ground.state {
             state.replace_failures(&self.failures, &|_| true, now())?;
@@ -272,7 +298,7 @@ impl Run<'_> {
         if self.counts != Counts::default() {
             self.event(Event::MailboxDone { mailbox: &self.job.account.mailbox, counts: self.counts });
         }
-        if exit == Exit::InSync && (self.counts != Counts::default() || ground.age == TreeAge::Older) {
+        if changed {
             ground.count()?;
         }
         Ok(exit)

@@ -65,7 +65,7 @@ impl Standing {
 /// Lists the maildrop, by number. Changes nothing.
 pub fn list(job: &Job<'_, Pop3Account>, stop: &Stop) -> Result<Vec<MaildropRow>> {
     let ground = Ground::enter(job)?;
-    let found = recover::look(job.account, &ground)?;
+    let found = recover::look(job.account, &ground, stop)?;
     let mut door = Door::new(job, stop);
     let mut session = door.open()?;
     let now = now();

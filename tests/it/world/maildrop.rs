@@ -34,6 +34,8 @@ pub enum Fault {
     RefuseLogin(&'static str),
     /// `RETR number` is refused in these words, `-ERR` included.
     RefuseRetr { number: usize, words: &'static str },
+    /// DELE is answered in these words, `+OK` or `-ERR` included, and deletes nothing.
+    NoDele(&'static str),
     /// CAPA does not tell of PIPELINING, and commands that come before the last was answered count as a failed test.
     LockStep,
     /// No CAPA.
@@ -304,8 +306,12 @@ impl Session {
             Fault::RefuseLogin(words) => Some(*words),
             _ => None,
         });
-        match (verb, refused) {
-            ("PASS" | "AUTH", Some(words)) => return format!("{words}\r\n").into_bytes(),
+        let no_dele = self.faults.iter().find_map(|f| match f {
+            Fault::NoDele(words) => Some(*words),
+            _ => None,
+        });
+        match (verb, refused.or(no_dele.filter(|_| verb == "DELE"))) {
+            ("PASS" | "AUTH" | "DELE", Some(words)) => return format!("{words}\r\n").into_bytes(),
             ("CAPA", _) if !self.has(|f| matches!(f, Fault::NoCapa)) => return self.capa(),
             _ => {}
         }
