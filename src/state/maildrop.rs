@@ -48,6 +48,13 @@ impl State {
         read().map_err(|e| self.fault(e))
     }
 
+    /// Whether all files that were delivered are known.
+    pub fn settling(&self) -> Result<Settling> {
+        let read = self.connection.query_row("SELECT delivering FROM account", [], |row| row.get::<_, bool>(0));
+        let delivering = read.map_err(|e| self.fault(e))?;
+        Ok(if delivering { Settling::Delivering } else { Settling::Settled })
+    }
+
     /// Records facts about the maildrop: all of them, durably, or none. They may be repeated.
     pub fn record_maildrop(&mut self, facts: &[MaildropFact]) -> Result<()> {
         if facts.is_empty() {

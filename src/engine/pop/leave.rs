@@ -74,7 +74,8 @@ pub(super) fn leave(
     mut refused: impl FnMut(MessageNumber, &Error),
 ) -> Result<Numbers> {
     if going.is_empty() {
-        return without_deletions(session).map(|()| Numbers::default());
+        without_deletions(session);
+        return Ok(Numbers::default());
     }
     let numbers: Vec<MessageNumber> = going.keys().copied().collect();
     let mut marked = BTreeSet::new();
@@ -97,10 +98,7 @@ pub(super) fn leave(
     Ok(marked.into_iter().collect())
 }
 
-/// Ends a session that deletes nothing; then it does not matter what the server says to that.
-pub(super) fn without_deletions(session: Session) -> Result<()> {
-    if let Err(error) = session.quit() {
-        log::info!("the end of the session: {error}");
-    }
-    Ok(())
+/// Ends a session that deletes nothing; then it does not matter what the server says to that, and nobody waits for it.
+pub(super) fn without_deletions(session: Session) {
+    session.leave();
 }

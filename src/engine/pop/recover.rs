@@ -41,7 +41,7 @@ pub(super) fn look(account: &Pop3Account, ground: &Ground) -> Result<Found> {
 pub(super) fn record(ground: &mut Ground, found: &Found) -> Result<()> {
     const BATCH: usize = 1000;
     let Some(state) = &mut ground.state else { return Ok(()) };
-    let settled = state.maildrop()?.settling == Settling::Settled;
+    let settled = state.settling()? == Settling::Settled;
     if found.known.is_empty() && settled {
         return Ok(());
     }
@@ -54,15 +54,15 @@ pub(super) fn record(ground: &mut Ground, found: &Found) -> Result<()> {
 
 /// Files that we delivered.
 fn ours(account: &Pop3Account, ground: &Ground, store: &Store) -> Result<Known> {
-    let maildrop = ground.state.as_ref().map(State::maildrop).transpose()?;
-    let settling = maildrop.as_ref().map_or(Settling::Settled, |maildrop| maildrop.settling);
-    let recorded = maildrop.map(|maildrop| maildrop.known).unwrap_or_default();
+    let state = ground.state.as_ref();
+    let settling = state.map(State::settling).transpose()?.unwrap_or(Settling::Settled);
     let mailboxes: Vec<MailboxName> = match (ground.memory, settling) {
         // Files may have been moved about since.
         (Memory::Lost, _) => store.mailboxes()?.into_keys().collect(),
         (_, Settling::Delivering) => vec![account.mailbox.clone()],
         (Memory::Kept | Memory::New, Settling::Settled) => return Ok(Known::new()),
     };
+    let recorded = state.map(State::maildrop).transpose()?.map(|maildrop| maildrop.known).unwrap_or_default();
     let delivered = |(serial, known): (&Serial, &KnownMessage)| known.delivered.is_some().then_some(*serial);
     let mut taken: BTreeSet<Serial> = recorded.iter().filter_map(delivered).collect();
     let mut all = Known::new();
