@@ -99,6 +99,7 @@ pub struct Outcome {
 /// Runs one account. Everything a person may want to know goes to `report`, an error returned here included.
 pub fn run(job: &Job<'_>, report: &dyn Report, stop: &Stop) -> Result<Outcome> {
     let name = job.account.name();
+    job.connectors.begin(job.account.server());
     let outcome = run_locked(job, report, stop).map_err(|error| error.at(name));
     match &outcome {
         Ok(outcome) => report.event(name, Event::Finished(outcome.summary)),

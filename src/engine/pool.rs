@@ -12,20 +12,34 @@ use std::time::Duration;
 use crate::error::{Error, Kind, Result};
 use crate::remote::imap::Session;
 use crate::remote::net::{Connector, Meter};
-use crate::remote::{ImapOptions, TlsMode, Trust};
+use crate::remote::{ImapOptions, ServerOptions, TlsMode, Trust};
 use crate::secret::Secret;
 use crate::stop::Stop;
 
-/// How many results may wait for the calling thread.
-const QUEUE: usize = 16;
+/// How many results may wait for the calling thread: about a batch of messages, so that the line goes on while one is
+/// made durable. What waits are names; the octets are in `tmp`.
+const QUEUE: usize = 256;
 
 /// TLS connectors, one for each distinct way to trust a server: building one reads the system's certificates.
 #[derive(Debug, Default)]
 pub struct Connectors(Mutex<Vec<(Trust, Connector)>>);
 
 impl Connectors {
-    /// The connector for `trust`, built on first use.
-    pub fn get(&self, trust: &Trust) -> Result<Connector> {
+    /// Begins to build the one that a server takes, so that it is there when it is needed.
+    pub fn begin(&self, server: &ServerOptions) {
+        // What is wrong is told by whoever needs it.
+        let _ = self.of(server);
+    }
+
+    /// The connector that a server takes; `None` without TLS.
+    pub fn of(&self, server: &ServerOptions) -> Result<Option<Connector>> {
+        match server.tls {
+            TlsMode::None => Ok(None),
+            TlsMode::Implicit | TlsMode::StartTls => self.get(&server.trust).map(Some),
+        }
+    }
+
+    fn get(&self, trust: &Trust) -> Result<Connector> {
         let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some((_, connector)) = all.iter().find(|(t, _)| t == trust) {
             return Ok(connector.clone());
@@ -150,10 +164,7 @@ impl<'a> Pool<'a> {
 
     fn open(&self) -> Result<Session> {
         let secret = self.credentials.get()?;
-        let connector = match self.options.server.tls {
-            TlsMode::None => None,
-            TlsMode::Implicit | TlsMode::StartTls => Some(self.connectors.get(&self.options.server.trust)?),
-        };
+        let connector = self.connectors.of(&self.options.server)?;
         let session = Session::open(self.options, connector.as_ref(), &secret, &self.meter, self.stop)?;
         // Only the first of several threads finds it unset, which is all that is asked of it.
         let _ = self.had_session.set(());

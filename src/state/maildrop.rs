@@ -48,6 +48,14 @@ impl State {
         read().map_err(|e| self.fault(e))
     }
 
+    /// The serial of the next new message, and whether all files that were delivered are known; without reading what is.
+    pub fn maildrop_outline(&self) -> Result<(Serial, Settling)> {
+        let sql = "SELECT next_serial, delivering FROM account";
+        let read = self.connection.query_row(sql, [], |row| Ok((row.get(0)?, row.get::<_, bool>(1)?)));
+        let (next, delivering) = read.map_err(|e| self.fault(e))?;
+        Ok((next, if delivering { Settling::Delivering } else { Settling::Settled }))
+    }
+
     /// Records facts about the maildrop: all of them, durably, or none. They may be repeated.
     pub fn record_maildrop(&mut self, facts: &[MaildropFact]) -> Result<()> {
         if facts.is_empty() {
@@ -188,6 +196,7 @@ mod tests {
         state.record_maildrop(&[MaildropFact::Forgotten(Serial(10)), MaildropFact::Settled]).unwrap();
         let after = state.maildrop().unwrap();
         assert_eq!((after.known.len(), after.next, after.settling), (3, Serial(11), Settling::Settled));
+        assert_eq!(state.maildrop_outline().unwrap(), (Serial(11), Settling::Settled));
     }
 
     #[test]

@@ -53,11 +53,6 @@ class Bench:
             if name not in self.args.clients:
                 continue
             client = ALL[name](self.tools)
-            why = getattr(client, "lacks", lambda _: None)(case.protocol)
-            if why:
-                skipped[name] = why
-                self.tell(f"{case.letter} {name}: SKIPPED, {why}")
-                continue
             seats.append(Seat(case, client, server, self.work, case.population, self.args.scale))
         beside = [Seat(case, seat.client, server, self.work, case.beside, self.args.scale)
                   for seat in seats if getattr(case, "beside", None) and seat.client.name == "mailtide"]

@@ -55,17 +55,10 @@ port = {port}
 user = "{seat.user}"
 password = {{ env = "BENCH_PASSWORD" }}
 ca-file = "{self.tools.ca}"
+{"keep = true" if seat.protocol == "pop3" else ""}
 """)
         env = {"BENCH_PASSWORD": PASSWORD, "XDG_STATE_HOME": str(seat.dir / "state")}
         return [self.tools.mailtide, "sync", "--quiet", "--config", config, "bench"], env
-
-    def lacks(self, protocol):
-        """Why it cannot do a protocol yet, if so."""
-        if protocol == "pop3":
-            manual = subprocess.run([self.tools.mailtide, "man", "--toml"], capture_output=True, text=True).stdout
-            if "pop3" not in manual:
-                return f"{self.tools.mailtide} has no POP3"
-        return None
 
 
 class Mbsync(Client):

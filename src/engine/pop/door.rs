@@ -4,7 +4,6 @@ use crate::config::Pop3Account;
 use crate::engine::Job;
 use crate::engine::pool::{Connectors, Credentials};
 use crate::error::Result;
-use crate::remote::TlsMode;
 use crate::remote::net::Meter;
 use crate::remote::pop3::{Capability, Session};
 use crate::stop::Stop;
@@ -35,10 +34,7 @@ impl<'a> Door<'a> {
     /// A new session.
     pub(super) fn open(&mut self) -> Result<Session> {
         let options = &self.account.pop3;
-        let connector = match options.server.tls {
-            TlsMode::None => None,
-            TlsMode::Implicit | TlsMode::StartTls => Some(self.connectors.get(&options.server.trust)?),
-        };
+        let connector = self.connectors.of(&options.server)?;
         let secret = self.credentials.get()?;
         let session = Session::open(options, connector.as_ref(), &secret, &self.meter, self.stop)?;
         self.had_session = true;

@@ -13,8 +13,9 @@ use crate::remote::pop3::{MaildropSink, Session};
 use crate::report::event::Progress;
 use crate::stop::Stop;
 
-/// How many messages may wait to be landed.
-const QUEUE: usize = 16;
+/// How many messages may wait to be landed: about a batch, so that the line goes on while one is made durable. What
+/// waits are names; the octets are in `tmp`.
+const QUEUE: usize = 256;
 
 /// A message that came, or did not.
 pub(super) enum Got {

@@ -87,7 +87,8 @@ pub(super) fn leave(
     mut refused: impl FnMut(MessageNumber, &Error),
 ) -> Result<BTreeMap<MessageNumber, Serial>> {
     if going.is_empty() {
-        return without_deletions(session).map(|()| BTreeMap::new());
+        without_deletions(session);
+        return Ok(BTreeMap::new());
     }
     let numbers: Vec<MessageNumber> = going.keys().copied().collect();
     let mut marked = BTreeSet::new();
@@ -110,10 +111,7 @@ pub(super) fn leave(
     Ok(marked.into_iter().filter_map(|number| Some((number, going.get(&number)?.0))).collect())
 }
 
-/// Ends a session that deletes nothing; then it does not matter what the server says to that.
-pub(super) fn without_deletions(session: Session) -> Result<()> {
-    if let Err(error) = session.quit() {
-        log::info!("the end of the session: {error}");
-    }
-    Ok(())
+/// Ends a session that deletes nothing; then it does not matter what the server says to that, and nobody waits for it.
+pub(super) fn without_deletions(session: Session) {
+    session.leave();
 }

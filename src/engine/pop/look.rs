@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::door::Door;
 use super::gone;
 use super::recover::not_delivered;
 use crate::config::{LocalDeletion, Pop3Account};
@@ -56,8 +57,58 @@ impl Looked {
     }
 }
 
-/// Lists the maildrop, asks for the headers that it takes, and plans.
-pub(super) fn look(sources: &Sources<'_>, session: &mut Session) -> Result<Looked> {
+/// Opens a session, lists the maildrop, asks for the headers that it takes, and plans.
+///
+/// What is known is recalled while the session is being opened and listed; `connected` is told once it stands.
+pub(super) fn look(
+    sources: &Sources<'_>,
+    door: &mut Door<'_>,
+    connected: &(dyn Fn(&Session) + Sync),
+) -> Result<(Session, Looked)> {
+    let (visited, recalled) = std::thread::scope(|scope| {
+        let visiting = scope.spawn(|| {
+            let mut session = door.open()?;
+            connected(&session);
+            let listing = session.listing()?;
+            Ok((session, listing))
+        });
+        let recalled = recall(sources);
+        (visiting.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)), recalled)
+    });
+    let Recalled { known, next, gone } = recalled?;
+    let (mut session, listing): (Session, Listing) = visited?;
+    let account = sources.job.account;
+    let listed = listed(&listing);
+    let mut planner =
+        Planner { sources, known: &known, next, listed: &listed, ids: ids(&listing), headers: start(&session) };
+    let mut plan = planner.plan(&mut session, &gone)?;
+    let refusal = gone::refusal(account, &sources.job.allowed, &plan, &gone);
+    match refusal.as_ref().map(|refusal| refusal.rest) {
+        None => {}
+        Some(Rest::Done) => plan = planner.plan(&mut session, &BTreeSet::new())?,
+        Some(Rest::Waits) => plan = Plan { held: plan.held, next: plan.next, ..Plan::default() },
+    }
+    let looked = Looked {
+        plan,
+        refusals: refusal.into_iter().collect(),
+        is_whole: listing.is_whole(),
+        notices: notices(&listing),
+        now: sources.now,
+        entries: listing.entries.into_iter().map(|entry| (entry.number, entry)).collect(),
+        known,
+    };
+    Ok((session, looked))
+}
+
+/// What is known before the server is heard.
+struct Recalled {
+    known: Known,
+    next: Serial,
+    /// Messages whose files somebody deleted.
+    gone: BTreeSet<Serial>,
+}
+
+fn recall(sources: &Sources<'_>) -> Result<Recalled> {
     let account = sources.job.account;
     let (mut known, next) = match sources.state {
         Some(state) => {
@@ -78,26 +129,7 @@ pub(super) fn look(sources: &Sources<'_>, session: &mut Session) -> Result<Looke
         (Some(store), TreeAge::AsLeft, LocalDeletion::Repeated) => gone::gone(account, store, &known)?,
         (_, _, _) => BTreeSet::new(),
     };
-    let listing = session.listing()?;
-    let listed = listed(&listing);
-    let mut planner =
-        Planner { sources, known: &known, next, listed: &listed, ids: ids(&listing), headers: start(session) };
-    let mut plan = planner.plan(session, &gone)?;
-    let refusal = gone::refusal(account, &sources.job.allowed, &plan, &gone);
-    match refusal.as_ref().map(|refusal| refusal.rest) {
-        None => {}
-        Some(Rest::Done) => plan = planner.plan(session, &BTreeSet::new())?,
-        Some(Rest::Waits) => plan = Plan { held: plan.held, next: plan.next, ..Plan::default() },
-    }
-    Ok(Looked {
-        plan,
-        refusals: refusal.into_iter().collect(),
-        is_whole: listing.is_whole(),
-        notices: notices(&listing),
-        now: sources.now,
-        entries: listing.entries.into_iter().map(|entry| (entry.number, entry)).collect(),
-        known,
-    })
+    Ok(Recalled { known, next, gone })
 }
 
 fn listed(listing: &Listing) -> Vec<Listed> {

@@ -181,7 +181,8 @@ impl Run<'_> {
             }
             if self.job.mode == Mode::DryRun {
                 self.show(&looked);
-                return leave::without_deletions(session).map(|()| exit);
+                leave::without_deletions(session);
+                return Ok(exit);
             }
             looked.refusals.iter().for_each(|refusal| self.event(Event::Refused(refusal)));
             if self.visit(&mut ground, session, &looked)? == Next::Done {
@@ -194,8 +195,6 @@ impl Run<'_> {
 
     /// Opens a session and plans it.
     fn look(&mut self, ground: &Ground, found: &Known) -> Result<(Session, Looked)> {
-        let mut session = self.door.open()?;
-        self.event(Event::Connected { host: &self.door.place(), tier: &door::tier(&session) });
         let sources = Sources {
             job: self.job,
             store: ground.store.as_ref(),
@@ -205,7 +204,11 @@ impl Run<'_> {
             fetched: self.fetched,
             now: now(),
         };
-        let looked = look(&sources, &mut session)?;
+        let (report, account, place) = (self.report, &self.job.account.name, self.door.place());
+        let connected = |session: &Session| {
+            report.event(account, Event::Connected { host: &place, tier: &door::tier(session) });
+        };
+        let (session, looked) = look(&sources, &mut self.door, &connected)?;
         looked.notices.iter().for_each(|text| self.notice(text));
         let changed = usize::from(!looked.plan.actions().is_empty());
         self.event(Event::Observed { mailboxes: 1, changed });

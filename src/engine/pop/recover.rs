@@ -16,7 +16,7 @@ use crate::mail::{
 };
 use crate::maildrop::Known;
 use crate::reconcile::view::TreeAge;
-use crate::state::{Maildrop, Settling};
+use crate::state::{Settling, State};
 use crate::stop::Stop;
 
 /// How many files are read before it is asked whether to stop.
@@ -34,23 +34,26 @@ pub(super) struct Found {
 /// Looks for it; changes nothing.
 pub(super) fn look(account: &Pop3Account, ground: &Ground, stop: &Stop) -> Result<Found> {
     let Some(store) = &ground.store else { return Ok(Found::default()) };
-    let recorded = match &ground.state {
-        Some(state) => state.maildrop()?,
-        None => Maildrop { known: Known::new(), next: Serial::FIRST, settling: Settling::Settled },
-    };
+    let state = ground.state.as_ref();
+    let outline = state.map(State::maildrop_outline).transpose()?;
+    let (next, settling) = outline.unwrap_or((Serial::FIRST, Settling::Settled));
     let tree = Tree { account, store, stop };
     // A state in which nothing was ever recorded may be that of a first run that broke off.
-    let is_first = recorded.next == Serial::FIRST;
-    let (is_ours, is_others) = match (ground.memory, recorded.settling) {
+    let is_first = next == Serial::FIRST;
+    let (is_ours, is_others) = match (ground.memory, settling) {
         (Memory::New, _) => (false, true),
         (Memory::Lost, _) => (true, true),
         (Memory::Other, _) | (Memory::Kept, Settling::Delivering) => (true, is_first),
         (Memory::Kept, Settling::Settled) => (false, is_first),
     };
-    let mut known = if is_ours { tree.ours(ground, &recorded)? } else { Known::new() };
+    let mut known = Known::new();
+    if is_ours {
+        let recorded = state.map(State::maildrop).transpose()?.map(|maildrop| maildrop.known).unwrap_or_default();
+        known = tree.ours(ground, &recorded)?;
+    }
     let ours = known.len() as u64;
     if is_others {
-        let next = known.keys().next_back().map_or(recorded.next, |last| recorded.next.max(last.next()));
+        let next = known.keys().next_back().map_or(next, |last| next.max(last.next()));
         known.extend(tree.others(next)?);
     }
     Ok(Found { known, ours })
@@ -59,7 +62,7 @@ pub(super) fn look(account: &Pop3Account, ground: &Ground, stop: &Stop) -> Resul
 /// Records it; then everything that was delivered is known, and tree and state count the same.
 pub(super) fn record(account: &Pop3Account, ground: &mut Ground, found: &Found) -> Result<()> {
     let Ground { store: Some(store), state: Some(state), age, memory, .. } = &mut *ground else { return Ok(()) };
-    let settled = state.maildrop()?.settling == Settling::Settled;
+    let settled = state.maildrop_outline()?.1 == Settling::Settled;
     if !found.known.is_empty() || !settled {
         // All of it or nothing: half of it would be taken for the whole.
         let facts = found.known.iter().map(|(serial, known)| MaildropFact::Known(*serial, known.clone()));
@@ -91,9 +94,9 @@ struct Tree<'a> {
 
 impl Tree<'_> {
     /// Files that we delivered, wherever they are by now.
-    fn ours(&self, ground: &Ground, recorded: &Maildrop) -> Result<Known> {
+    fn ours(&self, ground: &Ground, recorded: &Known) -> Result<Known> {
         let delivered = |(serial, known): (&Serial, &KnownMessage)| known.delivered.is_some().then_some(*serial);
-        let mut taken: BTreeSet<Serial> = recorded.known.iter().filter_map(delivered).collect();
+        let mut taken: BTreeSet<Serial> = recorded.iter().filter_map(delivered).collect();
         let mut all = Known::new();
         for mailbox in self.store.mailboxes()?.into_keys() {
             let mut files = match self.files(&mailbox) {
@@ -114,7 +117,7 @@ impl Tree<'_> {
                 let Some((origin, first_seen)) = files.get(&file).and_then(ScannedFile::maildrop_origin) else {
                     continue;
                 };
-                let seen = recorded.known.get(&origin.serial);
+                let seen = recorded.get(&origin.serial);
                 let size = seen.map_or(found.content.wire_size, |seen| seen.size);
                 let first_seen = seen.map_or(first_seen, |seen| seen.first_seen);
                 all.insert(origin.serial, known(&found, file, origin.uidl, size, first_seen));

@@ -67,7 +67,6 @@ pub fn list(job: &Job<'_, Pop3Account>, stop: &Stop) -> Result<Vec<MaildropRow>>
     let ground = Ground::enter(job)?;
     let found = recover::look(job.account, &ground, stop)?;
     let mut door = Door::new(job, stop);
-    let mut session = door.open()?;
     let now = now();
     let sources = Sources {
         job,
@@ -78,8 +77,8 @@ pub fn list(job: &Job<'_, Pop3Account>, stop: &Stop) -> Result<Vec<MaildropRow>>
         fetched: 0,
         now,
     };
-    let looked = look(&sources, &mut session)?;
-    leave::without_deletions(session)?;
+    let (session, looked) = look(&sources, &mut door, &|_| {})?;
+    leave::without_deletions(session);
     let plan = &looked.plan;
     let fetched: BTreeMap<MessageNumber, _> = plan.fetch.iter().map(|fetch| (fetch.number, fetch)).collect();
     let first_seen: BTreeMap<_, _> =
@@ -114,7 +113,7 @@ pub(in crate::engine) fn mailbox(job: &Job<'_, Pop3Account>, stop: &Stop) -> Res
     let ground = Ground::enter(job).map_err(at)?;
     let mut session = Door::new(job, stop).open().map_err(at)?;
     let messages = session.stat().map_err(at)?.messages;
-    leave::without_deletions(session)?;
+    leave::without_deletions(session);
     let there = match &ground.store {
         Some(store) => store.mailboxes()?.contains_key(&account.mailbox),
         None => false,

@@ -132,7 +132,7 @@ impl<'a> Block<'a> {
     fn message(&mut self, step: Step, fetched: Fetched<'_>) {
         let Some(uid) = fetched.uid else { return };
         // `n:*` names the last message when none is n or above (RFC 3501 §9 `seq-range`).
-        let echo = step == Step::New && self.first_new().is_some_and(|n| uid < n);
+        let echo = step == Step::New && self.ask.first_new().is_some_and(|n| uid < n);
         if let Some(message) = self.messages.get_mut(&uid) {
             if let Some(flags) = fetched.flags {
                 message.flags = flags;
@@ -144,10 +144,6 @@ impl<'a> Block<'a> {
             let Fetched { size, internal_date, email_id, .. } = fetched;
             self.messages.insert(uid, SeenMessage { flags, size, internal_date, email_id });
         }
-    }
-
-    fn first_new(&self) -> Option<Uid> {
-        self.ask.since.as_ref().and_then(|s| s.uid_next)
     }
 
     /// Judges what came: is it the whole truth, or does it take another round?

@@ -40,6 +40,16 @@ pub struct Ask {
     pub access: Access,
 }
 
+impl Ask {
+    /// The first UID of which nothing is known, as far as those that are known stand together. What we sent ourselves
+    /// since the checkpoint is known, and of that, as of all that is known, only changes are asked for.
+    pub fn first_new(&self) -> Option<Uid> {
+        let next = self.since.as_ref()?.uid_next?;
+        let known = self.known.ranges().iter().find(|(first, last)| (first..=last).contains(&&next));
+        Some(known.and_then(|(_, last)| last.next()).unwrap_or(next))
+    }
+}
+
 /// How a mailbox is opened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Access {
@@ -247,7 +257,7 @@ impl Session {
         };
         let items = format!("(UID FLAGS INTERNALDATE RFC822.SIZE{id})");
         let since = ask.since.as_ref();
-        let first_new = since.and_then(|s| s.uid_next).map_or(1, Uid::get);
+        let first_new = ask.first_new().map_or(1, Uid::get);
         let modseq = since.and_then(|s| s.highest_modseq).map_or(1, |m| m.0);
         // Nothing is known below the first UID.
         let known = |rest: &str| {

@@ -1,11 +1,12 @@
 //! TLS: what to believe, the handshake, and its failures in words.
 //!
 //! Invariant: a stream that [`handshake`] gives was verified (authority, dates, name) or holds the pinned certificate.
-//! The trust store is read once a [`Connector`]; TLS 1.2 is the oldest version.
+//! The trust store is read once a [`Connector`], beside whatever else there is to do; TLS 1.2 is the oldest version.
 
 use std::fs;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use native_tls::{Certificate, HandshakeError, Identity, Protocol, TlsConnector, TlsConnectorBuilder, TlsStream};
@@ -20,18 +21,48 @@ use super::trust::{ClientCertificate, Pin, Trust};
 use crate::error::{Error, Kind, Result};
 use crate::stop::Stop;
 
-/// A [`Trust`] made ready; cheap to clone. Building one reads the system's trust store (about 0.1 s): one a run is enough.
+/// A [`Trust`] made ready; cheap to clone. Making one reads the system's trust store (about 0.1 s): one a run is enough.
+///
+/// That goes on, on a thread of its own, while the connection is set up; the first handshake waits for it.
 #[derive(Debug, Clone)]
-pub struct Connector(Arc<Prepared>);
+pub struct Connector(Arc<Making>);
 
 #[derive(Debug)]
+struct Making {
+    prepared: Arc<Prepared>,
+    thread: Option<JoinHandle<()>>,
+}
+
+/// A program must not end while one of its threads is inside OpenSSL.
+impl Drop for Making {
+    fn drop(&mut self) {
+        // It has nothing to tell: what it made, or why it could not, stands in `prepared`.
+        let _ = self.thread.take().map(JoinHandle::join);
+    }
+}
+
 struct Prepared {
-    tls: TlsConnector,
+    builder: TlsConnectorBuilder,
+    tls: OnceLock<std::result::Result<TlsConnector, String>>,
     pin: Option<Pin>,
 }
 
+impl std::fmt::Debug for Prepared {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Prepared").field("pin", &self.pin).finish_non_exhaustive()
+    }
+}
+
+impl Prepared {
+    /// What is being made, as soon as it is.
+    fn tls(&self) -> Result<&TlsConnector> {
+        let made = self.tls.get_or_init(|| self.builder.build().map_err(|e| e.to_string()));
+        made.as_ref().map_err(|why| set_up(why.clone()))
+    }
+}
+
 impl Connector {
-    /// Reads the files that `trust` names and the system's trust store.
+    /// Reads the files that `trust` names, and begins to read the system's trust store.
     ///
     /// # Errors
     /// Kind `Config`, naming the file, when one is unreadable or holds no certificate or key.
@@ -49,7 +80,11 @@ impl Connector {
             // The pin decides alone, in `handshake`, before anything is sent through the stream.
             builder.danger_accept_invalid_certs(true).danger_accept_invalid_hostnames(true);
         }
-        Ok(Connector(Arc::new(Prepared { tls: build(&builder)?, pin: trust.pin })))
+        let prepared = Arc::new(Prepared { builder, tls: OnceLock::new(), pin: trust.pin });
+        let making = Arc::clone(&prepared);
+        // Without a thread the handshake makes it. An error is told there, too.
+        let thread = std::thread::Builder::new().name("trust".into()).spawn(move || drop(making.tls())).ok();
+        Ok(Connector(Arc::new(Making { prepared, thread })))
     }
 }
 
@@ -59,8 +94,8 @@ fn builder() -> TlsConnectorBuilder {
     builder
 }
 
-fn build(builder: &TlsConnectorBuilder) -> Result<TlsConnector> {
-    builder.build().map_err(|e| Error::new(Kind::Tls, "TLS cannot be set up").because(e))
+fn set_up(why: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Error {
+    Error::new(Kind::Tls, "TLS cannot be set up").because(why)
 }
 
 fn authorities(path: &Path) -> Result<Vec<Certificate>> {
@@ -107,8 +142,9 @@ pub(super) fn handshake(
     timeout: Duration,
     stop: &Stop,
 ) -> Result<TlsStream<Socket>> {
-    let stream = shake(socket, &connector.0.tls, host, timeout, stop)?;
-    if let Some(pin) = connector.0.pin {
+    let prepared = &connector.0.prepared;
+    let stream = shake(socket, prepared.tls()?, host, timeout, stop)?;
+    if let Some(pin) = prepared.pin {
         let shown = certificate(&stream)?;
         if pin != shown.pin && pin != shown.key_pin {
             return Err(Error::new(Kind::Tls, "The server's certificate is not the pinned one").hint(format!(
@@ -136,7 +172,8 @@ pub(super) fn protection(stream: &TlsStream<Socket>) -> Option<Protection> {
 pub(super) fn look(socket: Socket, host: &str, timeout: Duration, stop: &Stop) -> Result<Shown> {
     let mut blind = builder();
     blind.danger_accept_invalid_certs(true).danger_accept_invalid_hostnames(true);
-    certificate(&shake(socket, &build(&blind)?, host, timeout, stop)?)
+    let blind = blind.build().map_err(set_up)?;
+    certificate(&shake(socket, &blind, host, timeout, stop)?)
 }
 
 fn certificate(stream: &TlsStream<Socket>) -> Result<Shown> {

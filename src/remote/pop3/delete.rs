@@ -39,6 +39,13 @@ impl Session {
         Ok(())
     }
 
+    /// Ends a session in which nothing was marked, without waiting for the answer: nothing depends on it.
+    pub fn leave(self) {
+        if !self.is_broken() && self.marked == 0 {
+            self.wire.say_goodbye();
+        }
+    }
+
     /// Ends the session, and with it deletes what was marked.
     ///
     /// # Errors

@@ -186,6 +186,13 @@ impl<E: Exchange> Wire<E> {
         })
     }
 
+    /// Says goodbye without waiting for the answer.
+    pub fn say_goodbye(mut self) {
+        self.command("QUIT");
+        // Whether it arrives changes nothing any more.
+        let _ = self.exchange.exchange(&mut self.output, &mut self.input, Until::OutputBelow(0));
+    }
+
     /// Sends a command and takes the one line that answers it.
     pub fn ask(&mut self, command: &str) -> Result<Reply> {
         self.guarded(|wire| {

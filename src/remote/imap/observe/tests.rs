@@ -97,6 +97,30 @@ fn qresync_is_one_flight_and_the_last_message_is_no_news() {
 }
 
 #[test]
+fn of_what_is_known_beyond_the_checkpoint_only_flags_are_asked_for() {
+    // 10 to 12 we sent ourselves; 14 too, and what 13 is nobody knows.
+    let script = [
+        ("ENABLE QRESYNC", "* ENABLED QRESYNC\nTAG OK done\n"),
+        (
+            "SELECT \"a\" (QRESYNC (7 100))",
+            "* 6 EXISTS\n* OK [UIDVALIDITY 7] x\n* OK [UIDNEXT 15] x\n* OK [HIGHESTMODSEQ 120] x\n\
+             * 2 FETCH (UID 10 FLAGS (\\Seen) MODSEQ (110))\n* 3 FETCH (UID 11 FLAGS () MODSEQ (111))\n\
+             * 4 FETCH (UID 12 FLAGS () MODSEQ (112))\n* 5 FETCH (UID 13 FLAGS () MODSEQ (113))\n\
+             * 6 FETCH (UID 14 FLAGS () MODSEQ (114))\nTAG OK done\n",
+        ),
+        (
+            "UID FETCH 13:* (UID FLAGS INTERNALDATE RFC822.SIZE)",
+            "* 5 FETCH (UID 13 RFC822.SIZE 10 FLAGS ())\n* 6 FETCH (UID 14 RFC822.SIZE 11 FLAGS ())\nTAG OK done\n",
+        ),
+    ];
+    let (mut session, _) = play(QRESYNC, &script);
+    let seen = session.observe(&[ask("a", since(7, 10, 100, 1), "1,10:12,14")]).unwrap();
+    assert_eq!(shown(&seen[0]), "10:\\Seen,11:,12:,13:,14: -");
+    let sizes = seen[0].as_ref().unwrap().messages.values().map(|message| message.size);
+    assert_eq!(sizes.collect::<Vec<_>>(), [None, None, None, Some(10), Some(11)]);
+}
+
+#[test]
 fn what_a_server_refuses_to_understand_goes_through_a_lower_tier() {
     let seen = observed(
         "IMAP4rev1 ENABLE QRESYNC",

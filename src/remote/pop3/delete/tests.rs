@@ -20,6 +20,21 @@ fn each_message_has_its_outcome_and_the_end_commits() {
 }
 
 #[test]
+fn whoever_deletes_nothing_says_goodbye_and_goes() {
+    let (session, log) = session(&[], answering(&[("QUIT", "-ERR never heard\n")]));
+    session.leave();
+    assert_eq!(flights(&log), ["QUIT"]);
+}
+
+#[test]
+fn what_is_marked_is_not_deleted_by_leaving() {
+    let (mut session, log) = session(&["PIPELINING"], answering(&DELE));
+    session.delete(&numbers(3)).unwrap();
+    session.leave();
+    assert!(!log.lock().unwrap().contains("QUIT"));
+}
+
+#[test]
 fn only_ok_to_quit_commits() {
     for (answer, kind, says) in [
         ("-ERR some deleted messages not removed\n", Kind::Refused, "some deleted messages not removed"),
