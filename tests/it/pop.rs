@@ -340,7 +340,7 @@ fn files_that_could_not_be_recorded_are_found_by_the_next_run() {
 fn a_server_that_deletes_nothing_keeps_no_new_mail_away() {
     let of = |n: usize| format!("Message-ID: <{n}@x>\r\n\r\nbody {n}\r\n").into_bytes();
     let mail: Vec<Vec<u8>> = (0..1200).map(of).collect();
-    for (words, exit) in [("-ERR it is read-only", 1), ("+OK, but not really", 0)] {
+    for (words, exit) in [("-ERR it is read-only", 1), ("+OK but not really", 0)] {
         let maildrop = Maildrop::start(&mail);
         let post = Post::new(&maildrop, "keep = false");
         maildrop.trouble(&[Fault::NoDele(words)]);
