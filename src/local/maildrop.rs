@@ -98,11 +98,8 @@ impl Store {
     fn marker_of(&self, login: &str) -> Result<Marker> {
         for (name, _) in self.inner().root.entries()? {
             // Nor a marker that another account's run is just writing, under a temporary name.
-            if !name
-                .to_str()
-                .and_then(|name| name.strip_prefix(PREFIX))
-                .is_some_and(|id| AccountId::parse(id).is_some())
-            {
+            let id = name.to_str().and_then(|name| name.strip_prefix(PREFIX)).and_then(AccountId::parse);
+            if id.is_none() {
                 continue;
             }
             if let Some((id, text)) = self.read_maildrop_marker(&name)?
