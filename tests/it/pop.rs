@@ -104,6 +104,10 @@ fn limits_leave_mail_for_later() {
     post.configure("");
     post.sync().says(&["1 new"]);
     post.assert_holds(&mail, "all");
+    // What is here is kept, whatever the limit is by now.
+    post.configure("max-size = \"100k\"");
+    let listed = post.run("pop", &["--list", "--json"]).expect(0).stdout;
+    assert_eq!(states(&listed), ["\"kept\""; 7]);
 }
 
 #[test]
@@ -154,6 +158,8 @@ fn what_is_deleted_here_is_deleted_there_when_asked_for() {
         post.try_sync().expect(6).says(&["15 of 15 messages would be deleted on the server"]);
         assert_eq!((maildrop.messages().len(), post.mail().len()), (16, 0));
     }
+    let listed = post.run("pop", &["--list"]).expect(0).stdout;
+    assert_eq!((listed.matches(" kept ").count(), listed.matches("waits for a decision").count()), (15, 1), "{listed}");
     fs::rename(&aside, post.tree.dir("Kept")).unwrap();
     inbox.iter().for_each(|(path, bytes)| fs::write(path, bytes).unwrap());
     post.sync().says(&["1 new"]);
