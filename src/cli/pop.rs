@@ -15,7 +15,7 @@ use crate::report::{self, Cell, Event};
 ///
 /// Shows each message's number in this session, its size, how long ago a run first saw it, and what a run would make of
 /// it: fetch it (new), leave it on the server (kept), delete it there (due for deletion), or leave it unfetched (too
-/// large, for a later run). Ages count from the first run that saw the message. Changes nothing.
+/// large, for a later run; or waiting, when the guard wants a decision first). Ages count from the first run that saw the message. Changes nothing.
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = "\
 Examples:

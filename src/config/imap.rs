@@ -60,7 +60,7 @@ pub(super) fn account(common: Common, account: &Table<'_>, imap: &Table<'_>) -> 
 }
 
 fn options(table: &Table<'_>) -> Result<ImapOptions> {
-    let usual = Usual { host: None, port: usual_port, upgrade: "starttls", example: "imap.example.org" };
+    let usual = Usual { host: None, port: usual_port, upgrade: &["starttls"], example: "imap.example.org" };
     let known: Vec<&'static str> = Capability::ALL.into_iter().map(Capability::name).collect();
     Ok(ImapOptions {
         server: server::options(table, &usual)?,

@@ -80,8 +80,9 @@ pub(super) fn account(common: Common, account: &Table<'_>, pop3: &Table<'_>) -> 
 
 fn options(table: &Table<'_>) -> Result<Pop3Options> {
     let user = table.need("user", "user = \"me@example.org\"")?.text()?.to_owned();
+    // Both words: hints that are the same for IMAP say "starttls", and so do many providers.
     let host = provider_of_address(&user).map(|provider| provider.host.to_owned());
-    let usual = Usual { host, port: usual_port, upgrade: "stls", example: "pop.example.org" };
+    let usual = Usual { host, port: usual_port, upgrade: &["stls", "starttls"], example: "pop.example.org" };
     let known: Vec<&'static str> = Capability::ALL.into_iter().map(Capability::name).collect();
     let ways = Pop3Auth::ALL.map(|auth| (auth.name(), auth));
     let mut options = Pop3Options {

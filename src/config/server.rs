@@ -24,8 +24,8 @@ pub(super) struct Usual {
     pub(super) host: Option<String>,
     /// The port that goes with a protection.
     pub(super) port: fn(TlsMode) -> u16,
-    /// The word for protection that begins in clear, which has to be had.
-    pub(super) upgrade: &'static str,
+    /// The words for protection that begins in clear, which has to be had.
+    pub(super) upgrade: &'static [&'static str],
     /// A host's name, for an example.
     pub(super) example: &'static str,
 }
@@ -37,7 +37,9 @@ pub(super) fn options(table: &Table<'_>, usual: &Usual) -> Result<ServerOptions>
         (None, Some(host)) => host.clone(),
         (None, None) => host_name(&table.need("host", &format!("host = \"{}\"", usual.example))?)?,
     };
-    let modes = [("implicit", TlsMode::Implicit), (usual.upgrade, TlsMode::StartTls), ("none", TlsMode::None)];
+    let mut modes = vec![("implicit", TlsMode::Implicit)];
+    modes.extend(usual.upgrade.iter().map(|word| (*word, TlsMode::StartTls)));
+    modes.push(("none", TlsMode::None));
     let tls = get(table, "tls", |v| v.one_of(&modes))?.unwrap_or(TlsMode::Implicit);
     let port = get(table, "port", |v| v.integer(1..=65535))?.and_then(|n| u16::try_from(n).ok());
     let trust = Trust {

@@ -198,7 +198,7 @@ fn what_is_wrong_with_a_maildrop_is_told_with_its_line() {
         (at("keep = 14"), 6, "must be true, false, or a time", ""),
         (at("max-size = '20 T'"), 6, "is no size", ""),
         (at("max-messages = 0"), 6, "must be from 1 up, not 0", ""),
-        (at("tls = 'starttls'"), 6, "must be \"implicit\" or \"stls\" or \"none\"", ""),
+        (at("tls = 'ssl'"), 6, "must be \"implicit\" or \"stls\" or \"starttls\" or \"none\"", ""),
         (at("auth = 'cram'"), 6, "must be \"auto\" or \"plain\"", ""),
         (at("connections = 2"), 6, "open to one connection at a time", ""),
         (at("recent = true"), 6, "only Gmail has", ""),

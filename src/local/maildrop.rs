@@ -97,7 +97,9 @@ impl Store {
     /// The account whose marker names this login.
     fn marker_of(&self, login: &str) -> Result<Marker> {
         for (name, _) in self.inner().root.entries()? {
-            if !name.to_str().is_some_and(|name| name.starts_with(PREFIX)) {
+            // Nor a marker that another account's run is just writing, under a temporary name.
+            let id = name.to_str().and_then(|name| name.strip_prefix(PREFIX)).and_then(AccountId::parse);
+            if id.is_none() {
                 continue;
             }
             if let Some((id, text)) = self.read_maildrop_marker(&name)?

@@ -40,7 +40,8 @@
 //! ```
 //!
 //! * *Delivering* stands before the first file of a run, *Settled* after the record of the last. A crash between a file
-//!   and its record leaves *Delivering* behind; then the next run looks through the tree for files whose names say that
+//!   and its record, or a record that could not be written, leaves *Delivering* behind; then, and when tree and state
+//!   count their runs otherwise or the state is lost, the next run looks through the tree for files whose names say that
 //!   this account delivered them (account, UIDL and serial stand there) and that nobody knows, believes those whose
 //!   size agrees, makes them durable, and records them. An intent with the file's name instead would cost a
 //!   transaction a batch more and know no more: a file that somebody moved or removed meanwhile is found by neither, and is

@@ -29,7 +29,7 @@ pub struct Plan {
     /// Records that no listed message was found for.
     pub open: BTreeSet<Serial>,
     /// Known and delivered messages that the server holds.
-    pub held: u64,
+    pub held: Numbers,
     /// The serial of the next new message after those of this plan.
     pub next: Serial,
 }
@@ -218,7 +218,7 @@ impl Maker<'_> {
                     self.plan.learned.push(MaildropFact::Known(serial, now));
                 }
                 if known.delivered.is_some() {
-                    self.plan.held += 1;
+                    self.plan.held.insert(listed.number);
                     let over = self.input.policy.keep.is_over(known.first_seen, self.input.now);
                     if over || self.input.deleted_here.contains(&serial) {
                         self.plan.delete.insert(listed.number, serial);

@@ -104,6 +104,10 @@ fn limits_leave_mail_for_later() {
     post.configure("");
     post.sync().says(&["1 new"]);
     post.assert_holds(&mail, "all");
+    // What is here is kept, whatever the limit is by now.
+    post.configure("max-size = \"100k\"");
+    let listed = post.run("pop", &["--list", "--json"]).expect(0).stdout;
+    assert_eq!(states(&listed), ["\"kept\""; 7]);
 }
 
 #[test]
@@ -154,6 +158,8 @@ fn what_is_deleted_here_is_deleted_there_when_asked_for() {
         post.try_sync().expect(6).says(&["15 of 15 messages would be deleted on the server"]);
         assert_eq!((maildrop.messages().len(), post.mail().len()), (16, 0));
     }
+    let listed = post.run("pop", &["--list"]).expect(0).stdout;
+    assert_eq!((listed.matches(" kept ").count(), listed.matches("waits for a decision").count()), (15, 1), "{listed}");
     fs::rename(&aside, post.tree.dir("Kept")).unwrap();
     inbox.iter().for_each(|(path, bytes)| fs::write(path, bytes).unwrap());
     post.sync().says(&["1 new"]);
@@ -294,16 +300,12 @@ fn mail_of_another_program_is_known_after_a_broken_first_run_and_a_lost_state() 
         let name = format!("17000000{n:02}.M1P2.host");
         post.tree.deliver("INBOX", &name, &super::world::mail::with_lf(bytes), None);
     }
-    // The first run makes tree and state and cannot look at what is there.
+    // The first run makes tree and state, and cannot look at what is there.
     let odd = post.tree.dir("INBOX").join("new").join("1700000099.odd.host");
-    fs::create_dir(&odd).unwrap();
-    let first = post.try_sync();
-    fs::remove_dir(&odd).unwrap();
-    if first.code() == 0 {
-        // A directory is no message: then the state as such a run leaves it.
-        let state = rusqlite::Connection::open(post.mailtide.state().join("home.sqlite")).unwrap();
-        state.execute_batch("DELETE FROM message; UPDATE account SET next_serial = 1").unwrap();
-    }
+    std::os::unix::fs::symlink("nowhere", &odd).unwrap();
+    post.try_sync().expect(3).says(&["it is a symbolic link"]);
+    assert!(post.mailtide.state().join("home.sqlite").exists());
+    fs::remove_file(&odd).unwrap();
     post.sync();
     post.assert_holds(&mail, "after a broken first run");
     fs::remove_dir_all(post.mailtide.state()).unwrap();

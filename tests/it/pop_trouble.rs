@@ -43,6 +43,7 @@ fn row(faults: &[Fault], exit: i32, brought: usize) {
         let found = post.mail();
         assert!(found.iter().all(|m| mail.contains(m)), "{settings}: half a message");
         assert_eq!(found.len(), brought, "{settings}");
+        post.assert_nothing_half(&settings);
         maildrop.trouble(&[]);
         post.sync();
         post.assert_holds(&mail, &settings);
@@ -161,6 +162,7 @@ fn mended(settings: &str, stays: usize, mail: &[Vec<u8>], fault: Fault, what: &s
     // A session that was never open is not tried again by the same run.
     assert!(code == 0 || code == 5, "{what}: exit {code}");
     assert!(post.mail().iter().all(|m| mail.contains(m)), "{what}: half a message");
+    post.assert_nothing_half(what);
     post.sync();
     post.assert_holds(mail, what);
     assert_eq!(maildrop.messages().len(), stays, "{what}");

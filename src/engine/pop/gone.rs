@@ -49,15 +49,15 @@ pub(super) fn refusal(
         Allowed::Mailboxes(mailboxes) => mailboxes.contains(&account.mailbox),
     };
     let deletions = plan.delete.values().filter(|serial| gone.contains(serial)).count() as u64;
-    let everything = deletions >= EVERYTHING_FROM && deletions == plan.held;
-    let accident = everything || account.max_delete.is_beyond(deletions, plan.held);
+    let everything = deletions >= EVERYTHING_FROM && deletions == plan.held.len();
+    let accident = everything || account.max_delete.is_beyond(deletions, plan.held.len());
     // With new mail in it an emptied tree would look less empty to the next run.
     let rest = if everything { Rest::Waits } else { Rest::Done };
     (accident && !named).then(|| Refusal {
         side: Side::Remote,
         mailbox: Some(account.mailbox.clone()),
         deletions,
-        of: plan.held,
+        of: plan.held.len(),
         rest,
         spared: BTreeSet::new(),
     })

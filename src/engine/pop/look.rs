@@ -155,11 +155,8 @@ fn start(session: &Session) -> Headers {
 
 fn notices(listing: &Listing) -> Vec<String> {
     let mut notices: Vec<String> = listing.odd.iter().map(|odd| format!("The server's list: {odd}")).collect();
-    let (told, listed) = (u64::from(listing.stat.messages), listing.entries.len() as u64);
-    if told != listed && listing.odd.is_empty() {
-        notices.push(format!(
-            "The server speaks of {told} messages and lists {listed}; nothing that is absent counts as deleted there"
-        ));
+    if !listing.is_whole() {
+        notices.push("Nothing that is absent in this list counts as gone from the server".to_owned());
     }
     notices
 }

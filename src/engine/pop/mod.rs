@@ -219,7 +219,7 @@ impl Run<'_> {
     fn show(&mut self, looked: &Looked) {
         let Looked { plan, refusals, .. } = looked;
         self.event(Event::MaildropPlanned { mailbox: &self.job.account.mailbox, plan, refusals });
-        self.held = plan.held;
+        self.held = plan.held.len();
     }
 
     /// Does what a session can do.
@@ -250,7 +250,7 @@ impl Run<'_> {
             state.record_maildrop(&missed.map(|(_, fact)| fact.clone()).collect::<Vec<_>>())?;
         }
 
-        self.held = plan.held + harvest.delivered;
+        self.held = plan.held.len() + harvest.delivered;
         let mut refused = Vec::new();
         let going = portion.going(looked, &harvest.due);
         let gone = leave::leave(session, state, &going, now(), |number, error| {

@@ -13,6 +13,7 @@ use crate::error::Result;
 use crate::mail::{MessageNumber, Serial, Uidl};
 use crate::maildrop::policy::age;
 use crate::maildrop::{Fetched, Left};
+use crate::reconcile::guard::Rest;
 use crate::stop::Stop;
 
 /// A message in the maildrop.
@@ -41,6 +42,8 @@ pub enum Standing {
     Doubtful,
     /// It would not be fetched.
     Left(Left),
+    /// Nothing is done before a person has decided about deletions.
+    Waits,
     /// It is in the tree and stays on the server.
     Kept,
     /// It is in the tree and would be deleted on the server.
@@ -56,6 +59,7 @@ impl Standing {
             Standing::Doubtful => "to be compared",
             Standing::Left(Left::TooLarge) => "too large",
             Standing::Left(Left::Later) => "for a later run",
+            Standing::Waits => "waits for a decision",
             Standing::Kept => "kept",
             Standing::Due => "due for deletion",
         }
@@ -83,6 +87,7 @@ pub fn list(job: &Job<'_, Pop3Account>, stop: &Stop) -> Result<Vec<MaildropRow>>
     let fetched: BTreeMap<MessageNumber, _> = plan.fetch.iter().map(|fetch| (fetch.number, fetch)).collect();
     let first_seen: BTreeMap<_, _> =
         looked.known.values().filter_map(|known| Some((known.uidl?, known.first_seen))).collect();
+    let waits = looked.refusals.iter().any(|refusal| refusal.rest == Rest::Waits);
     let of_serial = |serial: &Serial| looked.known.get(serial).map(|known| known.first_seen);
     let row = |entry: &crate::remote::pop3::Entry| {
         let number = entry.number;
@@ -92,10 +97,10 @@ pub fn list(job: &Job<'_, Pop3Account>, stop: &Stop) -> Result<Vec<MaildropRow>>
             (Some(_), ..) => Standing::New,
             (None, Some((why, _)), _) => Standing::Left(*why),
             (None, None, Some(_)) => Standing::Due,
-            (None, None, None) if job.account.policy.max_size.is_some_and(|most| entry.size > most) => {
-                Standing::Left(Left::TooLarge)
-            }
-            (None, None, None) => Standing::Kept,
+            (None, None, None) if plan.held.contains(number) => Standing::Kept,
+            (None, None, None) if waits => Standing::Waits,
+            // Of these a plan says nothing more once they were seen.
+            (None, None, None) => Standing::Left(Left::TooLarge),
         };
         let by_uidl =
             entry.uidl.as_ref().map(crate::mail::UidlHash::of).and_then(|uidl| first_seen.get(&uidl).copied());

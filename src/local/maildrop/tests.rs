@@ -33,6 +33,10 @@ fn a_tree_is_known_by_the_accounts_own_marker() {
     opened.store.mark_maildrop(ID, LOGIN, Generation(3)).unwrap();
     assert_eq!(opened.store.maildrop_generation(ID).unwrap(), Some(Generation(3)));
 
+    // A marker that another run is just writing is none yet.
+    std::fs::write(root.join(".mailtide-1700000000.P1Q0R5.mailtide-tmp"), "Mailti").unwrap();
+    assert_eq!(open(&root, Expected::First).unwrap().marker, Marker::Present(ID));
+
     // Two accounts beside each other, and beside the tree's owner.
     opened.store.mark_maildrop(AccountId(7), "you@pop.example.org", Generation(0)).unwrap();
     opened.store.write_marker(AccountId(9)).unwrap();

@@ -139,7 +139,7 @@ impl<E: Exchange> Login<'_, E> {
         let error = Error::new(Kind::Auth, "The server takes no password on this connection");
         match self.options.server.tls {
             TlsMode::None if self.offers.says(Capability::Stls) => {
-                error.hint("It wants a protected connection: set `tls = \"starttls\"`.")
+                error.hint("It wants a protected connection: set `tls = \"stls\"`.")
             }
             TlsMode::None => error.hint("It may want a protected connection: set `tls = \"implicit\"`."),
             TlsMode::Implicit | TlsMode::StartTls if offered.is_empty() => {

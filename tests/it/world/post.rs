@@ -87,7 +87,14 @@ impl Post {
         all
     }
 
-    /// Fails unless INBOX holds exactly these, and nothing half is left in `tmp`.
+    /// Fails unless nothing is left in `tmp`. A run that was killed leaves files there, which are swept after 36 hours.
+    #[track_caller]
+    pub fn assert_nothing_half(&self, what: &str) {
+        let half = fs::read_dir(self.tree.dir("INBOX").join("tmp")).map_or(0, |files| files.count());
+        assert_eq!(half, 0, "{what}: files in `tmp`");
+    }
+
+    /// Fails unless INBOX holds exactly these.
     #[track_caller]
     pub fn assert_holds(&self, expected: &[Vec<u8>], what: &str) {
         let mut expected: Vec<Vec<u8>> = expected.to_vec();

@@ -41,7 +41,7 @@ fn the_way_is_chosen_by_what_is_offered() {
         &["C: AUTH LOGIN", "S: + VXNlcm5hbWU6", "C: bWU=", "S: + UGFzc3dvcmQ6", "C: c2VjcmV0", OK],
     )
     .unwrap();
-    for (capa, hint) in [(&["STLS"][..], "starttls"), (&["SASL XOAUTH2"], "implicit")] {
+    for (capa, hint) in [(&["STLS"][..], "\"stls\""), (&["SASL XOAUTH2"], "implicit")] {
         let error = auto("+OK", capa, &[]).unwrap_err();
         assert_eq!(error.kind(), Kind::Auth);
         assert!(error.hint_text().unwrap().contains(hint), "{error}");
