@@ -74,7 +74,7 @@
 //!   deletions pending (new files in a directory whose mailbox went, under Expunge or Trash) they come first, alone:
 //!   the next plan makes the mailbox.
 //! * A mailbox that the server has by another name, which the tree cannot follow to, is missing; what the server has under
-//!   its old name waits for the next plan.
+//!   its old name waits for the next plan, and so does a file whose message is there.
 //! * A changed UIDVALIDITY drops all links; then everything is new and matched by content. Nothing happens
 //!   before all files of the mailbox were read. What was kept on one side comes back to the other.
 //!

@@ -10,9 +10,9 @@ use super::{Source, downloads, file_of, links, started_anew};
 use crate::mail::{BaseMailbox, Digest, Flags, Link, MailboxName, MessageIdHash, Presence, Uid, UnixSeconds};
 
 /// Size, INTERNALDATE and Message-ID.
-type Key = (u64, UnixSeconds, MessageIdHash);
+pub(super) type Key = (u64, UnixSeconds, MessageIdHash);
 
-fn key_of(message: &RemoteMessage) -> Option<Key> {
+pub(super) fn key_of(message: &RemoteMessage) -> Option<Key> {
     Some((message.size?, message.internal_date?, message.message_id?))
 }
 

@@ -41,6 +41,7 @@
 mod cut_off;
 mod flags;
 mod known;
+mod left;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -59,6 +60,7 @@ pub(super) fn relocate(input: &Input<'_>, plan: &mut Plan) {
     on_server(input, plan);
     in_tree(input, plan);
     cut_off::remembered(input, plan);
+    left::keep_arrived(input, plan);
     for actions in plan.mailboxes.values_mut() {
         actions.sort_by(|a, b| a.phase().cmp(&b.phase()).then_with(|| a.cmp(b)));
     }

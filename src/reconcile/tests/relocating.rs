@@ -172,6 +172,34 @@ fn relatives_in_mailboxes_that_did_not_move_are_sources_too() {
     expect(&scene, &["B: copy local A 1 as UID 7 agreed \\Seen"]);
 }
 
+/// The server has A elsewhere, and another mailbox in its place.
+#[test]
+fn a_message_that_came_to_the_mailbox_of_its_old_name_keeps_its_file() {
+    let mut scene = linked("S");
+    scene.link("A", link(2, Presence::Both, "")).file("A", "f1", "S").file("A", "f2", "");
+    scene.left.insert(name("A"));
+    scene.remote("A").uid_validity = UidValidity(11);
+    scene.new_message("A", 1, 1, "S");
+    expect(&scene, &["A: forget 1", "A: expunge local 2"]);
+    // The next plan.
+    scene.left.clear();
+    scene.base.get_mut(&name("A")).unwrap().links.as_mut().unwrap().clear();
+    scene.local("A").files.clear();
+    scene.new_file("A", "f1", 1, "S");
+    expect(&scene, &["A: reset", "A: link 1 f1 \\Seen"]);
+    // Another EMAILID is another message, the same one decides alone.
+    let mut scene = Scene::with(&["A"]);
+    scene.link("A", Link { email_id: Some("e1".into()), ..link(1, Presence::Both, "") }).file("A", "f1", "");
+    scene.left.insert(name("A"));
+    scene.remote("A").uid_validity = UidValidity(11);
+    scene.new_message("A", 1, 1, "");
+    email(&mut scene, "A", 1, "e2");
+    expect(&scene, &["A: expunge local 1"]);
+    email(&mut scene, "A", 1, "e1");
+    scene.remote("A").messages.get_mut(&uid(1)).unwrap().message_id = None;
+    expect(&scene, &["A: forget 1"]);
+}
+
 #[test]
 fn a_kept_copy_is_copied_and_stays() {
     let mut scene = linked("");

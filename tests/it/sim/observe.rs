@@ -236,9 +236,14 @@ impl<'a> Sight<'a> {
     }
 
     fn started_anew(self, look: &Look<'_>) -> bool {
+        !self.has_left && self.has_other_uids(look)
+    }
+
+    /// Whether no UID is of the generation that the links speak of.
+    fn has_other_uids(self, look: &Look<'_>) -> bool {
         let Look::Observed { mailbox, .. } = look else { return false };
         let since = self.base.get(self.name).and_then(|b| b.remote.as_ref());
-        !self.has_left && since.is_some_and(|c| mailbox.uid_validity != c.uid_validity)
+        since.is_some_and(|c| mailbox.uid_validity != c.uid_validity)
     }
 
     /// Whether the server has a keyword that no link has: then the directory's letters must be known.
@@ -281,7 +286,7 @@ impl<'a> Sight<'a> {
             Look::Unknown => return RemoteMailbox::Unknown,
             Look::Observed { mailbox, since, .. } => (mailbox, since),
         };
-        let anew = self.started_anew(&look);
+        let anew = self.has_other_uids(&look);
         let message = |uid: &Uid, message: &super::server::Message| {
             let linked = !anew && self.links().any(|l| l.uid == *uid && l.presence == Presence::Both);
             let (size, internal_date) = self.world.size_and_date(message);

@@ -1,0 +1,48 @@
+//! Files of a mailbox that the server has by another name ([`Input::left`]), whose message came to the one that has its
+//! name there: the plan cannot speak of both, so the file stays and loses its link, and the next plan finds it again.
+//!
+//! What a message is known by is what it is known by without its body. Where that errs, a deleted message comes back.
+
+use std::collections::BTreeMap;
+
+use super::super::Input;
+use super::super::plan::{Action, Disposal, Plan, Side};
+use super::super::view::RemoteMailbox;
+use super::known::{Key, key_of};
+use crate::mail::{Uid, UidSet};
+
+/// Lets such files stay, as many as messages came.
+pub(super) fn keep_arrived(input: &Input<'_>, plan: &mut Plan) {
+    for name in input.left {
+        let links = input.base.get(name).and_then(|b| b.links.as_ref());
+        let (Some(links), Some(RemoteMailbox::Observed(listing))) = (links, input.remote.mailboxes.get(name)) else {
+            continue;
+        };
+        let (mut called, mut alike) = (BTreeMap::<&str, usize>::new(), BTreeMap::<Key, usize>::new());
+        for message in listing.messages.values() {
+            message.email_id.iter().for_each(|id| *called.entry(id).or_default() += 1);
+            key_of(message).into_iter().for_each(|key| *alike.entry(key).or_default() += 1);
+        }
+        let mut stays = |uid: Uid| {
+            let left = links.get(&uid).and_then(|link| match (link.email_id.as_deref(), link.message_id) {
+                (Some(id), _) => called.get_mut(id),
+                (None, Some(id)) => alike.get_mut(&(link.size, link.internal_date, id)),
+                (None, None) => None,
+            });
+            left.filter(|left| **left > 0).map(|left| *left -= 1).is_some()
+        };
+        let Some(actions) = plan.mailboxes.get_mut(name) else { continue };
+        let mut kept = UidSet::new();
+        for action in actions.iter_mut() {
+            if let Action::Delete { side: Side::Local, uids, disposal: Disposal::Expunge | Disposal::Trash } = action {
+                let (stay, go): (Vec<Uid>, Vec<Uid>) = uids.iter().partition(|uid| stays(*uid));
+                *uids = go.into_iter().collect();
+                stay.into_iter().for_each(|uid| kept.insert(uid));
+            }
+        }
+        actions.retain(|action| !matches!(action, Action::Delete { uids, .. } if uids.is_empty()));
+        if !kept.is_empty() {
+            actions.push(Action::Forget { uids: kept });
+        }
+    }
+}
