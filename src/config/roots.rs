@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::Account;
 use crate::error::{Error, Kind, Result};
+use crate::remote::pop3::quirk::GMAIL_RECENT;
 
 /// The path with symbolic links resolved as far as it exists, absolute; the same before and after the tree is made.
 pub(super) fn canonical(path: &Path) -> PathBuf {
@@ -35,6 +36,14 @@ pub(super) fn apart(accounts: &[Account]) -> Result<()> {
                 (true, ..) if owns(account) && owns(other) => {
                     format!("The accounts `{}` and `{name}` share the tree {}", other.name(), root.display())
                 }
+                (true, ..) if are_one_mailbox(account, other) => {
+                    let (name, other) = (account.name(), other.name());
+                    return Err(Error::new(
+                        Kind::Config,
+                        format!("The accounts `{other}` and `{name}` seem to be one mailbox, over IMAP and POP3, in one tree"),
+                    )
+                    .hint("Each would take the other's mail for new. The IMAP account alone does what both would."));
+                }
                 (true, ..) if account.local().layout != other.local().layout => format!(
                     "The accounts `{}` and `{name}` share the tree {} and want different layouts of it",
                     other.name(),
@@ -61,6 +70,18 @@ fn owns(account: &Account) -> bool {
         Account::Imap(_) => true,
         Account::Pop3(_) => false,
     }
+}
+
+/// Whether one login is used over IMAP and POP3 at hosts that differ in their first word only (`imap.example.org`,
+/// `pop.example.org`).
+fn are_one_mailbox(one: &Account, other: &Account) -> bool {
+    // Of `localhost` nothing can be told: there may be any number of servers on a machine.
+    let domain = |account: &Account| {
+        let host = account.server().bare_host().to_ascii_lowercase();
+        host.split_once('.').filter(|(_, rest)| rest.contains('.')).map(|(_, rest)| rest.to_owned())
+    };
+    let user = |account: &Account| account.user().trim_start_matches(GMAIL_RECENT).to_lowercase();
+    owns(one) != owns(other) && user(one) == user(other) && domain(one).is_some() && domain(one) == domain(other)
 }
 
 fn within(inner: &str, inner_root: &Path, outer: &str, outer_root: &Path) -> String {

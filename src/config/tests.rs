@@ -242,7 +242,7 @@ fn two_accounts_never_share_a_tree() {
 #[test]
 fn a_maildrop_may_share_a_tree_and_lie_in_none() {
     let account = |name: &str, root: &str, kind: &str| {
-        format!("[accounts.{name}]\nmaildir='{root}'\n{kind}={{host='h',user='u'}}\n")
+        format!("[accounts.{name}]\nmaildir='{root}'\n{kind}={{host='{kind}.example.org',user='{name}'}}\n")
     };
     let all = |trees: &[(&str, &str)]| {
         let names = ["a", "b", "c"].into_iter().zip(trees);
@@ -259,6 +259,9 @@ fn a_maildrop_may_share_a_tree_and_lie_in_none() {
     assert_eq!(error.what(), "The tree of account `b`, /m/x, is inside that of `a`, /m");
     let flat = account("b", "/m", "pop3").replace("\npop3", "\nlayout='maildir++'\npop3");
     assert!(load(&(account("a", "/m", "imap") + &flat)).unwrap_err().what().contains("different layouts"));
+    // One login over both protocols.
+    let same = (account("a", "/m", "imap") + &account("b", "/m", "pop3")).replace("user='b'", "user='recent:A'");
+    assert!(load(&same).unwrap_err().what().contains("seem to be one mailbox"));
 }
 
 #[test]

@@ -159,7 +159,10 @@ pub fn approve(
             Side::Local => remote.mailboxes.is_empty(),
             Side::Remote => local.mailboxes.is_empty(),
         };
-        let arrivals = arrivals(&plan, local, remote, side);
+        let mut arrivals = arrivals(&plan, local, remote, side);
+        if side == Side::Remote {
+            arrived_before(base, local, &mut arrivals);
+        }
         let tally = Tally::of(&plan, base, side, arrivals, other_is_empty);
         let refuse = |mailbox, Share { deletions, of }, rest| Refusal {
             side,
@@ -256,6 +259,20 @@ impl Shares {
 /// Whether a message was there at the checkpoint, which is not recorded while anything of its mailbox is refused.
 fn is_older(mailbox: &BaseMailbox, uid: Uid) -> bool {
     mailbox.remote.as_ref().and_then(|checkpoint| checkpoint.uid_next).is_none_or(|next| uid < next)
+}
+
+/// Adds the messages that a run which broke off had moved already, but for their deletion at the old place: they are
+/// linked at the new one, and no checkpoint there knows of them yet.
+fn arrived_before(base: &Base, local: &LocalView, arrivals: &mut Arrivals) {
+    for (name, mailbox) in base {
+        let Some(LocalMailbox::Listed(listing)) = local.mailboxes.get(name) else { continue };
+        for link in mailbox.links.iter().flat_map(BTreeMap::values) {
+            let is_here = link.presence == Presence::Both && listing.files.contains_key(&link.file);
+            if is_here && !is_older(mailbox, link.uid) {
+                *arrivals.entry(Trace::Content(link.digest)).or_default() += 1;
+            }
+        }
+    }
 }
 
 /// What a plan would delete from a side.

@@ -8,7 +8,7 @@ use super::world::mail::{Generator, Kind};
 use super::world::maildir::Message;
 use super::world::maildrop::{Fault, Maildrop, crlf_ended};
 use super::world::post::Post;
-use super::world::server::{Server, USER};
+use super::world::server::{PASSWORD, Server, USER};
 
 const DAY: i64 = 24 * 3600;
 
@@ -27,7 +27,8 @@ fn mail_comes_once_and_stays() {
     let mail = mail(1, 40);
     let maildrop = Maildrop::start(&mail);
     let post = Post::new(&maildrop, "");
-    post.sync().says(&["home: in sync: 40 new"]);
+    let loud = post.run("sync", &["-vvv"]).expect(0).says(&["home: in sync: 40 new", "sent: RETR 40", "heard: +OK"]);
+    assert!(!loud.stderr.contains(PASSWORD) && !loud.stderr.contains("AUTH PLAIN "), "{}", loud.stderr);
     post.assert_holds(&mail, "first run");
     post.sync().says(&["nothing changed"]);
     assert_eq!((fetched(&maildrop), maildrop.messages().len()), (40, 40));

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::scene::*;
-use crate::mail::{MailboxName, Presence};
+use crate::mail::{Link, MailboxName, Presence};
 use crate::reconcile::guard::{Allowed, MaxDelete, Refusal, Rest, approve};
 use crate::reconcile::view::*;
 use crate::reconcile::{Action, Plan, Side};
@@ -206,6 +206,22 @@ fn what_was_left_marked_goes_without_a_second_question() {
     }
     assert_eq!(lines(&scene.plan()), ["A: expunge server 1:20"]);
     assert_eq!(guard(&scene, HALF, &[]).1, []);
+}
+
+#[test]
+fn the_rest_of_a_move_that_broke_off_is_no_deletion() {
+    // Copied to B and recorded there; what is left is the deletion in A, where nothing else is.
+    let mut begun = losing(&[("A", 30, 30), ("B", 0, 0)]);
+    for n in 1..=30 {
+        let link = Link { uid: uid(100 + u32::from(n)), file: file(&format!("b{n}")), ..link(n, Presence::Both, "") };
+        begun.link("B", link).message("B", 100 + u32::from(n), "").file("B", &format!("b{n}"), "");
+    }
+    let (all, refusals) = guard(&begun, HALF, &[]);
+    assert_eq!((&all, refusals), (&begun.plan(), vec![]));
+    assert!(all.actions().any(|(_, action)| matches!(action, Action::Delete { .. })));
+    // What was in B when that was last in order is another copy, and no arrival.
+    begun.base.get_mut(&name("B")).unwrap().remote.as_mut().unwrap().uid_next = Some(uid(131));
+    assert_eq!(guard(&begun, HALF, &[]).1, [refused(Remote, Some("A"), 30, 30)]);
 }
 
 #[test]

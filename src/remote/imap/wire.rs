@@ -11,13 +11,15 @@ use super::command::Command;
 use super::frame::{Framer, Line, Literals, Went, keep_small};
 use super::gate::Word;
 use super::reply::{Code, Reply, Status, Untagged};
-use crate::error::{Error, Kind, Result, safe_line};
+use crate::error::{Error, Kind, Result, safe_line, safe_text};
 use crate::remote::net::{Exchange, Meter, OutBuffer, Until};
 
 /// Commands that may be unanswered.
 pub const WINDOW: usize = 128;
 /// Octets of commands that may be unanswered (one command is always sent).
 const WINDOW_OCTETS: usize = 64 * 1024;
+/// Characters of a line that the log shows.
+const SHOWN: usize = 300;
 /// Unsent octets at which a body that is being uploaded waits.
 const UNSENT_MOST: usize = 256 * 1024;
 
@@ -183,6 +185,7 @@ impl<E: Exchange> Wire<E> {
         self.sent += 1;
         self.last_tag += 1;
         self.meter.count_command();
+        log::debug!("sent A{}: {}", self.last_tag, safe_text(String::from_utf8_lossy(octets).trim_end(), SHOWN));
         self.output.push(format!("A{} ", self.last_tag).as_bytes());
         self.output.push(octets);
         self.unanswered.push_back(Sent { tag: self.last_tag, which, octets: octets.len() });
@@ -245,6 +248,7 @@ impl<E: Exchange> Wire<E> {
     }
 
     fn reply(&mut self, job: &mut dyn Job) -> Result<()> {
+        log::trace!("heard: {}", safe_text(&String::from_utf8_lossy(self.framer.line().text()), SHOWN));
         let current = self.unanswered.front().map(|s| s.which);
         match Reply::of(self.framer.line()) {
             Reply::Untagged(data) => {

@@ -8,7 +8,7 @@ use std::collections::VecDeque;
 
 use super::status::{Mark, Reply};
 use super::unstuff::{LineEnd, Unstuffer};
-use crate::error::{Error, Kind, Result};
+use crate::error::{Error, Kind, Result, safe_line};
 use crate::remote::net::{Exchange, Meter, OutBuffer, Until};
 
 /// The longest status line, and the longest line of a list; RFC 2449 §4 allows 512.
@@ -170,6 +170,7 @@ impl<E: Exchange> Wire<E> {
                             more = false;
                             break;
                         };
+                        log::debug!("sent: {}", command.text);
                         wire.command(&command.text);
                         octets = octets.saturating_add(command.brings);
                         unanswered.push_back(command.brings);
@@ -195,6 +196,8 @@ impl<E: Exchange> Wire<E> {
 
     /// Sends a command and takes the one line that answers it.
     pub fn ask(&mut self, command: &str) -> Result<Reply> {
+        // What follows the word may be a password.
+        log::debug!("sent: {}", safe_line(command.split(' ').next().unwrap_or_default()));
         self.guarded(|wire| {
             wire.command(command);
             wire.reply()
@@ -205,6 +208,7 @@ impl<E: Exchange> Wire<E> {
     pub fn reply(&mut self) -> Result<Reply> {
         let (line, line_end) = self.line()?;
         let reply = Reply::parse(&line, line_end).ok_or_else(|| garbage(&line))?;
+        log::trace!("heard: {}", safe_line(&reply.said()));
         self.last_refusal = (reply.mark == Mark::Err).then(|| reply.said());
         Ok(reply)
     }
