@@ -11,12 +11,14 @@
 //! | `url` | an account from `imaps://me@host` or `pop3s://me@host` |
 //! | [`save`] | a configuration written to a file that is not there yet |
 //! | `roots` | no two accounts share or nest their trees |
+//! | [`fetched_before`] | what getmail or mpop has written down as fetched |
 //! | [`filter`] | which mailboxes take part |
 //! | [`rename`] | mailboxes with another name in the tree |
 //! | [`duration`], [`size`], [`nearest`] | `30s` · `20M` · "did you mean" |
 
 mod account;
 pub mod duration;
+pub mod fetched_before;
 mod file;
 pub mod filter;
 mod imap;
@@ -34,6 +36,7 @@ use std::path::{Path, PathBuf};
 use etcetera::BaseStrategy;
 
 pub use self::account::KEYS;
+pub use self::fetched_before::{Fetched, FetchedBefore};
 pub use self::filter::MailboxFilter;
 pub use self::rename::Renames;
 pub use self::url::UrlOptions;
@@ -116,6 +119,8 @@ pub struct Pop3Account {
     pub local_deletion: LocalDeletion,
     /// Whether what another account delivered is delivered again.
     pub dedup: Dedup,
+    /// What another program has fetched from the maildrop before.
+    pub fetched_before: Option<FetchedBefore>,
     /// When the guard refuses deletions because files are gone.
     pub max_delete: MaxDelete,
     /// Whether `mailbox` takes part, by its name in the tree; the command line narrows it.

@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::account::{Common, get, mailbox};
 use super::file::{Table, Value};
 use super::server::{self, Usual};
-use super::{Dedup, LocalDeletion, MailboxFilter, Pop3Account, duration, size};
+use super::{Dedup, LocalDeletion, MailboxFilter, Pop3Account, duration, fetched_before, size};
 use crate::error::Result;
 use crate::mail::MailboxName;
 use crate::maildrop::{Keep, Order, Policy};
@@ -36,6 +36,7 @@ pub(super) const KEYS: &[&str] = &[
     "delete-after-local-deletion",
     "dedup",
     "recent",
+    "fetched-before",
 ];
 
 /// Keys of an account that mean nothing where mail comes one way into one mailbox.
@@ -73,6 +74,7 @@ pub(super) fn account(common: Common, account: &Table<'_>, pop3: &Table<'_>) -> 
             LocalDeletion::Ignored
         },
         dedup: if yes("dedup")? { Dedup::Once } else { Dedup::Each },
+        fetched_before: get(pop3, "fetched-before", fetched_before::value)?,
         max_delete,
         mailboxes: MailboxFilter::default(),
     })

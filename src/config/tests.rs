@@ -172,6 +172,7 @@ fn every_key_of_a_maildrop_is_read() {
         order = "newest"
         delete-after-local-deletion = true
         dedup = true
+        fetched-before = { mpop = "/uidls" }
         "#,
     )
     .unwrap();
@@ -187,6 +188,8 @@ fn every_key_of_a_maildrop_is_read() {
     let (max_size, max_messages) = (Some(20_000_000), Some(500));
     assert_eq!(all.policy, MaildropPolicy { keep, max_size, max_messages, order: Order::Newest });
     assert_eq!((all.local_deletion, all.dedup), (LocalDeletion::Repeated, Dedup::Once));
+    let before = FetchedBefore { by: fetched_before::Fetcher::Mpop, path: "/uidls".into() };
+    assert_eq!((&few.fetched_before, &all.fetched_before), (&None, &Some(before)));
 }
 
 #[test]
@@ -196,6 +199,9 @@ fn what_is_wrong_with_a_maildrop_is_told_with_its_line() {
         (at("keep = 'soon'"), 6, "must be true, false, or a time", ""),
         (at("keep = '0d'"), 6, "must be true, false, or a time", "keep = false"),
         (at("keep = 14"), 6, "must be true, false, or a time", ""),
+        (at("fetched-before = {}"), 6, "must name one file", ""),
+        (at("fetched-before = { getmail = 'a', mpop = 'b' }"), 6, "must name one file", ""),
+        (at("fetched-before = { fetchmail = 'a' }"), 6, "Unknown key `fetchmail`", "Did you mean `getmail`"),
         (at("max-size = '20 T'"), 6, "is no size", ""),
         (at("max-messages = 0"), 6, "must be from 1 up, not 0", ""),
         (at("tls = 'ssl'"), 6, "must be \"implicit\" or \"stls\" or \"starttls\" or \"none\"", ""),

@@ -74,6 +74,7 @@ pub(super) fn account(url: &str, options: UrlOptions) -> Result<Account> {
             policy: Policy::default(),
             local_deletion: LocalDeletion::Ignored,
             dedup: Dedup::Each,
+            fetched_before: None,
             max_delete: MaxDelete::default(),
             mailboxes: MailboxFilter::default(),
         }),

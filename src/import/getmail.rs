@@ -7,7 +7,8 @@ use super::draft::{Draft, Key, Note, Protocol, Setting, Value, Weight};
 use super::ini::{Ini, Section};
 use super::source::{File, Surroundings};
 use super::tree::quoted;
-use super::{Found, Tool, uidls};
+use super::{Found, Tool};
+use crate::config::fetched_before::{self, FetchedBefore, Fetcher};
 
 /// Reads an rc file.
 pub(super) fn read(file: &File, around: &Surroundings) -> Found {
@@ -279,9 +280,8 @@ fn fetched(draft: &mut Draft, file: &File) {
         _ => 110,
     };
     let (Some(host), Some(user)) = (draft.text(Key::Host), draft.text(Key::User)) else { return };
-    let path = file.path.with_file_name(uidls::getmail_file(host, port, user));
-    let Ok(bytes) = std::fs::read(&path) else { return };
-    super::known(draft, &path, &uidls::getmail(&bytes));
+    let path = file.path.with_file_name(fetched_before::getmail_file(host, port, user));
+    super::known(draft, FetchedBefore { by: Fetcher::Getmail, path });
 }
 
 /// A Python tuple of quoted words: `("a", 'b')`.

@@ -55,6 +55,7 @@ pub enum Key {
     Keep,
     MaxSize,
     MaxMessages,
+    FetchedBefore,
 }
 
 /// The table of an account that a key stands in.
@@ -68,7 +69,7 @@ pub enum Table {
 
 impl Key {
     /// All keys, as they are written.
-    pub const ALL: [Key; 24] = [
+    pub const ALL: [Key; 25] = [
         Key::Maildir,
         Key::Layout,
         Key::Direction,
@@ -93,6 +94,7 @@ impl Key {
         Key::Keep,
         Key::MaxSize,
         Key::MaxMessages,
+        Key::FetchedBefore,
     ];
 
     /// Its name, and the table it stands in.
@@ -122,6 +124,7 @@ impl Key {
             Key::Keep => ("keep", Table::Server),
             Key::MaxSize => ("max-size", Table::Server),
             Key::MaxMessages => ("max-messages", Table::Server),
+            Key::FetchedBefore => ("fetched-before", Table::Server),
         }
     }
 }

@@ -10,7 +10,6 @@
 //! | [`tree`] | the old tree: names that are written in another way |
 //! | `ini` | INI as Python reads it |
 //! | `mbsync`, `offlineimap`, `getmail`, `mpop` | one tool each |
-//! | [`uidls`] | which messages of a maildrop were fetched before |
 //! | [`write`] | the TOML |
 
 pub mod draft;
@@ -23,16 +22,15 @@ mod offlineimap;
 pub mod setting;
 pub mod source;
 pub mod tree;
-pub mod uidls;
 pub mod write;
 
 use std::collections::BTreeSet;
 use std::fmt;
 use std::path::Path;
 
-use self::draft::{Draft, Key, Note, Protocol, Weight};
+use self::draft::{Draft, Key, Note, Protocol, Value, Weight};
 use self::source::{File, Surroundings};
-use crate::config::Config;
+use crate::config::{Config, FetchedBefore};
 use crate::error::{Error, Kind, Result};
 
 /// A tool whose configuration is read.
@@ -128,16 +126,23 @@ fn read(tool: Tool, file: &File, around: &Surroundings) -> Found {
 }
 
 /// Says what the old tool has fetched from a maildrop.
-fn known(draft: &mut Draft, path: &Path, fetched: &[uidls::Fetched]) {
-    if fetched.is_empty() {
-        return;
-    }
+fn known(draft: &mut Draft, before: FetchedBefore) {
+    let (Some(host), Some(user)) = (draft.text(Key::Host), draft.text(Key::User)) else { return };
+    let Some(fetched) = before.read(host, user).ok().filter(|fetched| !fetched.is_empty()) else { return };
+    let by = before.by;
+    // TOML holds text only.
+    let path = std::path::absolute(&before.path).ok().and_then(|path| path.into_os_string().into_string().ok());
+    let Some(path) = path else {
+        let text = format!("What {by} has fetched stands in a file whose name is not UTF-8; it is fetched once more.");
+        return draft.note(Key::FetchedBefore, Weight::Differs, text);
+    };
     let text = format!(
-        "{} of its messages were fetched before, as {} tells; what of them is still on the server is fetched once more.",
-        fetched.len(),
-        path.display()
+        "{} messages were fetched before, as this file tells; what of them is still on the server is not fetched again. \
+         It is read until the first run has gone through.",
+        fetched.len()
     );
-    draft.note(Key::Keep, Weight::Differs, text);
+    draft.set(Key::FetchedBefore, Value::Source(by.word(), path));
+    draft.note(Key::FetchedBefore, Weight::Explains, text);
 }
 
 fn finish(found: Found, paths: &[String]) -> Imported {

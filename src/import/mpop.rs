@@ -6,7 +6,8 @@ use std::collections::BTreeMap;
 
 use super::draft::{Draft, Key, Note, Protocol, Setting, Value, Weight};
 use super::source::{File, Surroundings};
-use super::{Found, Tool, uidls};
+use super::{Found, Tool};
+use crate::config::fetched_before::{FetchedBefore, Fetcher};
 
 /// The settings of an account by their keys; the last word counts.
 type Settings = BTreeMap<String, Setting>;
@@ -240,9 +241,7 @@ fn fetched(draft: &mut Draft, account: &Account, around: &Surroundings) {
     let named = account.settings.get("uidls_file").map_or("~/.mpop_uidls/%U_at_%H", |setting| setting.value.as_str());
     // A name with a `/` in it would lead elsewhere.
     let path = named.replace("%U", &user.replace('/', "_")).replace("%H", &host.replace('/', "_"));
-    let path = around.real(&path);
-    let Ok(bytes) = std::fs::read(&path) else { return };
-    super::known(draft, &path, &uidls::mpop(&bytes, &host, &user));
+    super::known(draft, FetchedBefore { by: Fetcher::Mpop, path: around.real(&path) });
 }
 
 #[cfg(test)]

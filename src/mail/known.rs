@@ -95,10 +95,36 @@ pub struct KnownMessage {
     pub size: u64,
     /// When a session listed it for the first time: ages count from here.
     pub first_seen: UnixSeconds,
-    /// What was delivered; `None` when it was only seen, because it is too large or its turn has not come.
-    pub delivered: Option<DeliveredMessage>,
+    /// Whether it was delivered, and what.
+    pub local: LocalCopy,
     /// What is known of the server's copy.
     pub copy: ServerCopy,
+}
+
+/// Whether a message was delivered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum LocalCopy {
+    /// It was only seen: it is too large, or its turn has not come.
+    None,
+    /// Another program fetched it before this account's first run. Nothing but its UIDL tells which message it is.
+    Elsewhere,
+    /// Its file is durably in the tree.
+    File(DeliveredMessage),
+}
+
+impl LocalCopy {
+    /// What is in the tree.
+    pub fn file(&self) -> Option<&DeliveredMessage> {
+        match self {
+            LocalCopy::File(message) => Some(message),
+            LocalCopy::None | LocalCopy::Elsewhere => None,
+        }
+    }
+
+    /// Whether nothing is to be fetched of it any more.
+    pub fn is_done(&self) -> bool {
+        !matches!(self, LocalCopy::None)
+    }
 }
 
 /// What of a message is durably in the tree.

@@ -24,7 +24,7 @@ pub use flags::{FlagChange, Flags, Keyword, SystemFlag, SystemFlags};
 pub use header_hash::{HeaderHash, HeaderHashScan};
 pub use ids::{AccountId, FileId, Generation, MailboxId, ModSeq, Origin, Uid, UidValidity, UnixSeconds};
 pub use known::{
-    DeliveredMessage, FileOrigin, KnownMessage, MaildropFact, MaildropOrigin, Serial, ServerCopy, UidlHash,
+    DeliveredMessage, FileOrigin, KnownMessage, LocalCopy, MaildropFact, MaildropOrigin, Serial, ServerCopy, UidlHash,
 };
 pub use mailbox::MailboxName;
 pub use maildrop::{MessageNumber, Uidl};

@@ -4,7 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::identity::claimable;
 use super::{Fetch, Fetched, Known, Plan};
-use crate::mail::{Digest, HeaderHash, KnownMessage, MaildropFact, Serial, ServerCopy, UidlHash, UnixSeconds};
+use crate::mail::{
+    Digest, HeaderHash, KnownMessage, LocalCopy, MaildropFact, Serial, ServerCopy, UidlHash, UnixSeconds,
+};
 
 /// The records that a fetched message may turn out to be. Each is found once: N in, N out.
 #[derive(Debug)]
@@ -53,8 +55,7 @@ impl<'a> Arrivals<'a> {
             Fetched::Doubtful { rival } => rival.and_then(|serial| Some((serial, self.known.get(&serial)?))),
             Fetched::New | Fetched::Seen => None,
         };
-        let is_rival =
-            |(_, known): &(Serial, &KnownMessage)| known.delivered.as_ref().is_some_and(|d| d.digest == digest);
+        let is_rival = |(_, known): &(Serial, &KnownMessage)| known.local.file().is_some_and(|d| d.digest == digest);
         let found = match rival.filter(is_rival) {
             // A rival that somebody else turned out to be is taken; one that we deleted was never open.
             Some((serial, known)) if claimable(known).is_none() || self.is_open(digest, serial) => Some(serial),
@@ -66,7 +67,7 @@ impl<'a> Arrivals<'a> {
         self.open.entry(digest).or_default().remove(&serial);
         self.found.insert(serial);
         let mut now = KnownMessage { uidl: fetch.uidl, size: fetch.size, copy: ServerCopy::Listed, ..known.clone() };
-        if let Some(delivered) = &mut now.delivered {
+        if let LocalCopy::File(delivered) = &mut now.local {
             delivered.header = header;
         }
         let mut facts = vec![MaildropFact::Known(serial, now)];

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Headers, Ids, Input, Listed};
-use crate::mail::{DeliveredMessage, HeaderHash, KnownMessage, MessageNumber, Serial, ServerCopy, UidlHash};
+use crate::mail::{DeliveredMessage, HeaderHash, KnownMessage, LocalCopy, MessageNumber, Serial, ServerCopy, UidlHash};
 
 /// What became of the listed messages; those in none of the maps are new.
 #[derive(Debug, Default)]
@@ -108,7 +108,7 @@ fn unshifted(input: &Input<'_>, pairs: &[Pair<'_>], ask: &mut BTreeSet<MessageNu
     if !whole || pairs.iter().any(|(listed, _, known)| listed.size != known.size) {
         return Trust::Lost;
     }
-    let Some((listed, _, known)) = pairs.iter().rev().find(|(_, _, known)| known.delivered.is_some()) else {
+    let Some((listed, _, known)) = pairs.iter().rev().find(|(_, _, known)| known.local.file().is_some()) else {
         return Trust::Given;
     };
     match believe(input, listed, known, Trust::Lost) {
@@ -122,8 +122,17 @@ fn unshifted(input: &Input<'_>, pairs: &[Pair<'_>], ask: &mut BTreeSet<MessageNu
 }
 
 fn believe(input: &Input<'_>, listed: &Listed, known: &KnownMessage, trust: Trust) -> Belief {
-    // Of a message that was only seen nothing can be lost: it is going to be fetched.
-    let Some(delivered) = &known.delivered else { return Belief::Same };
+    let delivered = match &known.local {
+        // Nothing can be lost: it is going to be fetched.
+        LocalCopy::None => return Belief::Same,
+        // There is no header to tell by. What left the server may have left its UIDL to another.
+        LocalCopy::Elsewhere => {
+            let left = matches!(known.copy, ServerCopy::Deleted(_));
+            let same = trust == Trust::Given && !left && listed.size == known.size;
+            return if same { Belief::Same } else { Belief::Doubt };
+        }
+        LocalCopy::File(delivered) => delivered,
+    };
     let was_there = known.copy == ServerCopy::Listed;
     if trust == Trust::Given && was_there && listed.size == known.size {
         return Belief::Same;
@@ -206,7 +215,7 @@ fn by_content(input: &Input<'_>, found: &mut Identified) {
 /// What was delivered of a message that should be on the server.
 pub(super) fn claimable(known: &KnownMessage) -> Option<&DeliveredMessage> {
     match known.copy {
-        ServerCopy::Listed | ServerCopy::Unknown | ServerCopy::Absent(_) => known.delivered.as_ref(),
+        ServerCopy::Listed | ServerCopy::Unknown | ServerCopy::Absent(_) => known.local.file(),
         ServerCopy::Deleted(_) => None,
     }
 }

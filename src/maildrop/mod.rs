@@ -122,6 +122,8 @@ pub struct Input<'a> {
     pub deleted_here: &'a BTreeSet<Serial>,
     /// What the account's settings want.
     pub policy: &'a Policy,
+    /// Messages that the last run could not fetch: they are tried again beside what `max-messages` allows.
+    pub failed: &'a BTreeSet<MessageNumber>,
     /// Messages that this run has fetched already.
     pub fetched: u64,
     /// The time of the listing.

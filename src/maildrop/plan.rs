@@ -8,7 +8,7 @@ use super::arrivals::robbed;
 use super::identity::Identified;
 use super::policy::{REMEMBERED, age};
 use super::{Input, Listed, Numbers, Order};
-use crate::mail::{KnownMessage, MaildropFact, MessageNumber, Serial, ServerCopy, UidlHash, UnixSeconds};
+use crate::mail::{KnownMessage, LocalCopy, MaildropFact, MessageNumber, Serial, ServerCopy, UidlHash, UnixSeconds};
 
 /// What a session has to do.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -217,7 +217,7 @@ impl Maker<'_> {
                     }
                     self.plan.learned.push(MaildropFact::Known(serial, now));
                 }
-                if known.delivered.is_some() {
+                if known.local.is_done() {
                     self.plan.held.insert(listed.number);
                     let over = self.input.policy.keep.is_over(known.first_seen, self.input.now);
                     if over || self.input.deleted_here.contains(&serial) {
@@ -252,8 +252,9 @@ impl Maker<'_> {
                 self.leave(&fetch, Left::TooLarge);
                 continue;
             }
-            // What is doubtful each time would keep all else away.
-            if !matches!(fetch.what, Fetched::Doubtful { .. }) {
+            // What is doubtful, or fails, each time would keep all else away.
+            let again = self.input.failed.contains(&fetch.number);
+            if !again && !matches!(fetch.what, Fetched::Doubtful { .. }) {
                 if room == 0 {
                     self.leave(&fetch, Left::Later);
                     continue;
@@ -302,7 +303,7 @@ impl Fetch {
             uidl: Some(self.uidl?),
             size: self.size,
             first_seen: self.first_seen,
-            delivered: None,
+            local: LocalCopy::None,
             copy: ServerCopy::Listed,
         };
         (self.what == Fetched::New).then_some(MaildropFact::Known(self.serial, known))

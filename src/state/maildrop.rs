@@ -8,7 +8,7 @@ use rusqlite::{Connection, Row, TransactionBehavior, params};
 use super::{State, fault};
 use crate::error::Result;
 use crate::mail::{
-    AccountId, DeliveredMessage, Digest, FileId, KnownMessage, MaildropFact, Serial, ServerCopy, UnixSeconds,
+    AccountId, DeliveredMessage, Digest, FileId, KnownMessage, LocalCopy, MaildropFact, Serial, ServerCopy, UnixSeconds,
 };
 
 /// Everything that is known of a maildrop.
@@ -110,16 +110,18 @@ fn apply(connection: &Connection, fact: &MaildropFact) -> rusqlite::Result<()> {
 }
 
 fn put(connection: &Connection, serial: Serial, known: &KnownMessage) -> rusqlite::Result<()> {
-    let KnownMessage { uidl, size, first_seen, delivered, copy } = known;
+    let KnownMessage { uidl, size, first_seen, local, copy } = known;
     let (copy, since) = match copy {
         ServerCopy::Listed => (0, None),
         ServerCopy::Unknown => (1, None),
         ServerCopy::Absent(since) => (2, Some(*since)),
         ServerCopy::Deleted(since) => (3, Some(*since)),
     };
-    let (digest, header, file) = match delivered {
-        Some(DeliveredMessage { digest, header, file }) => (Some(digest), *header, Some(file)),
-        None => (None, None, None),
+    let elsewhere = FileId::new("");
+    let (digest, header, file) = match local {
+        LocalCopy::None => (None, None, None),
+        LocalCopy::Elsewhere => (None, None, Some(&elsewhere)),
+        LocalCopy::File(DeliveredMessage { digest, header, file }) => (Some(digest), *header, Some(file)),
     };
     let size = size.cast_signed();
     let mut statement = connection.prepare_cached(
@@ -142,12 +144,13 @@ fn known(row: &Row<'_>) -> rusqlite::Result<(Serial, KnownMessage)> {
         (3, Some(since)) => ServerCopy::Deleted(since),
         (n, _) => return Err(rusqlite::Error::IntegralValueOutOfRange(4, n.into())),
     };
-    let delivered = match (row.get(6)?, row.get(8)?) {
-        (Some(digest), Some(file)) => Some(DeliveredMessage { digest, header: row.get(7)?, file }),
-        _ => None,
+    let local = match (row.get(6)?, row.get::<_, Option<FileId>>(8)?) {
+        (Some(digest), Some(file)) => LocalCopy::File(DeliveredMessage { digest, header: row.get(7)?, file }),
+        (None, Some(_)) => LocalCopy::Elsewhere,
+        (_, None) => LocalCopy::None,
     };
     let size = row.get::<_, i64>(2)?.cast_unsigned();
-    Ok((row.get(0)?, KnownMessage { uidl: row.get(1)?, size, first_seen: row.get(3)?, delivered, copy }))
+    Ok((row.get(0)?, KnownMessage { uidl: row.get(1)?, size, first_seen: row.get(3)?, local, copy }))
 }
 
 #[cfg(test)]
@@ -160,11 +163,15 @@ mod tests {
             uidl: (n > 0).then_some(UidlHash(u64::MAX - u64::from(n))),
             size: u64::from(n),
             first_seen: UnixSeconds(n.into()),
-            delivered: (n > 1).then(|| DeliveredMessage {
-                digest: Digest([n; 32]),
-                header: (n > 2).then_some(HeaderHash(u64::MAX)),
-                file: FileId::new(format!("{n}")),
-            }),
+            local: match n {
+                0 => LocalCopy::None,
+                1 => LocalCopy::Elsewhere,
+                _ => LocalCopy::File(DeliveredMessage {
+                    digest: Digest([n; 32]),
+                    header: (n > 2).then_some(HeaderHash(u64::MAX)),
+                    file: FileId::new(format!("{n}")),
+                }),
+            },
             copy,
         }
     }

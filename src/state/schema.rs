@@ -98,9 +98,9 @@ CREATE TABLE message (                  -- what is known of a maildrop
     first_seen INTEGER NOT NULL,        -- seconds since 1970
     copy INTEGER NOT NULL,              -- the server's: 0 listed, 1 unknown, 2 absent, 3 deleted
     since INTEGER,                      -- absent or deleted since then
-    digest BLOB,                        -- NULL, as all below: seen and not delivered
+    digest BLOB,                        -- NULL: not delivered here
     header INTEGER,                     -- a hash
-    file BLOB                           -- the unique part of its name
+    file BLOB                           -- the unique part of its name; NULL: only seen; empty: fetched elsewhere
 ) STRICT;
 CREATE INDEX message_digest ON message (digest);
 ",

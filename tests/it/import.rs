@@ -174,9 +174,51 @@ fn what_mbsync_has_fetched_is_not_fetched_again() {
     assert_eq!(fs::read_to_string(&config).unwrap(), old);
 }
 
-/// mpop fills a Maildir; what `import` makes of its configuration knows every message in it by its header.
+/// mpop fills a Maildir; what `import` makes of its configuration knows every message in it by its UIDL, though mpop has
+/// written a header of its own into each; also where the state is lost while mpop's list is still there.
+#[test]
+fn what_mpop_has_written_down_is_not_fetched_again() {
+    let (mailtide, maildrop, _scratch) = filled_by_mpop("on");
+    mailtide.run(&["pop", "home", "--list"]).expect(0).says(&["kept"]);
+    assert_eq!(maildrop.heard_times("TOP"), 0, "mpop's list tells them");
+    mailtide.run(&["sync"]).expect(0).says(&["30 of the messages were fetched by mpop before"]);
+    let tree = Tree::new(mailtide.home().join("Mail"), Layout::MaildirPlusPlus);
+    assert_eq!((maildrop.heard_times("RETR"), tree.messages("INBOX").len()), (30, 30));
+    fs::remove_dir_all(mailtide.home().join(".local/state/mailtide")).unwrap();
+    mailtide.run(&["sync"]).expect(0);
+    fs::remove_file(mailtide.home().join("uidls")).unwrap();
+    maildrop.deliver(b"Message-ID: <new@x>\r\n\r\nnew\r\n");
+    mailtide.run(&["sync"]).expect(0).says(&["1 new"]);
+    assert_eq!((maildrop.heard_times("RETR"), tree.messages("INBOX").len()), (31, 31));
+}
+
+/// Without the list nothing is guessed: the run says what is missing, and fetches nothing.
+#[test]
+fn a_list_that_is_gone_before_the_first_run_is_told() {
+    let (mailtide, maildrop, _scratch) = filled_by_mpop("on");
+    fs::remove_file(mailtide.home().join("uidls")).unwrap();
+    mailtide.run(&["sync"]).expect(3).says(&["What mpop has fetched before cannot be read", "`fetched-before`"]);
+    assert_eq!(maildrop.heard_times("RETR"), 30);
+}
+
+/// mpop fills a Maildir and leaves no trace in it: every message is known by its header, without mpop's list.
 #[test]
 fn what_mpop_has_fetched_is_not_fetched_again() {
+    let (mailtide, maildrop, _scratch) = filled_by_mpop("off");
+    let config = mailtide.home().join(".config/mailtide/config.toml");
+    let text = fs::read_to_string(&config).unwrap();
+    let without: String = text.lines().filter(|l| !l.starts_with("fetched-before")).map(|l| format!("{l}\n")).collect();
+    assert_ne!(text, without);
+    fs::write(&config, without).unwrap();
+    mailtide.run(&["sync"]).expect(0);
+    let tree = Tree::new(mailtide.home().join("Mail"), Layout::MaildirPlusPlus);
+    assert_eq!((maildrop.heard_times("RETR"), tree.messages("INBOX").len()), (30, 30));
+    maildrop.deliver(b"Message-ID: <new@x>\r\n\r\nnew\r\n");
+    mailtide.run(&["sync"]).expect(0).says(&["1 new"]);
+}
+
+/// A maildrop of 30 messages that mpop has fetched into `~/Mail` and kept, and the configuration that `import` makes.
+fn filled_by_mpop(received_header: &str) -> (Mailtide, Maildrop, Scratch) {
     let scratch = Scratch::new();
     let mailtide = mailtide(&scratch);
     let mut generator = Generator::new(8);
@@ -190,7 +232,7 @@ fn what_mpop_has_fetched_is_not_fetched_again() {
     }
     let old = format!(
         "account home\nhost localhost\nport {}\nuser {USER}\npasswordeval \"cat ~/password\"\ntls off\nauth user\n\
-         keep on\nuidls_file ~/uidls\nreceived_header off\ndelivery maildir ~/Mail\n",
+         keep on\nuidls_file ~/uidls\nreceived_header {received_header}\ndelivery maildir ~/Mail\n",
         maildrop.port()
     );
     let config = home.join(".mpoprc");
@@ -201,12 +243,8 @@ fn what_mpop_has_fetched_is_not_fetched_again() {
 
     let into = ".config/mailtide/config.toml";
     mailtide.run(&["import", "--from", "mpop", "--output", into]).expect(0);
-    mailtide.run(&["sync"]).expect(0);
-    let tree = Tree::new(home.join("Mail"), Layout::MaildirPlusPlus);
-    assert_eq!((maildrop.heard_times("RETR"), tree.messages("INBOX").len()), (30, 30));
-    maildrop.deliver(b"Message-ID: <new@x>\r\n\r\nnew\r\n");
-    mailtide.run(&["sync"]).expect(0).says(&["1 new"]);
     assert_eq!(fs::read_to_string(&config).unwrap(), old);
+    (mailtide, maildrop, scratch)
 }
 
 /// A sync by the new configuration: no body either way, nothing twice, nothing new on the server, nothing left to do.

@@ -78,6 +78,20 @@ fn mail_is_kept_for_as_long_as_it_says() {
     assert_eq!(post.mail().len(), 12);
 }
 
+/// Where a run fetches no more than so many, those that are refused each time do not keep the others away.
+#[test]
+fn refused_messages_do_not_use_up_the_limit_for_ever() {
+    let mail = mail(5, 6);
+    let refuse = |number| Fault::RefuseRetr { number, words: "-ERR damaged" };
+    let maildrop = Maildrop::start(&mail);
+    maildrop.trouble(&[refuse(1), refuse(2)]);
+    let post = Post::new(&maildrop, "max-messages = 2");
+    post.run("sync", &[]).expect(1);
+    post.run("sync", &[]).expect(1).says(&["2 new"]);
+    post.run("sync", &[]).expect(1).says(&["2 new"]);
+    post.assert_holds(&mail[2..], "all but the refused ones");
+}
+
 #[test]
 fn limits_leave_mail_for_later() {
     let mut mail = mail(3, 6);

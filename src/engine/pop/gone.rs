@@ -21,7 +21,7 @@ pub(super) fn gone(account: &Pop3Account, store: &Store, known: &Known) -> Resul
     };
     let mut files: BTreeMap<FileId, Digest> = BTreeMap::new();
     for message in known.values().filter(|message| there(message.copy)) {
-        files.extend(message.delivered.as_ref().map(|delivered| (delivered.file.clone(), delivered.digest)));
+        files.extend(message.local.file().map(|delivered| (delivered.file.clone(), delivered.digest)));
     }
     if files.is_empty() {
         return Ok(BTreeSet::new());
@@ -32,7 +32,7 @@ pub(super) fn gone(account: &Pop3Account, store: &Store, known: &Known) -> Resul
     }
     let missing = if files.is_empty() { BTreeSet::new() } else { store.gone_from_tree(&files)? };
     let is_missing = |message: &crate::mail::KnownMessage| {
-        there(message.copy) && message.delivered.as_ref().is_some_and(|delivered| missing.contains(&delivered.file))
+        there(message.copy) && message.local.file().is_some_and(|delivered| missing.contains(&delivered.file))
     };
     Ok(known.iter().filter(|(_, message)| is_missing(message)).map(|(serial, _)| *serial).collect())
 }

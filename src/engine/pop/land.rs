@@ -13,8 +13,8 @@ use crate::engine::Job;
 use crate::error::{ItemFailure, Kind, Result};
 use crate::local::{Delivery, Folder, Received, Store};
 use crate::mail::{
-    AccountId, DeliveredMessage, Digest, FileOrigin, Flags, HeaderHash, KnownMessage, MailboxName, MaildropFact,
-    MaildropOrigin, MessageNumber, Serial, ServerCopy,
+    AccountId, DeliveredMessage, Digest, FileOrigin, Flags, HeaderHash, KnownMessage, LocalCopy, MailboxName,
+    MaildropFact, MaildropOrigin, MessageNumber, Serial, ServerCopy,
 };
 use crate::maildrop::{Arrivals, Fetch, Verdict};
 use crate::report::event::{Counts, Event, Progress, Report};
@@ -241,7 +241,7 @@ impl<'a> Landing<'a> {
             uidl: fetch.uidl,
             size: fetch.size,
             first_seen: fetch.first_seen,
-            delivered: Some(delivered),
+            local: LocalCopy::File(delivered),
             copy: ServerCopy::Listed,
         };
         if fetch.due {

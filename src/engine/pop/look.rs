@@ -3,9 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::door::Door;
-use super::gone;
 use super::recover::not_delivered;
-use crate::config::{LocalDeletion, Pop3Account};
+use super::{before, gone};
+use crate::config::{Fetched, LocalDeletion, Pop3Account};
 use crate::engine::Job;
 use crate::error::{Error, Item, Result};
 use crate::local::Store;
@@ -23,6 +23,8 @@ pub(super) struct Sources<'a> {
     pub state: Option<&'a State>,
     /// What is in the tree and not in the state.
     pub found: &'a Known,
+    /// What another program fetched before the first run.
+    pub fetched_before: &'a Fetched,
     pub age: TreeAge,
     /// Messages that the run has fetched already.
     pub fetched: u64,
@@ -75,12 +77,14 @@ pub(super) fn look(
         let recalled = recall(sources);
         (visiting.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)), recalled)
     });
-    let Recalled { known, next, gone } = recalled?;
+    let Recalled { mut known, mut next, gone, failed } = recalled?;
     let (mut session, listing): (Session, Listing) = visited?;
     let account = sources.job.account;
-    let listed = listed(&listing);
+    let (listed, ids) = (listed(&listing), ids(&listing));
+    let failed: BTreeSet<MessageNumber> = failed_again(&listing, &failed);
+    let before = before::recognise(sources.fetched_before, &listing, ids, &mut known, &mut next, sources.now);
     let mut planner =
-        Planner { sources, known: &known, next, listed: &listed, ids: ids(&listing), headers: start(&session) };
+        Planner { sources, known: &known, next, listed: &listed, ids, failed: &failed, headers: start(&session) };
     let mut plan = planner.plan(&mut session, &gone)?;
     let refusal = gone::refusal(account, &sources.job.allowed, &plan, &gone);
     match refusal.as_ref().map(|refusal| refusal.rest) {
@@ -92,7 +96,7 @@ pub(super) fn look(
         plan,
         refusals: refusal.into_iter().collect(),
         is_whole: listing.is_whole(),
-        notices: notices(&listing),
+        notices: notices(account, &listing, before),
         now: sources.now,
         entries: listing.entries.into_iter().map(|entry| (entry.number, entry)).collect(),
         known,
@@ -106,16 +110,19 @@ struct Recalled {
     next: Serial,
     /// Messages whose files somebody deleted.
     gone: BTreeSet<Serial>,
+    /// What the last run could not fetch.
+    failed: BTreeSet<Item>,
 }
 
 fn recall(sources: &Sources<'_>) -> Result<Recalled> {
     let account = sources.job.account;
-    let (mut known, next) = match sources.state {
+    let (mut known, next, failed) = match sources.state {
         Some(state) => {
             let maildrop = state.maildrop()?;
-            (maildrop.known, maildrop.next)
+            let failed = state.failures()?.into_iter().map(|unresolved| unresolved.failure.item).collect();
+            (maildrop.known, maildrop.next, failed)
         }
-        None => (Known::new(), Serial::FIRST),
+        None => (Known::new(), Serial::FIRST, BTreeSet::new()),
     };
     known.extend(sources.found.iter().map(|(serial, found)| (*serial, found.clone())));
     let next = known.keys().next_back().map_or(next, |last| next.max(last.next()));
@@ -129,13 +136,19 @@ fn recall(sources: &Sources<'_>) -> Result<Recalled> {
         (Some(store), TreeAge::AsLeft, LocalDeletion::Repeated) => gone::gone(account, store, &known)?,
         (_, _, _) => BTreeSet::new(),
     };
-    Ok(Recalled { known, next, gone })
+    Ok(Recalled { known, next, gone, failed })
 }
 
 fn listed(listing: &Listing) -> Vec<Listed> {
     let of =
         |entry: &Entry| Listed { number: entry.number, size: entry.size, uidl: entry.uidl.as_ref().map(UidlHash::of) };
     listing.entries.iter().map(of).collect()
+}
+
+/// Those among the listed messages that failed before. Numbers without a unique id name others in each session.
+fn failed_again(listing: &Listing, failed: &BTreeSet<Item>) -> BTreeSet<MessageNumber> {
+    let is_one = |entry: &&Entry| entry.uidl.as_ref().is_some_and(|uidl| failed.contains(&Item::Uidl(uidl.clone())));
+    listing.entries.iter().filter(is_one).map(|entry| entry.number).collect()
 }
 
 /// Servers without unique ids of their own say the numbers.
@@ -153,8 +166,11 @@ fn start(session: &Session) -> Headers {
     }
 }
 
-fn notices(listing: &Listing) -> Vec<String> {
+fn notices(account: &Pop3Account, listing: &Listing, before: u64) -> Vec<String> {
     let mut notices: Vec<String> = listing.odd.iter().map(|odd| format!("The server's list: {odd}")).collect();
+    if let Some(by) = account.fetched_before.as_ref().filter(|_| before > 0).map(|file| file.by) {
+        notices.push(format!("{before} of the messages were fetched by {by} before, and are not fetched again"));
+    }
     if !listing.is_whole() {
         notices.push("Nothing that is absent in this list counts as gone from the server".to_owned());
     }
@@ -167,6 +183,8 @@ struct Planner<'a> {
     next: Serial,
     listed: &'a [Listed],
     ids: Ids,
+    /// Messages that the last run could not fetch.
+    failed: &'a BTreeSet<MessageNumber>,
     headers: Headers,
 }
 
@@ -181,6 +199,7 @@ impl Planner<'_> {
                 headers: &self.headers,
                 deleted_here: gone,
                 policy: &self.sources.job.account.policy,
+                failed: self.failed,
                 fetched: self.sources.fetched,
                 now: self.sources.now,
             });

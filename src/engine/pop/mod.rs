@@ -13,6 +13,7 @@
 //! | `ground` | tree and state, and that they belong together |
 //! | `recover` | files that a broken run delivered and did not record |
 //! | `look` | what a session lists → plan |
+//! | `before` | what another program fetched before the first run |
 //! | `gone` | files that were deleted in the tree |
 //! | `fetch` | bodies from the socket into `tmp`, on a thread of its own |
 //! | `land` | batches of them into the mailbox, and into the state |
@@ -20,6 +21,7 @@
 //! | `leave` | DELE, QUIT |
 //! | `view` | `mailtide pop` and `mailtide mailboxes` |
 
+mod before;
 mod door;
 mod fetch;
 mod gone;
@@ -43,7 +45,7 @@ pub(super) use view::mailbox;
 pub use view::{MaildropRow, Standing, list};
 
 use super::{Job, Mode, Outcome, clock, now, retry};
-use crate::config::Pop3Account;
+use crate::config::{Fetched, Pop3Account};
 use crate::error::{Error, ItemFailure, Kind, Result};
 use crate::exit::Exit;
 use crate::mail::{MaildropFact, Serial};
@@ -160,6 +162,7 @@ impl Run<'_> {
         self.failures.clear();
         let mut ground = Ground::enter(self.job)?;
         let mut found = recover::look(self.job.account, &ground, self.stop)?;
+        let before = before::read(self.job.account, &found)?;
         let age = ground.age;
         if self.job.mode == Mode::Sync {
             recover::record(self.job.account, &mut ground, &found)?;
@@ -175,7 +178,7 @@ impl Run<'_> {
         }
         let mut exit = Exit::InSync;
         loop {
-            let (session, looked) = self.look(&ground, &found.known)?;
+            let (session, looked) = self.look(&ground, &found.known, &before)?;
             if !looked.refusals.is_empty() {
                 exit = exit.merge(Exit::Guard);
             }
@@ -194,12 +197,13 @@ impl Run<'_> {
     }
 
     /// Opens a session and plans it.
-    fn look(&mut self, ground: &Ground, found: &Known) -> Result<(Session, Looked)> {
+    fn look(&mut self, ground: &Ground, found: &Known, before: &Fetched) -> Result<(Session, Looked)> {
         let sources = Sources {
             job: self.job,
             store: ground.store.as_ref(),
             state: ground.state.as_ref(),
             found,
+            fetched_before: before,
             age: ground.age,
             fetched: self.fetched,
             now: now(),

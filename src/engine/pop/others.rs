@@ -25,7 +25,7 @@ pub(super) struct Others<'a> {
 impl<'a> Others<'a> {
     /// The other accounts' states are in `dir`; `known` are the messages of our own account.
     pub(super) fn new(dir: &'a Path, own: AccountId, known: &Known) -> Self {
-        let used = known.values().filter_map(|message| Some(message.delivered.as_ref()?.file.clone())).collect();
+        let used = known.values().filter_map(|message| Some(message.local.file()?.file.clone())).collect();
         Others { dir, own, here: BTreeSet::new(), used, states: BTreeMap::new() }
     }
 

@@ -12,7 +12,8 @@ use crate::engine::now;
 use crate::error::Result;
 use crate::local::{Recovered, Scan, ScannedFile, Store};
 use crate::mail::{
-    DeliveredMessage, FileId, KnownMessage, MailboxName, MaildropFact, Serial, ServerCopy, UidlHash, UnixSeconds,
+    DeliveredMessage, FileId, KnownMessage, LocalCopy, MailboxName, MaildropFact, Serial, ServerCopy, UidlHash,
+    UnixSeconds,
 };
 use crate::maildrop::Known;
 use crate::reconcile::view::TreeAge;
@@ -29,6 +30,8 @@ pub(super) struct Found {
     pub known: Known,
     /// How many of them an earlier run of ours delivered.
     pub ours: u64,
+    /// Whether nothing is recorded: the account is new, or its state was lost.
+    pub is_first: bool,
 }
 
 /// Looks for it; changes nothing.
@@ -56,7 +59,7 @@ pub(super) fn look(account: &Pop3Account, ground: &Ground, stop: &Stop) -> Resul
         let next = known.keys().next_back().map_or(next, |last| next.max(last.next()));
         known.extend(tree.others(next)?);
     }
-    Ok(Found { known, ours })
+    Ok(Found { known, ours, is_first: is_others })
 }
 
 /// Records it; then everything that was delivered is known, and tree and state count the same.
@@ -83,7 +86,7 @@ pub(super) fn record(account: &Pop3Account, ground: &mut Ground, found: &Found) 
 
 /// What an older copy of the tree lacks was not delivered, as far as it knows.
 pub(super) fn not_delivered(known: KnownMessage) -> KnownMessage {
-    KnownMessage { delivered: None, ..known }
+    KnownMessage { local: LocalCopy::None, ..known }
 }
 
 struct Tree<'a> {
@@ -95,7 +98,7 @@ struct Tree<'a> {
 impl Tree<'_> {
     /// Files that we delivered, wherever they are by now.
     fn ours(&self, ground: &Ground, recorded: &Known) -> Result<Known> {
-        let delivered = |(serial, known): (&Serial, &KnownMessage)| known.delivered.is_some().then_some(*serial);
+        let delivered = |(serial, known): (&Serial, &KnownMessage)| known.local.is_done().then_some(*serial);
         let mut taken: BTreeSet<Serial> = recorded.iter().filter_map(delivered).collect();
         let mut all = Known::new();
         for mailbox in self.store.mailboxes()?.into_keys() {
@@ -171,5 +174,5 @@ impl Tree<'_> {
 
 fn known(found: &Recovered, file: FileId, uidl: Option<UidlHash>, size: u64, first_seen: UnixSeconds) -> KnownMessage {
     let delivered = DeliveredMessage { digest: found.content.digest, header: found.header, file };
-    KnownMessage { uidl, size, first_seen, delivered: Some(delivered), copy: ServerCopy::Unknown }
+    KnownMessage { uidl, size, first_seen, local: LocalCopy::File(delivered), copy: ServerCopy::Unknown }
 }

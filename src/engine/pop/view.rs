@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::door::Door;
 use super::ground::Ground;
 use super::look::{Sources, look};
-use super::{leave, recover};
+use super::{before, leave, recover};
 use crate::config::Pop3Account;
 use crate::engine::overview::MailboxRow;
 use crate::engine::{Job, now};
@@ -70,6 +70,7 @@ impl Standing {
 pub fn list(job: &Job<'_, Pop3Account>, stop: &Stop) -> Result<Vec<MaildropRow>> {
     let ground = Ground::enter(job)?;
     let found = recover::look(job.account, &ground, stop)?;
+    let before = before::read(job.account, &found)?;
     let mut door = Door::new(job, stop);
     let now = now();
     let sources = Sources {
@@ -77,6 +78,7 @@ pub fn list(job: &Job<'_, Pop3Account>, stop: &Stop) -> Result<Vec<MaildropRow>>
         store: ground.store.as_ref(),
         state: ground.state.as_ref(),
         found: &found.known,
+        fetched_before: &before,
         age: ground.age,
         fetched: 0,
         now,

@@ -44,8 +44,9 @@ bogus = 1
 type = Filter_external
 "#,
     );
+    let here = home.path().display().to_string();
     assert_eq!(
-        bare(&imported),
+        bare(&imported).replace(&here, "HOME"),
         r#"[accounts.old]
 maildir = "~/Maildir"
 layout = "maildir++"
@@ -60,12 +61,13 @@ timeout = "90s"
 keep = "14d"
 max-size = 5000000
 max-messages = 100
+fetched-before = { getmail = "HOME/oldmail-pop.example.org-1995-me@example.org" }
 "#
     );
     tells(
         &imported,
         &[
-            "2 of its messages were fetched before",
+            "2 messages were fetched before",
             "`filemode 0640`",
             "[filter-1] has no counterpart",
             "`bogus 1` (line 25)",

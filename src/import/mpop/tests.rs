@@ -53,8 +53,9 @@ host o
 user o
 "#,
     );
+    let here = home.path().display().to_string();
     assert_eq!(
-        bare(&imported),
+        bare(&imported).replace(&here, "HOME"),
         r#"[accounts.freemail]
 maildir = "~/Mail/incoming"
 layout = "maildir++"
@@ -67,6 +68,7 @@ ca-file = "/etc/ssl/certs/ca-certificates.crt"
 timeout = "1h"
 keep = true
 max-size = 2097152
+fetched-before = { mpop = "HOME/u/joe@h_pop.freemail.example" }
 [accounts.freemail2]
 maildir = "~/Mail/incoming"
 layout = "maildir++"
@@ -102,7 +104,7 @@ keep = false
     tells(
         &imported,
         &[
-            "1 of its messages were fetched before",
+            "1 messages were fetched before",
             "`password …` (line 19) holds the password in clear text",
             "holds a fingerprint that is no SHA-256",
             "`delivery mda \"/usr/bin/procmail -f '%F' -d $USER\"` (line 31) is no Maildir",

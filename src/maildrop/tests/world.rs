@@ -5,7 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::super::*;
-use crate::mail::{DeliveredMessage, Digest, FileId, MaildropFact, ServerCopy, Uidl};
+use crate::mail::{DeliveredMessage, Digest, FileId, LocalCopy, MaildropFact, ServerCopy, Uidl};
 
 pub const DAY: i64 = 24 * 3600;
 
@@ -184,7 +184,7 @@ impl Account {
     pub fn recover(&mut self) {
         for file in self.files.clone() {
             let id = file_id(file.serial);
-            let known = self.known.values().any(|k| k.delivered.as_ref().is_some_and(|d| d.file == id));
+            let known = self.known.values().any(|k| k.local.file().is_some_and(|d| d.file == id));
             if !known {
                 let delivered =
                     DeliveredMessage { digest: file.content.digest(), header: file.content.header(), file: id };
@@ -192,7 +192,7 @@ impl Account {
                     uidl: file.uidl,
                     size: file.content.size(),
                     first_seen: file.delivered,
-                    delivered: Some(delivered),
+                    local: LocalCopy::File(delivered),
                     copy: ServerCopy::Unknown,
                 };
                 self.record([MaildropFact::Known(file.serial, known)]);
@@ -228,6 +228,7 @@ impl Session<'_> {
                 headers: &headers,
                 deleted_here: &self.account.deleted_here,
                 policy: &self.account.policy,
+                failed: &BTreeSet::new(),
                 fetched: 0,
                 now: self.now,
             };
@@ -327,7 +328,7 @@ impl Session<'_> {
         for number in deleting {
             let content = self.message(*number).content;
             let known = &self.account.known[&serials[number]];
-            let file = &known.delivered.as_ref().expect("deletes only what is delivered").file;
+            let file = &known.local.file().expect("deletes only what is delivered").file;
             assert!(self.account.files.iter().any(|f| file_id(f.serial) == *file), "{number}: no file");
             assert!(self.account.copies(content) > 0, "{number}: its content is nowhere");
         }
@@ -359,7 +360,7 @@ fn delivered(fetch: &Fetch, content: Content) -> KnownMessage {
         uidl: fetch.uidl,
         size: fetch.size,
         first_seen: fetch.first_seen,
-        delivered: Some(DeliveredMessage {
+        local: LocalCopy::File(DeliveredMessage {
             digest: content.digest(),
             header: content.header(),
             file: file_id(fetch.serial),
