@@ -5,7 +5,7 @@ use std::path::Path;
 use super::{Finding, found, local_time};
 use crate::error::{Kind, Result};
 use crate::mail::AccountId;
-use crate::state::{Lock, State};
+use crate::state::{Lock, State, last_run};
 use crate::stop::Stop;
 
 /// What is known of the account's state.
@@ -23,7 +23,12 @@ pub(super) enum Known {
 pub(super) fn state(dir: &Path, account: &str, put: &mut dyn FnMut(Finding)) -> Known {
     let read = State::open_read_only(dir, account).and_then(|state| {
         let Some(state) = state else { return Ok(None) };
-        Ok(Some((state.account_id(), state.path().display().to_string(), state.last_run()?, state.failures()?.len())))
+        Ok(Some((
+            state.account_id(),
+            state.path().display().to_string(),
+            last_run(dir, account),
+            state.failures()?.len(),
+        )))
     });
     let (id, path, last, failures) = match read {
         Ok(Some(known)) => known,

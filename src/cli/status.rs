@@ -14,7 +14,7 @@ use crate::error::Result;
 use crate::exit::Exit;
 use crate::mail::UnixSeconds;
 use crate::report::{self, Cell, Event, Format, Report, Verbosity};
-use crate::state::{RunRecord, State, Unresolved};
+use crate::state::{RunRecord, State, Unresolved, last_run};
 
 /// Show what is not in sync
 ///
@@ -66,7 +66,7 @@ impl Report for Heard<'_> {
 fn kept(job: &Job<'_>, format: Format, verbosity: Verbosity, told: &BTreeSet<String>) -> Result<Exit> {
     let account = job.account;
     let Some(state) = State::open_read_only(&job.state_dir, account.name())? else { return Ok(Exit::InSync) };
-    let last = state.last_run()?;
+    let last = last_run(&job.state_dir, account.name());
     let mut unresolved = state.failures()?;
     unresolved.retain(|unresolved| account.mailboxes().selects(&unresolved.failure.mailbox));
     let exit = if unresolved.is_empty() { Exit::InSync } else { Exit::SomeFailed };

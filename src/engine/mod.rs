@@ -39,7 +39,7 @@ use crate::reconcile::guard::Allowed;
 use crate::remote::net::Meter;
 use crate::report::event::{Event, Report, Summary};
 use crate::secret::Secret;
-use crate::state::{Lock, RunRecord, State};
+use crate::state::{Lock, RunRecord};
 use crate::stop::Stop;
 
 /// How often one run goes on with what it made itself.
@@ -116,11 +116,11 @@ fn run_locked(job: &Job<'_>, report: &dyn Report, stop: &Stop) -> Result<Outcome
     if job.mode == Mode::DryRun {
         return run(report);
     }
-    let _lock = Lock::acquire(&job.state_dir, job.account.name(), job.wait_lock, stop)?;
+    let mut lock = Lock::acquire(&job.state_dir, job.account.name(), job.wait_lock, stop)?;
     let outcome = run(&Once::new(report));
     let exit = outcome.as_ref().map_or_else(|error| error.kind().into(), |outcome| outcome.exit);
-    let remembered = remember(job, exit);
-    outcome.and_then(|outcome| remembered.map(|()| outcome))
+    lock.remember(RunRecord { ended: now(), exit: exit.code() });
+    outcome
 }
 
 /// Tries until a run came to its end, with all that it made itself.
@@ -159,13 +159,5 @@ fn until_done(job: &Job<'_, ImapAccount>, report: &dyn Report, stop: &Stop) -> R
             }
         };
         clock::sleep(pause, stop)?;
-    }
-}
-
-/// Writes down how the run ended, for `status`.
-fn remember(job: &Job<'_>, exit: Exit) -> Result<()> {
-    match State::open(&job.state_dir, job.account.name())? {
-        Some(mut state) => state.set_last_run(RunRecord { ended: now(), exit: exit.code() }),
-        None => Ok(()),
     }
 }

@@ -1,8 +1,8 @@
-//! What is not in sync yet and since when, and how the last run ended: for `status` and for the exit code.
+//! What is not in sync yet and since when: for `status` and for the exit code.
 
 use std::collections::BTreeMap;
 
-use rusqlite::{Connection, OptionalExtension, TransactionBehavior, params};
+use rusqlite::{Connection, TransactionBehavior, params};
 
 use super::{State, fault};
 use crate::error::{Item, ItemFailure, Result};
@@ -15,15 +15,6 @@ pub struct Unresolved {
     pub failure: ItemFailure,
     /// When it failed for the first time.
     pub first_seen: UnixSeconds,
-}
-
-/// How a run ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct RunRecord {
-    /// When.
-    pub ended: UnixSeconds,
-    /// Its exit code.
-    pub exit: u8,
 }
 
 impl State {
@@ -45,20 +36,6 @@ impl State {
     ) -> Result<()> {
         let path = &self.path;
         replace(&mut self.connection, failures, select, now).map_err(|e| fault::sqlite(path, e))
-    }
-
-    /// How the last run ended; `None` before the first.
-    pub fn last_run(&self) -> Result<Option<RunRecord>> {
-        let sql = "SELECT last_run_ended, last_run_exit FROM account WHERE last_run_ended IS NOT NULL";
-        let record = |row: &rusqlite::Row<'_>| Ok(RunRecord { ended: row.get(0)?, exit: row.get(1)? });
-        self.connection.query_row(sql, [], record).optional().map_err(|e| self.fault(e))
-    }
-
-    /// Records how a run ended.
-    pub fn set_last_run(&mut self, record: RunRecord) -> Result<()> {
-        let sql = "UPDATE account SET last_run_ended = ?1, last_run_exit = ?2";
-        let written = self.connection.execute(sql, params![record.ended, record.exit]);
-        written.map(drop).map_err(|e| self.fault(e))
     }
 }
 
@@ -140,17 +117,6 @@ mod tests {
         assert_eq!(state.failures().unwrap(), [at(&b, 10)]);
         state.replace_failures(std::slice::from_ref(&c), &everything, UnixSeconds(50)).unwrap();
         assert_eq!(state.failures().unwrap(), [at(&c, 50)]);
-    }
-
-    #[test]
-    fn the_last_run_is_kept() {
-        let mut state = State::in_memory(AccountId(1)).unwrap();
-        assert_eq!(state.last_run().unwrap(), None);
-        for exit in [130, 0] {
-            let record = RunRecord { ended: UnixSeconds(1_700_000_000), exit };
-            state.set_last_run(record).unwrap();
-            assert_eq!(state.last_run().unwrap(), Some(record));
-        }
     }
 
     #[test]

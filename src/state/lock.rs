@@ -1,7 +1,8 @@
 //! One run an account: a lock on a file that stays, held as long as the process lives.
 //!
 //! The operating system drops the lock with the process, however it ends, so there is never a stale one to remove. The
-//! file's content (the holder's process id, written at `mtime`) only serves the message.
+//! file holds two lines: the holder's process id (written at `mtime`) while there is one, and how the last run ended.
+//! Both serve messages only, so nothing waits for them to be on disk: a run that changes nothing flushes nothing.
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{Read, Seek, Write};
@@ -11,15 +12,35 @@ use std::time::{Duration, Instant};
 
 use super::{fault, place};
 use crate::error::{Error, Kind, Result};
+use crate::mail::UnixSeconds;
 use crate::stop::Stop;
 
 /// How long to pause between two tries.
 const PAUSE: Duration = Duration::from_millis(50);
 
+/// More than the file holds.
+const NOTE: u64 = 64;
+
 /// The right to run an account; dropping it gives it back.
 #[derive(Debug)]
 pub struct Lock {
     file: File,
+    last: Option<RunRecord>,
+}
+
+/// How a run ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RunRecord {
+    /// When.
+    pub ended: UnixSeconds,
+    /// Its exit code.
+    pub exit: u8,
+}
+
+/// How the last run of `account` ended; `None` where none has, or its note was lost.
+pub fn last_run(dir: &Path, account: &str) -> Option<RunRecord> {
+    let mut file = File::open(place::file(dir, account, "lock")).ok()?;
+    read(&mut file)?.last
 }
 
 impl Lock {
@@ -47,26 +68,53 @@ impl Lock {
             }
             std::thread::sleep(stop.slice(PAUSE.min(left)));
         }
-        // The lock is ours even if its note cannot be written (a full disk): then the message names no process.
-        let _ = file.set_len(0).and_then(|()| writeln!(file, "{}", std::process::id()));
-        Ok(Lock { file })
+        let last = read(&mut file).and_then(|note| note.last);
+        let mut lock = Lock { file, last };
+        lock.write(&std::process::id().to_string());
+        Ok(lock)
+    }
+
+    /// Writes down how the run ended, once the lock is given back.
+    pub fn remember(&mut self, run: RunRecord) {
+        self.last = Some(run);
+    }
+
+    /// The lock is ours even if its note cannot be written (a full disk): then the messages say less.
+    fn write(&mut self, holder: &str) {
+        let last = self.last.map(|run| format!("{} {}\n", run.ended.0, run.exit)).unwrap_or_default();
+        let note = format!("{holder}\n{last}");
+        let file = &mut self.file;
+        let _ = file.set_len(0).and_then(|()| file.rewind()).and_then(|()| file.write_all(note.as_bytes()));
     }
 }
 
 impl Drop for Lock {
     fn drop(&mut self) {
-        // Closing the file unlocks it; without its note, nobody is told of a process that has ended.
-        let _ = self.file.set_len(0);
+        // Closing the file unlocks it; nobody is to be told of a process that has ended.
+        self.write("");
     }
+}
+
+struct Note {
+    holder: Option<u32>,
+    last: Option<RunRecord>,
+}
+
+fn read(file: &mut File) -> Option<Note> {
+    let mut text = String::new();
+    file.rewind().and_then(|()| file.take(NOTE).read_to_string(&mut text)).ok()?;
+    let mut lines = text.lines();
+    let holder = lines.next().and_then(|line| line.parse().ok());
+    let run = |line: &str| {
+        let (ended, exit) = line.split_once(' ')?;
+        Some(RunRecord { ended: UnixSeconds(ended.parse().ok()?), exit: exit.parse().ok()? })
+    };
+    Some(Note { holder, last: lines.next().and_then(run) })
 }
 
 /// Says who holds the lock and since when.
 fn held(file: &mut File, account: &str, path: &Path) -> Error {
-    let mut note = String::new();
-    let pid = match file.rewind().and_then(|()| file.take(32).read_to_string(&mut note)) {
-        Ok(_) => note.trim().parse::<u32>().ok(),
-        Err(_) => None,
-    };
+    let pid = read(file).and_then(|note| note.holder);
     let since = file.metadata().and_then(|m| m.modified()).ok().and_then(|time| jiff::Zoned::try_from(time).ok());
     let what = match (pid, since) {
         (Some(pid), Some(since)) => {
@@ -114,9 +162,28 @@ mod tests {
 
         Lock::acquire(&dir, "home", None, &Stop::default()).unwrap();
         drop(lock);
-        assert_eq!(std::fs::read(dir.join("work.lock")).unwrap(), b"");
+        assert_eq!(std::fs::read(dir.join("work.lock")).unwrap(), b"\n");
         // A process that another test forks has the descriptor until it is another program.
         try_lock(&dir, Some(Duration::from_secs(60))).unwrap();
+    }
+
+    #[test]
+    fn the_last_run_is_kept() {
+        let dir = tempfile::tempdir().unwrap();
+        let last = || last_run(dir.path(), "work");
+        assert_eq!(last(), None);
+        for exit in [130, 0] {
+            let run = RunRecord { ended: UnixSeconds(1_700_000_000), exit };
+            let before = last();
+            let mut lock = try_lock(dir.path(), None).unwrap();
+            assert_eq!(last(), before, "a run that goes on has not ended");
+            lock.remember(run);
+            drop(lock);
+            assert_eq!(last(), Some(run));
+        }
+        std::fs::write(dir.path().join("work.lock"), b"\xff\n\n7").unwrap();
+        assert_eq!(last(), None);
+        drop(try_lock(dir.path(), None).unwrap());
     }
 
     #[test]

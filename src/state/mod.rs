@@ -52,9 +52,9 @@ use rusqlite::{Connection, OpenFlags};
 use crate::error::{Error, Kind, Result};
 use crate::mail::{AccountId, MailboxId, MailboxName};
 
-pub use failures::{RunRecord, Unresolved};
+pub use failures::Unresolved;
 pub use kin::Traits;
-pub use lock::Lock;
+pub use lock::{Lock, RunRecord, last_run};
 pub use maildrop::{Maildrop, Settling};
 pub use place::state_dir;
 

@@ -18,9 +18,7 @@ const STEPS: &[&str] = &[
     r"
 CREATE TABLE account (
     one INTEGER PRIMARY KEY CHECK (one = 1),
-    id INTEGER NOT NULL,
-    last_run_ended INTEGER,             -- seconds since 1970
-    last_run_exit INTEGER
+    id INTEGER NOT NULL
 ) STRICT;
 
 CREATE TABLE mailbox (
