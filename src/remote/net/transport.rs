@@ -15,7 +15,7 @@ use crate::error::{Error, Kind, Result};
 use crate::stop::Stop;
 
 /// How much one call takes in before the caller gets to see it.
-const BURST: usize = 256 * 1024;
+const BURST: usize = 64 * 1024;
 /// How much input may come while only room for output is wanted.
 const UNASKED: usize = 4 * 1024 * 1024;
 /// One `read`: two TLS records.
