@@ -20,6 +20,8 @@
 //! * A file that was moved into a mailbox which the run leaves out ([`view::Outside`]) was not deleted: the server's copy
 //!   is kept, as under Never; where other runs have that mailbox, it waits for one of them. Moved to the Trash it was
 //!   deleted. A message that moved on the server into a mailbox left out is gone, since nothing is asked of those.
+//! * Of messages of one content and the same agreed flags, one whose file is gone and one whose server copy is are the
+//!   same loss: what is left of the two is one message.
 //! * A deletion wins over a flag change. `T`/`\Deleted` is a flag like the others.
 //! * A flag that the other side cannot keep (PERMANENTFLAGS; 26 keywords a directory) is neither planned nor agreed.
 //!   Downloads take keyword letters first, then flag changes, each by rising UID.
@@ -75,6 +77,7 @@
 //!   the next plan makes the mailbox.
 //! * A mailbox that the server has by another name, which the tree cannot follow to, is missing; what the server has under
 //!   its old name waits for the next plan, and so does a file whose message is there.
+//! * A mailbox that has the UIDs of another one, which cannot be looked into, may be that one: nothing.
 //! * A changed UIDVALIDITY drops all links; then everything is new and matched by content. Nothing happens
 //!   before all files of the mailbox were read. What was kept on one side comes back to the other.
 //!
@@ -103,7 +106,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::mail::{AccountId, Base, Intent, Link, MailboxName, Uid};
+use crate::mail::{AccountId, Base, BaseMailbox, Intent, Link, MailboxName, Uid};
 
 pub mod alike;
 mod delta;
@@ -124,7 +127,7 @@ pub mod view;
 use delta::RemoteSide;
 pub use plan::{Action, Disposal, Here, Phase, Plan, Relocation, Side};
 pub use renames::{Names, Renamed};
-use view::{LocalView, MailboxIds, Policy, RemoteView};
+use view::{LocalView, MailboxIds, Policy, RemoteMailbox, RemoteView};
 
 /// Everything a plan depends on.
 #[derive(Debug, Clone, Copy)]
@@ -158,8 +161,23 @@ impl<'a> Input<'a> {
     fn remote_side(&self, name: &MailboxName) -> RemoteSide<'a> {
         match self.left.contains(name) {
             true => RemoteSide::Absent,
+            false if self.may_be_another(name) => RemoteSide::Unknown,
             false => RemoteSide::of(self.remote, name, self.base.get(name)),
         }
+    }
+}
+
+impl Input<'_> {
+    /// Whether the server may have given this name to a known mailbox that cannot be looked into under its own: its UIDs
+    /// are of that one's generation.
+    fn may_be_another(&self, name: &MailboxName) -> bool {
+        let Some(RemoteMailbox::Observed(listing)) = self.remote.mailboxes.get(name) else { return false };
+        let has_its_uids = |known: &BaseMailbox| {
+            known.remote.as_ref().is_some_and(|checkpoint| checkpoint.uid_validity == listing.uid_validity)
+        };
+        let dark = |other: &MailboxName| matches!(self.remote.mailboxes.get(other), Some(RemoteMailbox::Unknown));
+        let is_other = self.base.get(name).is_some_and(|known| known.remote.is_some() && !has_its_uids(known));
+        is_other && self.base.iter().any(|(other, known)| has_its_uids(known) && dark(other))
     }
 }
 
@@ -188,6 +206,8 @@ pub fn reconcile(input: &Input<'_>) -> Plan {
         plan.mailboxes.entry(to.clone()).or_default().insert(0, action);
     }
     plan.unfinished.extend(input.left.iter().cloned());
+    let unsure = input.base.keys().filter(|name| input.may_be_another(name)).cloned();
+    plan.unfinished.extend(unsure);
     plan.mailboxes.retain(|_, actions| !actions.is_empty());
     plan
 }

@@ -3,7 +3,7 @@
 //! | file | what it shows |
 //! | --- | --- |
 //! | `world/` | real servers, a scripted one, a proxy, other clients on both sides: nothing of mailtide's own |
-//! | `sim/` | a simulated world, random edits and crashes: the planner keeps its promises |
+//! | `sim/` | a simulated world, random edits and crashes, and histories of weeks: the planner keeps its promises |
 //! | `harness` | the world itself tells the truth |
 //! | `rounds` | random edits on both sides, against each real server: equal, and then nothing left to do |
 //! | `kill` | `kill -9` at ten moments of a first sync and of a push; Ctrl-C |

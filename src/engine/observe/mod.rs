@@ -106,7 +106,7 @@ pub fn observe<'a>(sources: &Sources<'_, 'a>) -> Result<Observation<'a>> {
         load_links(sources.state, &mut base, &mut intents, name)?;
     }
     let mut seen = remote::look(&mut session, &directory, &moved_remotely, &base, account.direction)?;
-    let names = renames::look(&base, &local, &seen, account.direction);
+    let names = renames::look(&base, &local, &seen, account.direction, sources.age);
     let replaced = renames::apply(&names.renamed, &mut base, &mut local, &mut seen, &mut directory, &mut intents);
     let mut reset = reset_mailboxes(&base, &seen.view);
     reset.retain(|name| !names.left.contains(name));

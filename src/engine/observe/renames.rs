@@ -7,11 +7,11 @@ use super::names::Directory;
 use super::remote::RemoteSide;
 use crate::mail::{Base, Intent, MailboxId, MailboxName};
 use crate::reconcile::renames::{LocalTrace, RemoteTrace, Trace, Traces, find};
-use crate::reconcile::view::{Coverage, Direction, RemoteMailbox};
+use crate::reconcile::view::{Coverage, Direction, RemoteMailbox, TreeAge};
 use crate::reconcile::{Names, Renamed, Side};
 
 /// Finds renamed mailboxes; the links of every mailbox that one side lacks must have been read.
-pub fn look(base: &Base, local: &LocalSide, remote: &RemoteSide, direction: Direction) -> Names {
+pub fn look(base: &Base, local: &LocalSide, remote: &RemoteSide, direction: Direction, age: TreeAge) -> Names {
     let here = |name: &MailboxName| local.scans.contains_key(name);
     let there = |name: &MailboxName| match (remote.view.mailboxes.get(name), base.get(name)) {
         (Some(RemoteMailbox::Observed(listing)), Some(known)) => {
@@ -24,7 +24,7 @@ pub fn look(base: &Base, local: &LocalSide, remote: &RemoteSide, direction: Dire
     if base.keys().all(|name| here(name) && there(name)) {
         return Names::default();
     }
-    let mut traces = Traces::default();
+    let mut traces = Traces { age, ..Traces::default() };
     for (name, scanned) in &local.scans {
         let trace = match scanned {
             Scanned::Unchanged => Trace::Known,

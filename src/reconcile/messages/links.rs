@@ -66,6 +66,26 @@ impl<'a> Work<'a, '_> {
         }
     }
 
+    /// Of messages of one content and the same agreed flags, one gone here and one gone there are the same loss: which of
+    /// them a deletion hit, or went elsewhere, is nobody's wish. Else two users who each take one of two away take both.
+    ///
+    /// Works on what no file turned out to be.
+    pub(super) fn alike(&mut self) {
+        let is_open =
+            self.policy().direction == Direction::Both && self.scene.age == TreeAge::AsLeft && !self.unlooked();
+        for (link, here) in std::mem::take(&mut self.vanished) {
+            let is_twin = |gone: &Link| gone.digest == link.digest && gone.flags == link.flags;
+            let twin = self.gone.values().find_map(|(gone, there)| there.filter(|_| is_twin(gone)).map(|t| (*gone, t)));
+            match twin.filter(|_| is_open) {
+                Some((gone, there)) => {
+                    self.gone.remove(&gone.uid);
+                    self.relink(gone, &link.file, here, there);
+                }
+                None => self.delete_file(link.uid, &link.flags, here),
+            }
+        }
+    }
+
     /// Messages gone from the server whose file is here.
     pub(super) fn vanished(&mut self, vanished: Vec<(&'a Link, &'a Flags)>) {
         if vanished.is_empty() {
@@ -83,7 +103,7 @@ impl<'a> Work<'a, '_> {
             } else if self.policy().direction == Direction::Push {
                 self.again(link, here);
             } else {
-                self.delete_file(link.uid, &link.flags, here);
+                self.vanished.push((link, here));
             }
         }
     }
@@ -138,7 +158,7 @@ impl<'a> Work<'a, '_> {
         self.draft.keep(side, uid);
     }
 
-    /// A kept message has its file again: as if it had never been away.
+    /// A message has a file again: as if it had never been away.
     pub(super) fn relink(&mut self, link: &'a Link, file: &'a FileId, here: &'a Flags, there: &'a Flags) {
         let flags = merge(&self.seen(&link.flags), &self.seen(here), &self.seen(there)).agreed;
         self.draft.single.push(Action::Link { uid: link.uid, file: file.clone(), flags: flags.clone() });

@@ -70,6 +70,7 @@ pub(super) fn decide<'a>(scene: &Scene<'a>, binned: &mut Binned) -> Decided<'a> 
     let mut work = Work::new(scene, binned);
     work.links();
     let rest = work.unlinked();
+    work.alike();
     work.gone();
     work.kept();
     work.new_messages(rest);
@@ -103,6 +104,8 @@ struct Work<'a, 's> {
     pairs: Vec<Pair<'a>>,
     /// Links of both sides whose file is gone, with the server's flags.
     gone: BTreeMap<Uid, (&'a Link, Option<&'a Flags>)>,
+    /// Links of both sides whose message is gone, with the flags of the file, which is to follow.
+    vanished: Vec<(&'a Link, &'a Flags)>,
     /// Links kept on the server, with its flags.
     kept: BTreeMap<Uid, (&'a Link, &'a Flags)>,
     /// Files to go up, again or for the first time.
@@ -125,6 +128,7 @@ impl<'a, 's> Work<'a, 's> {
             unreadable: false,
             pairs: Vec::new(),
             gone: BTreeMap::new(),
+            vanished: Vec::new(),
             kept: BTreeMap::new(),
             candidates: Vec::new(),
             marked: BTreeSet::new(),

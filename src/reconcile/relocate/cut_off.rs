@@ -11,7 +11,7 @@ use super::flags::Flagged;
 use crate::mail::{Digest, FileId, FlagChange, Link, MailboxName, Presence, Uid};
 
 /// Links of both sides that the plan drops, because their message is on neither.
-fn forgotten<'a>(input: &'a Input<'_>, plan: &Plan) -> Vec<(MailboxName, &'a Link)> {
+pub(super) fn forgotten<'a>(input: &'a Input<'_>, plan: &Plan) -> Vec<(MailboxName, &'a Link)> {
     let mut links = Vec::new();
     for (name, action) in plan.actions() {
         let Action::Forget { uids } = action else { continue };
@@ -113,7 +113,7 @@ pub(super) fn remembered(input: &Input<'_>, plan: &mut Plan) {
 }
 
 /// Plans this change of a message's flags on `side`, and no other.
-fn put_flags(actions: &mut Vec<Action>, uid: Uid, side: Side, change: FlagChange) {
+pub(super) fn put_flags(actions: &mut Vec<Action>, uid: Uid, side: Side, change: FlagChange) {
     for action in actions.iter_mut() {
         if let Action::SetFlags { side: s, uids, .. } = action
             && *s == side

@@ -28,6 +28,7 @@
 //! | moves it to the same place | there, once |
 //! | moves it elsewhere | at both places |
 //! | copies it | at its new place, and where the copy is |
+//! | moves another of the same content there | both are there |
 //!
 //! Without UIDPLUS a move on the server is a copy and a deletion, each at its time: an EXPUNGE may hit what others marked.
 //!
@@ -42,6 +43,7 @@ mod cut_off;
 mod flags;
 mod known;
 mod left;
+mod twins;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -57,6 +59,7 @@ use crate::mail::{BaseMailbox, Digest, FileId, Flags, Link, MailboxName, Presenc
 /// Replaces transfers by moves and copies.
 pub(super) fn relocate(input: &Input<'_>, plan: &mut Plan) {
     cut_off::keep_twins(input, plan);
+    twins::part(input, plan);
     on_server(input, plan);
     in_tree(input, plan);
     cut_off::remembered(input, plan);

@@ -14,6 +14,8 @@
 //! follows no rename, under Push the tree.
 
 //!
+//! Where the tree or the state is an older copy, nothing follows to a name that both sides have: one of them did already.
+//!
 //! What one side does while the other renames a mailbox:
 //!
 //! | renamed on one side; the other side | both then have |
@@ -32,7 +34,7 @@ mod fits;
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::plan::Side;
-use super::view::Direction;
+use super::view::{Direction, TreeAge};
 use crate::mail::{Base, BaseMailbox, FileId, Link, MailboxName, Presence, Uid, UidValidity, UnixSeconds};
 
 /// A mailbox under its new name.
@@ -84,6 +86,8 @@ pub struct Traces<'a> {
     pub local: BTreeMap<&'a MailboxName, Trace<LocalTrace<'a>>>,
     /// The mailboxes the server has.
     pub remote: BTreeMap<&'a MailboxName, Trace<RemoteTrace<'a>>>,
+    /// Whether what was known is what the last run left.
+    pub age: TreeAge,
 }
 
 /// What became of names.
@@ -99,12 +103,20 @@ pub struct Names {
 /// Finds the mailboxes of `base`, their links read, that have another name on either side.
 #[must_use]
 pub fn find(base: &Base, traces: &Traces<'_>, direction: Direction) -> Names {
-    let on_server = pairs(base, &|from, mailbox, to| is_on_server(base, traces, from, mailbox, to), &traces.remote);
-    let in_tree = pairs(base, &|from, mailbox, to| is_in_tree(base, traces, from, mailbox, to), &traces.local);
+    let mut on_server = pairs(base, &|from, mailbox, to| is_on_server(base, traces, from, mailbox, to), &traces.remote);
+    let mut in_tree = pairs(base, &|from, mailbox, to| is_in_tree(base, traces, from, mailbox, to), &traces.local);
+    if traces.age == TreeAge::Older {
+        // Whoever has the new name on the other side has most likely followed already.
+        on_server.retain(|_, to| !traces.local.contains_key(*to));
+        in_tree.retain(|_, to| !traces.remote.contains_key(*to));
+    }
+    // Of a name that another mailbox has now, there is nothing to follow with.
+    let is_taken = |pairs: &Pairs<'_>, name: &MailboxName| pairs.values().any(|to| *to == name);
     let mut renamed = Vec::new();
     for (from, to) in &on_server {
         let follows = match in_tree.get(from) {
             Some(also) if also == to => None,
+            None if is_taken(&in_tree, from) => continue,
             None if is_whole(&traces.local, from) && direction != Direction::Push => Some(Side::Local),
             Some(_) | None => continue,
         };
@@ -112,7 +124,7 @@ pub fn find(base: &Base, traces: &Traces<'_>, direction: Direction) -> Names {
     }
     for (from, to) in &in_tree {
         let stands = !on_server.contains_key(from) && is_whole(&traces.remote, from) && direction != Direction::Pull;
-        if stands && !on_server.values().any(|taken| taken == to) {
+        if stands && !is_taken(&on_server, to) && !is_taken(&on_server, from) {
             renamed.push(Renamed { from: (*from).clone(), to: (*to).clone(), follows: Some(Side::Remote) });
         }
     }

@@ -4,9 +4,9 @@ use std::collections::BTreeSet;
 
 use mailtide::mail::{FileId, Flags, MailboxName, Presence, Uid};
 use mailtide::reconcile::Side;
-use proptest::sample::Index;
 
-use super::edit::{Edit, How, Name, flag, mailbox};
+use super::edit::{Edit, How, Name, Which, flag, mailbox};
+use super::log::{Did, Upheaval};
 use super::server::Message;
 use super::state::State;
 use super::world::{Body, File, Layout, World};
@@ -50,6 +50,14 @@ impl World {
         self.story.push(words);
     }
 
+    fn did(&mut self, side: Side, body: Body, did: Did) {
+        self.log.did(side, body, did);
+    }
+
+    fn shook(&mut self, side: Side, upheaval: Upheaval) {
+        self.log.shook(side, upheaval);
+    }
+
     fn edit(&mut self, state: &State, edit: &Edit) {
         match edit {
             Edit::Deliver { side, mailbox: n, flags } => {
@@ -63,35 +71,36 @@ impl World {
                 self.deliver(Side::Remote, &mailbox(*n), body, remote, date + i64::from(body % 2));
             }
             Edit::Delete { side, which } => {
-                if let Some(at) = self.pick(*side, which) {
+                if let Some(at) = self.pick(*side, *which) {
                     self.tell(format!("deletes {at}"));
+                    self.did(at.side(), self.at(&at).0, Did::Deleted);
                     self.delete(state, &at);
                 }
             }
             Edit::Flag { side, which, flag: n } => {
-                if let Some(at) = self.pick(*side, which) {
+                if let Some(at) = self.pick(*side, *which) {
                     self.flag(&at, &flag(*n));
                 }
             }
             Edit::Rename { which } => {
-                if let Some(at @ At::File(..)) = self.pick(Side::Local, which) {
+                if let Some(at @ At::File(..)) = self.pick(Side::Local, *which) {
                     let name = at.mailbox().clone();
                     self.put_elsewhere(state, &at, &name, Name::New);
                 }
             }
             Edit::Move { side, which, to, how } => {
-                if let Some(at) = self.pick(*side, which) {
+                if let Some(at) = self.pick(*side, *which) {
                     self.move_to(state, &at, &mailbox(*to), *how);
                 }
             }
             Edit::Copy { side, which } => {
-                if let Some(at) = self.pick(*side, which) {
+                if let Some(at) = self.pick(*side, *which) {
                     let (name, how) = (at.mailbox().clone(), How { name: Name::New, flag: None });
                     self.copy_to(&at, &name, how);
                 }
             }
             Edit::CopyTo { side, which, to, how } => {
-                if let Some(at) = self.pick(*side, which) {
+                if let Some(at) = self.pick(*side, *which) {
                     self.copy_to(&at, &mailbox(*to), *how);
                 }
             }
@@ -110,36 +119,39 @@ impl World {
                     }
                     Side::Remote => {}
                 }
+                self.shook(*side, Upheaval::Made);
                 self.tell(format!("{side}: {name} is made"));
             }
             Edit::RemoveMailbox { side, mailbox: n } => self.remove_mailbox(state, *side, &mailbox(*n)),
             Edit::Renumber { mailbox: n } => {
                 self.server.renumber(&mailbox(*n));
                 self.shake(&mailbox(*n));
+                self.shook(Side::Remote, Upheaval::Renumbered);
                 self.tell(format!("{} has new UIDs", mailbox(*n)));
             }
             Edit::RenameMailbox { side, which, to } => {
-                if let Some(from) = self.pick_mailbox(*side, which) {
+                if let Some(from) = self.pick_mailbox(*side, *which) {
                     self.rename_mailbox(*side, &from, &mailbox(*to));
                 }
             }
             Edit::RenameDirectory { which, to } => {
-                if let Some(from) = self.pick_mailbox(Side::Local, which).filter(|_| self.layout == Layout::Flat)
+                if let Some(from) = self.pick_mailbox(Side::Local, *which).filter(|_| self.layout == Layout::Flat)
                     && !mailbox(*to).is_inbox()
                     && self.rename_directory(&from, &mailbox(*to))
                 {
+                    self.shook(Side::Local, Upheaval::Renamed);
                     self.tell(format!("local: the directory of {from} is renamed to {}", mailbox(*to)));
                 }
             }
             Edit::RenameTwice { which, local, remote } => {
-                if let Some(from) = self.pick_mailbox(Side::Remote, which) {
+                if let Some(from) = self.pick_mailbox(Side::Remote, *which) {
                     self.rename_mailbox(Side::Local, &from, &mailbox(*local));
                     self.rename_mailbox(Side::Remote, &from, &mailbox(*remote));
                 }
             }
             Edit::SwapMailboxes { side, one, other } => {
                 let aside = MailboxName::parse("aside").expect("it is a name");
-                let both = self.pick_mailbox(*side, one).zip(self.pick_mailbox(*side, other));
+                let both = self.pick_mailbox(*side, *one).zip(self.pick_mailbox(*side, *other));
                 if let Some((one, other)) = both.filter(|(a, b)| a != b && !a.is_below(b) && !b.is_below(a)) {
                     self.rename_mailbox(*side, &one, &aside);
                     self.rename_mailbox(*side, &other, &one);
@@ -156,7 +168,11 @@ impl World {
         }
         self.tell(format!("{side}: {name} is removed"));
         let all: Vec<At> = self.messages(side).into_iter().filter(|at| at.mailbox() == name).collect();
-        all.iter().for_each(|at| self.delete(state, at));
+        self.shook(side, Upheaval::Removed);
+        for at in &all {
+            self.did(side, self.at(at).0, Did::Deleted);
+            self.delete(state, at);
+        }
         match side {
             Side::Local => _ = self.tree.remove(name),
             Side::Remote => _ = self.server.mailboxes.remove(name),
@@ -173,6 +189,7 @@ impl World {
             Side::Local => super::rename::with_below(&mut self.tree, from, to),
         };
         if done {
+            self.shook(side, Upheaval::Renamed);
             self.tell(format!("{side}: {from} is renamed to {to}"));
         }
     }
@@ -216,6 +233,7 @@ impl World {
             return;
         }
         self.tell(format!("{side}: {body} arrives in {name} {flags}"));
+        self.did(side, body, Did::Arrived);
         self.arrives(name, body);
         match side {
             Side::Local => {
@@ -248,6 +266,8 @@ impl World {
 
     /// Takes a message away and puts it there.
     fn put_elsewhere(&mut self, state: &State, at: &At, to: &MailboxName, name: Name) -> At {
+        let how = if at.mailbox() == to { Did::Renamed } else { Did::Moved };
+        self.did(at.side(), self.at(at).0, how);
         match at {
             At::File(from, id) => {
                 let file = self.tree[from].files[id].clone();
@@ -277,6 +297,7 @@ impl World {
         if !self.has(at.side(), to) || (!self.crowded && at.mailbox() != to && self.holds(at.side(), to, body)) {
             return;
         }
+        self.did(at.side(), body, Did::Copied);
         self.arrives(to, body);
         let new = match at {
             At::File(from, id) => {
@@ -326,17 +347,16 @@ impl World {
         }
     }
 
-    fn pick(&self, side: Side, which: &Index) -> Option<At> {
-        let all = self.messages(side);
-        (!all.is_empty()).then(|| which.get(&all).clone())
+    fn pick(&self, side: Side, which: Which) -> Option<At> {
+        which.get(&self.messages(side)).cloned()
     }
 
-    fn pick_mailbox(&self, side: Side, which: &Index) -> Option<MailboxName> {
+    fn pick_mailbox(&self, side: Side, which: Which) -> Option<MailboxName> {
         let all: Vec<&MailboxName> = match side {
             Side::Local => self.tree.keys().filter(|name| !name.is_inbox()).collect(),
             Side::Remote => self.server.mailboxes.keys().filter(|name| !name.is_inbox()).collect(),
         };
-        (!all.is_empty()).then(|| (*which.get(&all)).clone())
+        which.get(&all).map(|name| (*name).clone())
     }
 
     pub fn at(&self, at: &At) -> (Body, Flags) {
@@ -383,6 +403,7 @@ impl World {
     fn flag(&mut self, at: &At, change: &Flags) {
         let (body, now) = self.at(at);
         let to = if now.minus(change) == now { now.union(change) } else { now.minus(change) };
+        self.did(at.side(), body, Did::Flagged(change.clone()));
         self.tell(format!("{at} gets {to}"));
         let key = (at.mailbox().clone(), body);
         if now.is_trashed() && !to.is_trashed() && self.history.deleted.remove(&key) {

@@ -3,7 +3,6 @@
 use mailtide::mail::{Flags, Keyword, MailboxName, SystemFlag};
 use mailtide::reconcile::Side;
 use proptest::prelude::*;
-use proptest::sample::Index;
 use proptest::strategy::Union;
 
 #[derive(Debug, Clone)]
@@ -21,32 +20,32 @@ pub enum Edit {
     },
     Delete {
         side: Side,
-        which: Index,
+        which: Which,
     },
     Flag {
         side: Side,
-        which: Index,
+        which: Which,
         flag: u8,
     },
     /// A file gets another name where it is.
     Rename {
-        which: Index,
+        which: Which,
     },
     Move {
         side: Side,
-        which: Index,
+        which: Which,
         to: u8,
         how: How,
     },
     /// A copy in the same mailbox.
     Copy {
         side: Side,
-        which: Index,
+        which: Which,
     },
     /// A copy in any mailbox.
     CopyTo {
         side: Side,
-        which: Index,
+        which: Which,
         to: u8,
         how: How,
     },
@@ -73,26 +72,36 @@ pub enum Edit {
     /// With what is below it.
     RenameMailbox {
         side: Side,
-        which: Index,
+        which: Which,
         to: u8,
     },
     /// Without what is below it, where the layout allows.
     RenameDirectory {
-        which: Index,
+        which: Which,
         to: u8,
     },
     /// Both sides rename it, each for itself.
     RenameTwice {
-        which: Index,
+        which: Which,
         local: u8,
         remote: u8,
     },
     /// Two mailboxes take each other's name.
     SwapMailboxes {
         side: Side,
-        one: Index,
-        other: Index,
+        one: Which,
+        other: Which,
     },
+}
+
+/// One of those there are, as a part of their range: [`prop::sample::Index`] that can be written down.
+#[derive(Debug, Clone, Copy)]
+pub struct Which(pub usize);
+
+impl Which {
+    pub fn get<T>(self, all: &[T]) -> Option<&T> {
+        all.get((all.len() as u128 * self.0 as u128 >> usize::BITS) as usize)
+    }
 }
 
 /// How a message gets to another place.
@@ -129,6 +138,8 @@ pub enum Scope {
     Renames,
     /// And come and go, and UIDVALIDITY changes.
     All,
+    /// The same as it happens in a life: mostly mail that comes, is read, flagged and filed.
+    Life,
 }
 
 impl Scope {
@@ -144,6 +155,7 @@ impl Scope {
             Scope::Moves => [4, 1, 1, 8, 0, 0, 0, 0],
             Scope::Renames => [6, 1, 0, 4, 0, 0, 0, 5],
             Scope::All => [6, 2, 1, 6, 1, 1, 1, 4],
+            Scope::Life => [16, 5, 1, 6, 1, 1, 2, 1],
         }
     }
 }
@@ -156,7 +168,7 @@ fn edit(scope: Scope) -> impl Strategy<Value = Edit> {
     use Edit::*;
     let [deliveries, deletions, copies, moves, mailboxes, renumber, marks, renames] = scope.weights();
     let side = || prop_oneof![Just(Side::Local), Just(Side::Remote)];
-    let which = || any::<Index>();
+    let which = || any::<usize>().prop_map(Which);
     let mailbox = || 0..if renames > 0 { NAMES } else { MAILBOXES };
     let many = u32::from(moves > 2);
     let all: [(u32, BoxedStrategy<Edit>); 18] = [

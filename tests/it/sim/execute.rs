@@ -1,24 +1,30 @@
 //! Carries plans out, one effect and one fact at a time, as the real executor must; can be cut off between any two.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use mailtide::mail::{
-    Fact, FileId, FlagChange, Flags, Intent, Link, MailboxId, MailboxName, Origin, Presence, Uid, UidSet, UnixSeconds,
+    Fact, FileId, FlagChange, Flags, Link, MailboxId, MailboxName, Presence, Uid, UidSet, UidValidity, UnixSeconds,
 };
 use mailtide::reconcile::guard::{Allowed, ApprovedPlan, MaxDelete, approve};
-use mailtide::reconcile::view::{LocalContent, LocalMailbox, Policy, RemoteMailbox, RemoteMessage};
+use mailtide::reconcile::view::{Direction, LocalContent, LocalMailbox, Policy, RemoteMailbox, RemoteMessage, TreeAge};
 use mailtide::reconcile::{Action, Phase, Plan, Side};
 
+use super::edit::Edit;
+use super::journal::Journal;
 use super::observe::{Blind, Observation, bare_checkpoint, observe};
 use super::relocate::Way;
 use super::state::State;
-use super::world::{ACCOUNT, Body, File, World};
+use super::world::{Body, World};
 
 /// What goes wrong.
 #[derive(Debug, Clone, Default)]
 pub struct Faults {
     /// The run is cut off before its n-th effect or fact.
     pub crash_at: Option<usize>,
+    /// So many of the last facts were not yet written when it was; those that had to be, were.
+    pub unwritten: usize,
+    /// What others do before the n-th effect or fact.
+    pub during: BTreeMap<usize, Vec<Edit>>,
     /// These messages fail, whatever is done to them.
     pub bad: BTreeSet<Body>,
     /// These mailboxes cannot be looked into.
@@ -47,17 +53,20 @@ pub fn sync(
 ) -> Ended {
     state.check_under(policy);
     let seen = observe(world, state, policy, &faults.blind, &faults.dark);
+    let age = seen.local.age;
     let plan = seen.plan();
-    for (name, action) in plan.actions() {
-        world.story.push(format!("  {name}: {action:?}"));
+    if !world.silent {
+        world.story.extend((age == TreeAge::Older).then(|| "  the tree, or the state, is an older copy".to_owned()));
+        world.story.extend(plan.actions().map(|(name, action)| format!("  {name}: {action:?}")));
+        world.story.extend(seen.reads.iter().map(|body| format!("  {body} is read to be compared")));
     }
-    world.story.extend(seen.reads.iter().map(|body| format!("  {body} is read to be compared")));
     world.reads.extend(&seen.reads);
     meanwhile(world, state);
     let all = Allowed::All;
     let (approved, refusals) = approve(plan.clone(), &seen.base, &seen.local, &seen.remote, MaxDelete::Unlimited, &all);
     assert!(refusals.is_empty());
-    let (server, tree) = (world.server.mailboxes.clone(), world.tree.clone());
+    let before = OneWay::of(policy.direction, world);
+    let journal = (faults.unwritten > 0).then(|| Journal::begun(state));
     let mut run = Run {
         world,
         state,
@@ -66,24 +75,44 @@ pub fn sync(
         steps: 0,
         held: plan.unfinished.clone(),
         broken: BTreeSet::new(),
+        failed: !faults.blind.is_empty() || !faults.dark.is_empty(),
         failed_renames: 0,
         at_once: false,
+        journal,
     };
     let crashed = run.all(&approved).is_err();
-    let (steps, failed_renames) = (run.steps, run.failed_renames);
+    let (steps, failed_renames, failed, journal) = (run.steps, run.failed_renames, run.failed, run.journal.take());
     if crashed {
         world.story.push(format!("  cut off before step {steps}"));
+        journal.into_iter().for_each(|journal| *state = journal.without_last(faults.unwritten));
     }
-    match policy.direction {
-        mailtide::reconcile::view::Direction::Both => {}
-        mailtide::reconcile::view::Direction::Pull => {
-            assert_eq!(format!("{server:?}"), format!("{:?}", world.server.mailboxes), "a pull changed the server");
-        }
-        mailtide::reconcile::view::Direction::Push => {
-            assert_eq!(format!("{tree:?}"), format!("{:?}", world.tree), "a push changed the tree");
-        }
+    before.into_iter().for_each(|before| before.assert_kept(world));
+    let counts = match age {
+        TreeAge::AsLeft => !plan.is_empty(),
+        TreeAge::Older => !failed,
+    };
+    if !crashed && counts {
+        state.count(world);
     }
     Ended { plan, steps, crashed, failed_renames }
+}
+
+/// The side that a run one way must not change.
+struct OneWay(Direction, String);
+
+impl OneWay {
+    fn of(direction: Direction, world: &World) -> Option<OneWay> {
+        match direction {
+            Direction::Both => None,
+            Direction::Pull => Some(OneWay(direction, format!("{:?}", world.server.mailboxes))),
+            Direction::Push => Some(OneWay(direction, format!("{:?}", world.tree))),
+        }
+    }
+
+    fn assert_kept(&self, world: &World) {
+        let now = OneWay::of(self.0, world).expect("it is one way");
+        assert_eq!(self.1, now.1, "{:?} changed its source", self.0);
+    }
 }
 
 pub struct Crash;
@@ -99,8 +128,11 @@ pub struct Run<'a> {
     held: BTreeSet<MailboxName>,
     broken: BTreeSet<MailboxName>,
     pub failed_renames: usize,
+    /// Something failed, which is more than that others were faster.
+    failed: bool,
     /// What follows is of one transaction.
     at_once: bool,
+    journal: Option<Journal>,
 }
 
 impl Run<'_> {
@@ -127,8 +159,15 @@ impl Run<'_> {
             if forgets && phase == Phase::Identity && before != Some(phase) {
                 // One transaction.
                 self.step()?;
+                self.written();
+            }
+            if before != Some(phase) && phase == Phase::Transfer {
+                self.intend(approved)?;
             }
             self.at_once = forgets && phase == Phase::Identity;
+            if before != Some(phase) && before == Some(Phase::Identity) {
+                self.written();
+            }
             before = Some(phase);
             if !self.broken.contains(name) {
                 self.action(name, action)?;
@@ -147,14 +186,42 @@ impl Run<'_> {
         if self.faults.crash_at == Some(self.steps) {
             return Err(Crash);
         }
+        if let Some(edits) = self.faults.during.get(&self.steps) {
+            self.world.edit_all(self.state, edits);
+        }
         self.steps += 1;
         Ok(())
     }
 
     pub fn fact(&mut self, fact: Fact) -> Step {
         self.step()?;
-        self.state.record(fact);
+        match self.at_once {
+            true => self.also(fact),
+            false => self.record(vec![fact]),
+        }
         Ok(())
+    }
+
+    /// Facts of one transaction.
+    pub fn record(&mut self, facts: Vec<Fact>) {
+        self.journal.iter_mut().for_each(|journal| journal.begin(facts.clone()));
+        self.state.record_together(facts);
+    }
+
+    /// A fact of the same transaction as the last one.
+    pub fn also(&mut self, fact: Fact) {
+        self.journal.iter_mut().for_each(|journal| journal.also(fact.clone()));
+        self.state.record(fact);
+    }
+
+    /// Everything so far is on disk.
+    pub fn written(&mut self) {
+        self.journal.iter_mut().for_each(|journal| *journal = Journal::begun(self.state));
+    }
+
+    pub fn fail(&mut self, name: &MailboxName) {
+        self.failed = true;
+        self.hold(name);
     }
 
     pub fn hold(&mut self, name: &MailboxName) {
@@ -163,8 +230,12 @@ impl Run<'_> {
 
     /// Does nothing more in a mailbox that failed as a whole.
     pub fn break_off(&mut self, name: &MailboxName) {
-        self.hold(name);
+        self.fail(name);
         self.broken.insert(name.clone());
+    }
+
+    pub fn is_broken(&self, name: &MailboxName) -> bool {
+        self.broken.contains(name)
     }
 
     /// The number of a mailbox, recorded or about to be.
@@ -212,7 +283,9 @@ impl Run<'_> {
         if self.state.base[name].remote.is_none()
             && let Some(mailbox) = self.world.server.mailboxes.get(name)
         {
-            let bare = bare_checkpoint(self.world, mailbox);
+            // As it was when it was looked at, where it was.
+            let uid_validity = self.seen_validity(name).unwrap_or(mailbox.uid_validity);
+            let bare = bare_checkpoint(self.world, uid_validity);
             self.fact(Fact::RemoteChecked(self.id(name), bare))?;
         }
         Ok(())
@@ -221,10 +294,10 @@ impl Run<'_> {
     /// Whether UIDs still mean what they meant when they were seen.
     pub fn same_generation(&self, name: &MailboxName) -> bool {
         let now = self.world.server.mailboxes.get(name).map(|m| m.uid_validity);
-        let then = match self.seen.remote.mailboxes.get(name) {
-            Some(RemoteMailbox::Observed(listing)) => Some(listing.uid_validity),
-            Some(_) => self.seen.base.get(name).and_then(|b| b.remote.as_ref()).map(|c| c.uid_validity),
-            None => now,
+        let then = match self.seen.remote.mailboxes.contains_key(name) {
+            true => self.seen_validity(name),
+            // It was made since.
+            false => now,
         };
         now.is_some() && now == then
     }
@@ -280,11 +353,21 @@ impl Run<'_> {
 
     /// The link of what is the same message on both sides: its file may have gone meanwhile, its message too.
     fn found(&self, name: &MailboxName, uid: Uid, file: &FileId, flags: &Flags) -> Link {
-        let there = self.world.tree.get(name).and_then(|d| d.files.get(file)).map(|f| f.body);
+        let known = match self.seen.local.mailboxes.get(name) {
+            Some(LocalMailbox::Listed(listing)) => listing.files.get(file).and_then(|f| match f.content {
+                LocalContent::Known { content, .. } => Some(content.digest),
+                _ => None,
+            }),
+            _ => None,
+        };
         let seen = self.seen_message(name, uid);
-        let message = || self.world.server.mailboxes.get(name)?.messages.get(&uid).map(|m| m.body);
-        // Neither: what it was does not matter any more.
-        let body = there.or_else(message).unwrap_or(0);
+        // A file that was not read has a link already.
+        let linked = || {
+            let links = self.state.base.get(name).and_then(|b| b.links.as_ref())?;
+            let its = links.get(&uid).filter(|l| l.file == *file).or_else(|| links.values().find(|l| l.file == *file));
+            its.map(|l| l.digest)
+        };
+        let body = known.or_else(linked).map(World::body_of).expect("what is linked was read, now or before");
         let modified = match self.seen.local.mailboxes.get(name) {
             Some(LocalMailbox::Listed(listing)) => listing.files.get(file).and_then(|f| match f.content {
                 LocalContent::Known { modified, .. } => Some(modified),
@@ -295,6 +378,14 @@ impl Run<'_> {
         let date = seen.and_then(|m| m.internal_date).or(modified).unwrap_or(UnixSeconds(0));
         let email_id = seen.and_then(|m| m.email_id.clone());
         Link { email_id, ..self.link_of(uid, file, body, flags, date) }
+    }
+
+    /// The generation of a mailbox's UIDs when it was looked at.
+    pub fn seen_validity(&self, name: &MailboxName) -> Option<UidValidity> {
+        match self.seen.remote.mailboxes.get(name)? {
+            RemoteMailbox::Observed(listing) => Some(listing.uid_validity),
+            _ => self.seen.base.get(name).and_then(|b| b.remote.as_ref()).map(|c| c.uid_validity),
+        }
     }
 
     pub fn seen_message(&self, name: &MailboxName, uid: Uid) -> Option<&RemoteMessage> {
@@ -325,60 +416,9 @@ impl Run<'_> {
         self.fact(Fact::Linked(id, link))?;
         let links = self.state.base[name].links.as_ref().expect("links are kept");
         let others: UidSet = links.values().filter(|l| l.file == file && l.uid != uid).map(|l| l.uid).collect();
-        self.state.record(Fact::Unlinked(id, others));
-        self.state.record(Fact::Settled(id, file));
+        self.also(Fact::Unlinked(id, others));
+        self.also(Fact::Settled(id, file));
         Ok(())
-    }
-
-    fn download(&mut self, name: &MailboxName, uid: Uid) -> Step {
-        let found = self.world.server.mailboxes.get(name).filter(|_| self.same_generation(name));
-        let found = found.and_then(|m| m.messages.get(&uid).map(|message| (message.clone(), m.uid_validity)));
-        let Some((message, uid_validity)) = found.filter(|(m, _)| !self.faults.bad.contains(&m.body)) else {
-            self.hold(name);
-            return Ok(());
-        };
-        if !self.world.tree.contains_key(name) {
-            self.hold(name);
-            return Ok(());
-        }
-        self.fix_validity(name)?;
-        self.step()?;
-        let number = self.world.fresh();
-        let file = FileId::new(format!("d{}-{uid_validity}-{uid}-{number}", self.id(name)));
-        let origin = Some(Origin { account: ACCOUNT, mailbox: self.id(name), uid_validity, uid });
-        let flags = self.seen.remote_flags(name, uid);
-        let (body, date) = (message.body, message.date);
-        self.world.transfers.push((Side::Local, body));
-        let flags = self.world.put_file(name, file.clone(), File { body, flags, origin, date });
-        let email_id = self.world.server.kind.object_ids.then(|| format!("e{}", message.email_id).into());
-        self.linked(name, Link { email_id, ..self.link_of(uid, &file, body, &flags, UnixSeconds(date)) })
-    }
-
-    fn upload(&mut self, name: &MailboxName, file: &FileId, flags: &Flags) -> Step {
-        let found = self.world.tree.get(name).and_then(|d| d.files.get(file)).map(|f| (f.body, f.date));
-        let mailbox = self.world.server.mailboxes.get(name);
-        let found = found.filter(|(body, _)| !self.faults.bad.contains(body));
-        let (Some((body, date)), Some(uid_next)) = (found, mailbox.map(|m| m.uid_next)) else {
-            self.hold(name);
-            return Ok(());
-        };
-        self.fix_validity(name)?;
-        let content = self.world.content(body);
-        let (mailbox, uid_next) = (self.id(name), Some(uid_next));
-        let intent = Intent { mailbox, file: file.clone(), content, uid_next, flags: flags.clone() };
-        self.fact(Fact::Intended(intent))?;
-        self.step()?;
-        self.world.transfers.push((Side::Remote, body));
-        let uid = self.world.server.append(name, body, flags, date).expect("the mailbox is there");
-        if self.world.server.kind.uidplus {
-            // What a mailbox can keep is known once it is there, which may be since a moment ago.
-            let kept = self.world.server.kind.permanent.storable(flags);
-            self.linked(name, self.link_of(uid, file, body, &kept, UnixSeconds(date)))
-        } else {
-            // Which UID it got, the next run finds out; until then the file must be looked at.
-            self.hold(name);
-            Ok(())
-        }
     }
 
     pub fn set_flags(&mut self, name: &MailboxName, side: Side, uid: Uid, change: &FlagChange) -> Step {
@@ -386,34 +426,39 @@ impl Run<'_> {
         let mut achieved = change.clone();
         match side {
             Side::Local => {
+                let now = |run: &Self| {
+                    let file = run.world.tree.get(name).and_then(|d| d.files.get(&link.file));
+                    file.map(|f| (f.body, f.flags.clone()))
+                };
+                if now(self).is_some_and(|(body, _)| self.faults.bad.contains(&body)) {
+                    self.fail(name);
+                    return Ok(());
+                }
+                self.step()?;
                 let letters = self.world.letters;
-                let found = self.world.tree.get_mut(name);
-                let body = found.as_ref().and_then(|d| d.files.get(&link.file)).map(|f| (f.body, f.flags.clone()));
-                let Some((_, now)) = body.filter(|(body, _)| !self.faults.bad.contains(body)) else {
+                let Some((_, flags)) = now(self) else {
                     self.hold(name);
                     return Ok(());
                 };
-                self.step()?;
-                let directory = self.world.tree.get_mut(name).expect("it was there");
-                let after = directory.set_flags(&link.file, &now.after(change), letters).expect("it was there");
+                let directory = self.world.tree.get_mut(name).expect("the file is in it");
+                let after = directory.set_flags(&link.file, &flags.after(change), letters).expect("it is there");
                 achieved.add.keywords.retain(|k| after.keywords.contains(k));
             }
             Side::Remote => {
-                if !self.same_generation(name) {
-                    self.hold(name);
-                    return Ok(());
-                }
-                let mailbox = self.world.server.mailboxes.get(name).expect("it is of the same generation");
-                let found = mailbox.messages.get(&uid).map(|m| (m.body, m.flags.clone()));
-                if found.as_ref().is_some_and(|(body, _)| self.faults.bad.contains(body)) {
-                    self.hold(name);
-                    return Ok(());
-                }
                 let permanent = &self.world.server.kind.permanent;
                 assert_eq!(permanent.storable(&change.add), change.add, "the server cannot keep this");
+                let body = self.world.server.mailboxes.get(name).and_then(|m| m.messages.get(&uid)).map(|m| m.body);
+                if body.is_some_and(|body| self.faults.bad.contains(&body)) {
+                    self.fail(name);
+                    return Ok(());
+                }
                 self.step()?;
-                if let Some((_, now)) = found {
-                    let mailbox = self.world.server.mailboxes.get_mut(name).expect("it was there");
+                if !self.same_generation(name) {
+                    self.fail(name);
+                    return Ok(());
+                }
+                let mailbox = self.world.server.mailboxes.get_mut(name).expect("it is of the same generation");
+                if let Some(now) = mailbox.messages.get(&uid).map(|m| m.flags.clone()) {
                     mailbox.set_flags(uid, &now.after(change));
                 }
             }
@@ -422,6 +467,7 @@ impl Run<'_> {
     }
 
     fn remove_mailbox(&mut self, name: &MailboxName, side: Side) -> Step {
+        self.step()?;
         let empty = match side {
             Side::Local => self.world.tree.get(name).is_none_or(|d| d.files.is_empty()),
             Side::Remote => self.world.server.mailboxes.get(name).is_none_or(|m| m.messages.is_empty()),
@@ -430,7 +476,6 @@ impl Run<'_> {
             self.hold(name);
             return Ok(());
         }
-        self.step()?;
         match side {
             Side::Local => _ = self.world.tree.remove(name),
             Side::Remote => _ = self.world.server.mailboxes.remove(name),

@@ -3,12 +3,26 @@
 //! The executor does what the real one has to do (facts after effects, one item at a time, checkpoints only where
 //! nothing is open), so these properties hold the planner to its promise: nothing lost, nothing doubled, nothing
 //! deleted comes back, and a second plan with nothing in it.
+//!
+//! | command | what it does |
+//! | --- | --- |
+//! | `cargo test --test it sim::` | the same cases each time, and 300 histories |
+//! | `MAILTIDE_SOAK=20 cargo test --test it sim::` | twenty times as many cases of each property, others each time |
+//! | `MAILTIDE_HISTORIES=100000 cargo test --test it histories -- --nocapture` | the histories of the seeds below, on all cores; tells how far it is |
+//! | `MAILTIDE_HISTORIES=100000..200000 cargo test …` | those of other seeds |
+//! | `MAILTIDE_HISTORY=12345 cargo test --test it histories` | the history of one seed; when it fails, made as small as it can be, with its story |
+//!
+//! What a failure taught about the planner becomes a named test in `src/reconcile/tests/found.rs`.
 
 mod apply;
+mod chronicle;
 mod delete;
 mod edit;
 mod execute;
+mod histories;
 mod interrupted;
+mod journal;
+mod log;
 mod moving;
 mod moving_interrupted;
 mod observe;
@@ -20,4 +34,5 @@ mod same;
 mod server;
 mod state;
 mod symmetry;
+mod transfer;
 mod world;

@@ -9,10 +9,38 @@ use proptest::prelude::*;
 
 use super::edit::{Edit, Scope, edits};
 use super::execute::{Faults, sync};
-use super::moving::{ambiguous, assert_none_lost, assert_same_told, crowded, of_side, servers, sides, without_marks};
+use super::moving::{assert_none_lost, assert_same_told, crowded, of_side, servers, sides, without_marks};
 use super::promises::*;
 use super::state::State;
 use super::world::{Body, Picture, World};
+
+/// Contents that a side holds, or held, more than once.
+fn several<'w>(worlds: impl IntoIterator<Item = &'w World>) -> BTreeSet<Body> {
+    let mut several = BTreeSet::new();
+    for world in worlds {
+        for side in [Side::Local, Side::Remote] {
+            let mut seen = BTreeSet::new();
+            several.extend(world.messages(side).iter().map(|at| world.at(at).0).filter(|body| !seen.insert(*body)));
+        }
+    }
+    several
+}
+
+/// Of messages that are alike, each has flags that one of them had, and those that all of them had.
+fn assert_flags_of_alike(before: &World, edited: &World, end: &World, told: &dyn Fn() -> String) {
+    let flags_of = |world: &World, body: Body| -> Vec<Flags> {
+        let all = [Side::Local, Side::Remote].map(|side| world.messages(side)).concat();
+        all.iter().map(|at| world.at(at)).filter(|(b, _)| *b == body).map(|(_, flags)| flags).collect()
+    };
+    for body in several([edited, end]) {
+        let had = [flags_of(before, body), flags_of(edited, body)].concat();
+        let any = had.iter().fold(Flags::none(), |sum, flags| sum.union(flags));
+        let all = had.iter().fold(any.clone(), |rest, flags| rest.minus(&rest.minus(flags)));
+        for flags in flags_of(end, body) {
+            assert!(flags.minus(&any).is_empty() && all.minus(&flags).is_empty(), "{body} has {flags}, {}", told());
+        }
+    }
+}
 
 fn without_flags_of(picture: Picture, bodies: &BTreeSet<Body>) -> Picture {
     let bare = |(body, flags): (Body, Flags)| (body, if bodies.contains(&body) { Flags::none() } else { flags });
@@ -25,13 +53,11 @@ fn histories(scope: Scope) -> impl Strategy<Value = (Vec<Edit>, Vec<Edit>)> {
 
 /// Cuts a run off before every effect and every fact; each time, what follows must end as if it had not been.
 ///
-/// A message that came to two places on a server without EMAILIDs is transferred, and loses a flag that was changed here
-/// meanwhile; after a cut there may be only one place left, and the flag is kept. So it is with EMAILIDs where we sent the
-/// message, so that its link has none, and it has no Message-ID either: once one of the two is fetched, that one's EMAILID
-/// tells which message both are.
+/// But for the flags of messages that are alike. What came to two places did so as a whole while its old place is there
+/// to tell from where; once a run was cut off, one of the places may be linked, and which of the two the flags are of that
+/// were changed here meanwhile, nothing tells any more. Then each has flags that one of them had, and those that all had.
 fn cut_anywhere(before: &World, world: &World, state: &State, policy: Policy) {
-    let mut doubtful = ambiguous(before, world, Side::Remote);
-    doubtful.retain(|body| !world.server.kind.object_ids || world.content(*body).message_id.is_none());
+    let doubtful = several([before, world]);
     let (mut whole, mut whole_state) = (world.clone(), state.clone());
     let steps = run(&mut whole, &mut whole_state, policy).steps;
     settle(&mut whole, &mut whole_state, policy);
@@ -43,6 +69,7 @@ fn cut_anywhere(before: &World, world: &World, state: &State, policy: Policy) {
         settle(&mut cut, &mut cut_state, policy);
         let shown = |picture| without_flags_of(picture, &doubtful);
         let told = || format!("cut at {at}\n{}\n--- whole\n{}", cut.story(), whole.story());
+        assert_flags_of_alike(before, world, &cut, &told);
         assert_eq!(shown(cut.pictures().0), shown(whole.pictures().0), "the tree, {}", told());
         assert_eq!(shown(cut.pictures().1), shown(whole.pictures().1), "the server, {}", told());
     }

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use mailtide::mail::{
     Base, Flags, Intent, Link, LocalCheckpoint, MailboxId, MailboxName, ModSeq, Presence, RemoteCheckpoint, Uid,
-    UnixSeconds,
+    UidValidity, UnixSeconds,
 };
 use mailtide::reconcile::view::{
     Coverage, KeywordRoom, Keywords, LocalContent, LocalFile, LocalListing, LocalMailbox, LocalView, MailboxIds,
@@ -100,7 +100,7 @@ pub fn observe(world: &World, state: &State, policy: Policy, blind: &Blind, dark
     let mut scans = scans(world, state, blind);
     let mut looks = looks(world, state, blind);
     let (mut base, mut intents) = (state.base.clone(), state.intents.clone());
-    let names = rename::look(world, &base, &scans, &looks, policy.direction);
+    let names = rename::look(world, &base, &scans, &looks, policy.direction, state.age_of(world));
     let replaced = rename::rename(&mut base, &names.renamed, None).into_iter().map(|(name, m)| (name, m.id)).collect();
     rename::rename(&mut intents, &names.renamed, None);
     rename::rename(&mut scans, &names.renamed, Some(Side::Local));
@@ -108,7 +108,7 @@ pub fn observe(world: &World, state: &State, policy: Policy, blind: &Blind, dark
 
     let mut seen = Observation {
         base,
-        local: LocalView::default(),
+        local: LocalView { age: state.age_of(world), ..LocalView::default() },
         remote: RemoteView { mailboxes: BTreeMap::new(), trash: world.server.kind.trash.clone() },
         ids: MailboxIds::new(),
         intents,
@@ -193,9 +193,9 @@ fn looks<'a>(world: &'a World, state: &State, blind: &Blind) -> BTreeMap<Mailbox
 }
 
 /// As far as the fixed UIDVALIDITY of a mailbox under way goes: nothing was processed under it.
-pub fn bare_checkpoint(world: &World, mailbox: &Mailbox) -> RemoteCheckpoint {
+pub fn bare_checkpoint(world: &World, uid_validity: UidValidity) -> RemoteCheckpoint {
     RemoteCheckpoint {
-        uid_validity: mailbox.uid_validity,
+        uid_validity,
         uid_next: None,
         highest_modseq: None,
         messages: 0,

@@ -4,7 +4,7 @@ use mailtide::mail::{Fact, FileId, Flags, Intent, Link, MailboxName, Origin, Pre
 use mailtide::reconcile::{Here, Relocation, Side};
 
 use super::execute::{Run, Step};
-use super::world::{ACCOUNT, File};
+use super::world::{ACCOUNT, File, World};
 
 /// Whether the message stays where it comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,59 +28,67 @@ impl Run<'_> {
     }
 
     fn missed(&mut self, to: &MailboxName, from: &MailboxName) -> Step {
-        self.hold(to);
+        self.fail(to);
         self.hold(from);
         Ok(())
     }
 
     fn follow_there(&mut self, to: &MailboxName, relocation: &Relocation, file: &FileId, way: Way) -> Step {
         let Relocation { from, uid, flags, local, remote, .. } = relocation;
-        if !self.same_generation(from) || !self.same_generation(to) {
-            return self.missed(to, from);
-        }
         // Whoever is back where it was has not moved.
         let link = self.link(from, *uid);
         let is_back = self.world.tree.get(from).is_some_and(|d| d.files.contains_key(&link.file));
-        let message = self.world.server.mailboxes[from].messages.get(uid).cloned();
-        let Some(message) = message.filter(|m| !(self.faults.bad.contains(&m.body) || is_back && way == Way::Move))
-        else {
+        if !self.same_generation(from) || !self.same_generation(to) || is_back && way == Way::Move {
+            return self.missed(to, from);
+        }
+        self.fix_validity(to)?;
+        let Some(uid_next) = self.world.server.mailboxes.get(to).map(|m| m.uid_next) else {
             return self.missed(to, from);
         };
-        self.fix_validity(to)?;
-        let (mailbox, uid_next) = (self.id(to), Some(self.world.server.mailboxes[to].uid_next));
-        let (file, flags, content) = (file.clone(), flags.clone(), self.world.content(message.body));
+        let (mailbox, uid_next) = (self.id(to), Some(uid_next));
+        let (file, flags, content) = (file.clone(), flags.clone(), self.world.content(World::body_of(link.digest)));
         self.fact(Fact::Intended(Intent { mailbox, file: file.clone(), content, uid_next, flags: flags.clone() }))?;
+        self.written();
         self.step()?;
-        let new = self.world.server.place(to, message.clone()).expect("the mailbox is there");
+        if !self.same_generation(from) || !self.same_generation(to) {
+            return self.missed(to, from);
+        }
+        let Some(message) = self.world.server.mailboxes[from].messages.get(uid).cloned() else {
+            return self.missed(to, from);
+        };
+        if self.faults.bad.contains(&message.body) {
+            self.fact(Fact::Settled(self.id(to), file))?;
+            return self.missed(to, from);
+        }
+        let new = self.world.server.place(to, message).expect("the mailbox is there");
         let kind = self.world.server.kind.clone();
         if way == Way::Move {
             if !kind.moves {
                 // COPY, STORE and EXPUNGE: each may be the last.
                 self.step()?;
             }
-            let source = self.world.server.mailboxes.get_mut(from).expect("it is there");
-            if kind.uidplus {
-                source.remove(*uid);
-            } else {
-                let mut flags = message.flags.clone();
-                flags.system.insert(SystemFlag::Trashed);
-                source.set_flags(*uid, &flags);
+            let source = self.world.server.mailboxes.get_mut(from).filter(|m| m.messages.contains_key(uid));
+            match source {
+                Some(source) if kind.uidplus => _ = source.remove(*uid),
+                Some(source) => {
+                    let mut flags = source.messages[uid].flags.clone();
+                    flags.system.insert(SystemFlag::Trashed);
+                    source.set_flags(*uid, &flags);
+                }
+                None => {}
             }
-        }
-        if !kind.tells_copies {
-            // The next run looks for it by its content; the intent tells with which flags it came.
-            if way == Way::Move && !kind.uidplus {
-                self.expunge_marked(from, &one(*uid))?;
-            }
-            return self.missed(to, from);
         }
         if way == Way::Move && !kind.uidplus {
             self.expunge_marked(from, &one(*uid))?;
         }
+        if !kind.tells_copies {
+            // The next run looks for it by its content; the intent tells with which flags it came.
+            return self.missed(to, from);
+        }
         self.linked(to, Link { uid: new, file, flags, presence: Presence::Both, ..link })?;
         if way == Way::Move && kind.uidplus {
             // The same transaction.
-            self.state.record(Fact::Unlinked(self.id(from), one(*uid)));
+            self.also(Fact::Unlinked(self.id(from), one(*uid)));
         }
         if !local.is_empty() {
             self.set_flags(to, Side::Local, new, local)?;
@@ -91,14 +99,16 @@ impl Run<'_> {
     fn follow_here(&mut self, to: &MailboxName, relocation: &Relocation, new: Uid, way: Way) -> Step {
         let Relocation { from, uid, flags, local, remote, .. } = relocation;
         let link = self.link(from, *uid);
-        let found = self.world.tree.get(from).and_then(|d| d.files.get(&link.file)).cloned();
-        let found = found.filter(|f| !self.faults.bad.contains(&f.body));
-        let (Some(found), true, true) = (found, self.world.tree.contains_key(to), self.same_generation(to)) else {
+        let Some(uid_validity) = self.seen_validity(to).filter(|_| self.same_generation(to)) else {
             return self.missed(to, from);
         };
         self.fix_validity(to)?;
         self.step()?;
-        let uid_validity = self.world.server.mailboxes[to].uid_validity;
+        let found = self.world.tree.get(from).and_then(|d| d.files.get(&link.file)).cloned();
+        let found = found.filter(|f| !self.faults.bad.contains(&f.body));
+        let (Some(found), true) = (found, self.world.tree.contains_key(to)) else {
+            return self.missed(to, from);
+        };
         let number = self.world.fresh();
         let file = FileId::new(format!("m{}-{uid_validity}-{new}-{number}", self.id(to)));
         let origin = Some(Origin { account: ACCOUNT, mailbox: self.id(to), uid_validity, uid: new });
@@ -119,7 +129,7 @@ impl Run<'_> {
         self.linked(to, Link { uid: new, file, flags: agreed, presence, internal_date, email_id, ..link })?;
         if way == Way::Move {
             // The same transaction.
-            self.state.record(Fact::Unlinked(self.id(from), one(*uid)));
+            self.also(Fact::Unlinked(self.id(from), one(*uid)));
         }
         if remote.is_empty() { Ok(()) } else { self.set_flags(to, Side::Remote, new, remote) }
     }

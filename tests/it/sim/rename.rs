@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use mailtide::mail::{Base, Fact, MailboxId, MailboxName};
 use mailtide::reconcile::renames::{LocalTrace, RemoteTrace, Trace, Traces, find};
-use mailtide::reconcile::view::Direction;
+use mailtide::reconcile::view::{Direction, TreeAge};
 use mailtide::reconcile::{Action, Names, Plan, Renamed, Side};
 
 use super::execute::{Run, Step};
@@ -39,6 +39,7 @@ pub fn look<'a>(
     scans: &BTreeMap<MailboxName, Scan<'a>>,
     looks: &BTreeMap<MailboxName, Look<'a>>,
     direction: Direction,
+    age: TreeAge,
 ) -> Names {
     let ids: BTreeMap<&MailboxName, String> = looks
         .iter()
@@ -47,7 +48,7 @@ pub fn look<'a>(
             _ => None,
         })
         .collect();
-    let mut traces = Traces::default();
+    let mut traces = Traces { age, ..Traces::default() };
     for (name, scan) in scans {
         let trace = match scan {
             Scan::Unchanged(_) => Trace::Known,
@@ -120,7 +121,8 @@ impl Run<'_> {
         let gone = replaced.map(|id| Fact::MailboxForgotten(*id));
         let named = ids.iter().map(|(id, name)| Fact::MailboxRenamed(*id, name.clone()));
         let facts: Vec<Fact> = gone.chain(named).collect();
-        self.state.record_together(facts);
+        self.record(facts);
+        self.written();
         Ok(())
     }
 
@@ -146,6 +148,9 @@ impl Run<'_> {
                 match self.world.layout {
                     Layout::Nested => exchange(&mut self.world.tree, from, to),
                     Layout::Flat => {
+                        if !(self.world.tree.contains_key(from) && self.world.tree.contains_key(to)) {
+                            return false;
+                        }
                         let both = (self.world.tree.remove(from), self.world.tree.remove(to));
                         let (Some(one), Some(other)) = both else { return false };
                         self.world.tree.insert(to.clone(), one);

@@ -2,14 +2,18 @@
 
 use std::collections::BTreeMap;
 
-use mailtide::mail::{Base, BaseMailbox, Fact, Intent, MailboxId, MailboxName};
-use mailtide::reconcile::view::{Deletions, Direction, Keywords, Policy};
+use mailtide::mail::{Base, BaseMailbox, Fact, Generation, Intent, MailboxId, MailboxName};
+use mailtide::reconcile::view::{Deletions, Direction, Keywords, Policy, TreeAge};
+
+use super::world::World;
 
 #[derive(Debug, Clone, Default)]
 pub struct State {
     /// All links are in it.
     pub base: Base,
     pub intents: BTreeMap<MailboxName, Vec<Intent>>,
+    /// How many runs changed something.
+    pub generation: Generation,
     /// Direction, deletions and keywords that the checkpoints were made under.
     policy: Option<(Direction, Deletions, Keywords)>,
 }
@@ -21,6 +25,21 @@ impl State {
         if std::mem::replace(&mut self.policy, policy) != policy {
             self.base.values_mut().for_each(BaseMailbox::look_again);
         }
+    }
+
+    /// Whether the tree is the one that this state knows, as the engine finds out; a new state knows none.
+    pub fn age_of(&self, world: &World) -> TreeAge {
+        let (Generation(tree), Generation(known)) = (world.generation, self.generation);
+        match tree == known || tree == known + 1 {
+            true => TreeAge::AsLeft,
+            false => TreeAge::Older,
+        }
+    }
+
+    /// Counts a run that changed something.
+    pub fn count(&mut self, world: &mut World) {
+        self.generation = self.generation.after(world.generation);
+        world.generation = self.generation;
     }
 
     /// The id of a mailbox: the recorded one, else the next free one from that of its name on.

@@ -3,10 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use mailtide::mail::{
-    AccountId, Content, Digest, FileId, Flags, Keyword, MailboxName, MessageIdHash, Origin, UnixSeconds,
+    AccountId, Content, Digest, FileId, Flags, Generation, Keyword, MailboxName, MessageIdHash, Origin, UnixSeconds,
 };
 use mailtide::reconcile::Side;
 
+use super::log::Log;
 use super::server::{Kind, Server};
 
 pub const ACCOUNT: AccountId = AccountId(7);
@@ -20,6 +21,8 @@ pub struct World {
     pub tree: BTreeMap<MailboxName, Directory>,
     pub server: Server,
     pub history: History,
+    /// What users did since it was last looked at.
+    pub log: Log,
     /// How many keywords a directory can carry.
     pub letters: usize,
     pub layout: Layout,
@@ -33,6 +36,10 @@ pub struct World {
     pub reads: Vec<Body>,
     /// What was done, in words.
     pub story: Vec<String>,
+    /// Whether plans are left out of it.
+    pub silent: bool,
+    /// How many runs changed something, as the tree's marker counts.
+    pub generation: Generation,
     names: u32,
 }
 
@@ -87,6 +94,8 @@ impl World {
             tree: BTreeMap::new(),
             server: Server::new(kind),
             history: History::default(),
+            log: Log::default(),
+            generation: Generation(0),
             letters: 26,
             layout: Layout::Nested,
             crowded: false,
@@ -94,6 +103,7 @@ impl World {
             transfers: Vec::new(),
             reads: Vec::new(),
             story: Vec::new(),
+            silent: false,
             names: 0,
         }
     }
@@ -114,6 +124,12 @@ impl World {
         };
         let message_id = message_id.map(|n| MessageIdHash(n.into()));
         Content { digest: Digest(digest), wire_size: 100 + u64::from(body % 3), message_id }
+    }
+
+    /// Whose digest this is.
+    pub fn body_of(digest: Digest) -> Body {
+        let [a, b, c, d, ..] = digest.0;
+        Body::from_be_bytes([a, b, c, d])
     }
 
     pub fn size_and_date(&self, message: &super::server::Message) -> (Option<u64>, Option<UnixSeconds>) {

@@ -1,0 +1,132 @@
+//! Two messages of one content that came to one mailbox, one on each side, out of different places.
+//!
+//! What is new on both sides of a mailbox with one content is one message. When it left another mailbox on both sides as
+//! well, it is one that both sides moved. But where the file left one link and the server's copy another, two messages
+//! have moved here, and to take them for one would lose a copy.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::super::Input;
+use super::super::plan::{Action, Plan, Side};
+use super::super::view::{Direction, LocalContent, LocalMailbox, RemoteMailbox};
+use super::cut_off::{forgotten, put_flags};
+use super::flags::Flagged;
+use super::{departures, file_of};
+use crate::mail::{Digest, FileId, FlagChange, MailboxName, Uid, UidSet};
+
+/// Lets both of such a pair follow to the other side.
+pub(super) fn part(input: &Input<'_>, plan: &mut Plan) {
+    if input.policy.direction != Direction::Both {
+        return;
+    }
+    let (from_server, from_tree) = (contents(input, plan, Side::Remote), contents(input, plan, Side::Local));
+    let mut pairs: BTreeMap<Digest, usize> = BTreeMap::new();
+    for digest in from_server.keys().chain(from_tree.keys()) {
+        let of = |contents: &BTreeMap<Digest, usize>| contents.get(digest).copied().unwrap_or(0);
+        let (there, here) = (of(&from_server), of(&from_tree));
+        let dark = hidden(input, *digest);
+        pairs.insert(*digest, there.min(here + dark).max(here.min(there + dark)));
+    }
+    pairs.retain(|_, n| *n > 0);
+    if pairs.is_empty() {
+        return;
+    }
+    let mut moved_on_both: BTreeMap<Digest, usize> = BTreeMap::new();
+    for (_, link) in forgotten(input, plan) {
+        *moved_on_both.entry(link.digest).or_default() += 1;
+    }
+    let mut parted = Vec::new();
+    for (name, action) in plan.actions() {
+        let Action::Link { uid, file, .. } = action else { continue };
+        let Some((digest, _)) = file_of(input, name, file).filter(|_| !is_ours(input, name, *uid, file)) else {
+            continue;
+        };
+        match (moved_on_both.get_mut(&digest), pairs.get_mut(&digest)) {
+            (Some(left @ 1..), _) => *left -= 1,
+            (_, Some(left @ 1..)) => {
+                *left -= 1;
+                parted.push((name.clone(), *uid, file.clone()));
+            }
+            (Some(_) | None, Some(_) | None) => {}
+        }
+    }
+    parted.into_iter().for_each(|(name, uid, file)| both_go(input, plan, &name, uid, file));
+}
+
+/// How often each content is to leave `side`.
+fn contents(input: &Input<'_>, plan: &Plan, side: Side) -> BTreeMap<Digest, usize> {
+    let departing: BTreeSet<(MailboxName, Uid)> = departures(plan, side);
+    let mut contents = BTreeMap::new();
+    for (name, uid) in departing {
+        if let Some(link) = input.base.get(&name).and_then(|m| m.links.as_ref()?.get(&uid)) {
+            *contents.entry(link.digest).or_default() += 1;
+        }
+    }
+    contents
+}
+
+/// How many messages of a content may have gone unseen from mailboxes that could not be looked into.
+fn hidden(input: &Input<'_>, digest: Digest) -> usize {
+    let is_dark = |name: &MailboxName| match (input.local.mailboxes.get(name), input.remote.mailboxes.get(name)) {
+        (Some(LocalMailbox::Unknown), _) | (_, Some(RemoteMailbox::Unknown)) => true,
+        (Some(LocalMailbox::Listed(listing)), _) => {
+            listing.files.values().any(|f| matches!(f.content, LocalContent::Unreadable))
+        }
+        (Some(LocalMailbox::Unchanged) | None, _) => false,
+    };
+    let dark = input.base.iter().filter(|(name, _)| is_dark(name));
+    dark.flat_map(|(_, mailbox)| mailbox.links.iter().flat_map(BTreeMap::values)).filter(|l| l.digest == digest).count()
+}
+
+/// Whether we brought one of the two there: a run broke off before it was recorded.
+fn is_ours(input: &Input<'_>, name: &MailboxName, uid: Uid, file: &FileId) -> bool {
+    let begun = input.intents.get(name).into_iter().flatten().any(|intent| intent.file == *file);
+    let origin = match input.local.mailboxes.get(name) {
+        Some(LocalMailbox::Listed(listing)) => listing.files.get(file).and_then(|f| match &f.content {
+            LocalContent::Known { origin, .. } => *origin,
+            LocalContent::Unread | LocalContent::Unreadable => None,
+        }),
+        Some(LocalMailbox::Unchanged | LocalMailbox::Unknown) | None => None,
+    };
+    let here = |id| input.ids.get(name) == Some(&id);
+    begun || origin.is_some_and(|o| o.account == input.account && here(o.mailbox) && o.uid == uid)
+}
+
+/// The file goes up and the message comes down, as far as anything is known of them: without their bodies.
+fn both_go(input: &Input<'_>, plan: &mut Plan, name: &MailboxName, uid: Uid, file: FileId) {
+    let Some((_, here)) = file_of(input, name, &file) else { return };
+    let size = match input.remote.mailboxes.get(name) {
+        Some(RemoteMailbox::Observed(listing)) => listing.messages.get(&uid).and_then(|m| m.size),
+        Some(RemoteMailbox::Unchanged | RemoteMailbox::Unknown) | None => None,
+    };
+    let permanent = input.remote_side(name).permanent();
+    let flags = permanent.storable(&Flagged { input, permanent: &permanent }.seen(here));
+    let Some(actions) = plan.mailboxes.get_mut(name) else { return };
+    [Side::Local, Side::Remote].into_iter().for_each(|side| put_flags(actions, uid, side, FlagChange::default()));
+    for action in actions.iter_mut() {
+        if let Action::Agree { uids, .. } = action {
+            *uids = uids.iter().filter(|other| *other != uid).collect();
+        }
+    }
+    actions.retain(|action| match action {
+        Action::Link { uid: linked, .. } => *linked != uid,
+        Action::Agree { uids, .. } => !uids.is_empty(),
+        _ => true,
+    });
+    let octets = size.unwrap_or_default();
+    actions.push(Action::Upload { file, flags, octets });
+    let down = actions.iter_mut().find_map(|action| match action {
+        Action::Download { uids, octets } => Some((uids, octets)),
+        _ => None,
+    });
+    match down {
+        Some((uids, all)) => {
+            uids.insert(uid);
+            *all = all.saturating_add(octets);
+        }
+        None => {
+            let uids: UidSet = [uid].into_iter().collect();
+            actions.push(Action::Download { uids, octets });
+        }
+    }
+}

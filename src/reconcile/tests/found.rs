@@ -1,0 +1,126 @@
+//! What random histories found, each as small as it could be made.
+
+use super::scene::*;
+use crate::mail::*;
+use crate::reconcile::renames::{LocalTrace, RemoteTrace, Trace, Traces, find};
+use crate::reconcile::view::*;
+
+/// Two messages of one content in A, as UIDs 1 and 2.
+fn alike(first: &str, second: &str) -> Scene {
+    let mut scene = Scene::with(&["A", "B"]);
+    scene.link("A", link(1, Presence::Both, first));
+    scene.link("A", Link { uid: uid(2), file: file("f2"), ..link(1, Presence::Both, second) });
+    scene
+}
+
+/// Each of two users takes one of two away, and not the same: both would be gone.
+#[test]
+fn of_two_that_are_alike_one_gone_here_and_one_there_leave_one() {
+    let mut scene = alike("S", "S");
+    scene.file("A", "f2", "S").message("A", 1, "S");
+    expect(&scene, &["A: link 1 f2 \\Seen"]);
+    // With what was done to the flags of either.
+    let mut scene = alike("S", "S");
+    scene.file("A", "f2", "F").message("A", 1, "SR");
+    let (here, there) = ("A: flags local 1 +\\Answered", "A: flags server 1 +\\Flagged -\\Seen");
+    expect(&scene, &["A: link 1 f2 \\Seen", here, there]);
+    // Those that flags tell apart are two.
+    let mut scene = alike("S", "F");
+    scene.file("A", "f2", "F").message("A", 1, "S");
+    expect(&scene, &["A: expunge local 2", "A: expunge server 1"]);
+    // A file that got another name is not gone.
+    let mut scene = alike("", "");
+    scene.new_file("A", "x", 1, "").file("A", "f2", "").message("A", 1, "");
+    expect(&scene, &["A: rename 1 x", "A: expunge local 2"]);
+}
+
+/// Both moved one of two alike to one place: it is there once, and the other stays.
+#[test]
+fn of_two_that_are_alike_one_moved_here_and_one_there_none_is_lost() {
+    let mut scene = alike("", "");
+    scene.file("A", "f2", "").message("A", 1, "").new_file("B", "x", 1, "").read_message("B", 7, 1, "");
+    expect(&scene, &["A: link 1 f2 -", "B: link 7 x -"]);
+}
+
+/// The same out of two mailboxes: both came there.
+#[test]
+fn two_that_are_alike_and_come_to_one_place_from_two_stay_two() {
+    let mut scene = Scene::with(&["A", "B", "C"]);
+    scene.link("A", link(1, Presence::Both, "S"));
+    scene.link("B", Link { uid: uid(2), file: file("f2"), ..link(1, Presence::Both, "") });
+    scene.message("A", 1, "S").file("B", "f2", "").new_file("C", "x", 1, "S").new_message("C", 7, 1, "");
+    scene.remote("C").messages.get_mut(&uid(7)).unwrap().content = Some(content(1));
+    expect(&scene, &["C: move server A 1 as file x agreed \\Seen", "C: move local B 2 as UID 7"]);
+    // Nor may one be taken for the other where the second mailbox could not be looked into.
+    let mut dark = scene.clone();
+    dark.local.mailboxes.insert(name("B"), LocalMailbox::Unknown);
+    expect(&dark, &["C: move server A 1 as file x agreed \\Seen", "C: download 7 (101)"]);
+    // What a run that broke off had sent is the file's own message.
+    scene.intent("C", "x", 1, 7);
+    let lines = scene.lines();
+    assert!(lines.contains(&"C: link 7 x -".to_owned()), "{lines:?}");
+}
+
+/// A and B swapped their names on the server, and A there cannot be looked into.
+#[test]
+fn a_mailbox_with_the_uids_of_one_that_is_dark_waits() {
+    let mut scene = Scene::with(&["A", "B"]);
+    scene.link("A", link(1, Presence::Both, "")).file("A", "f1", "");
+    let other = UidValidity(99);
+    scene.base.get_mut(&name("B")).unwrap().remote.as_mut().unwrap().uid_validity = other;
+    scene.new_message("B", 1, 1, "");
+    scene.remote.mailboxes.insert(name("A"), RemoteMailbox::Unknown);
+    expect(&scene, &[]);
+    assert!(scene.plan().unfinished.contains(&name("B")));
+    // It is new where no dark one has its UIDs.
+    scene.remote("B").uid_validity = UidValidity(98);
+    assert!(scene.lines().contains(&"B: reset".to_owned()));
+}
+
+fn empty(path: &str, inode: u64, validity: u32) -> (MailboxName, BaseMailbox) {
+    let remote = Some(RemoteCheckpoint { uid_validity: UidValidity(validity), ..checkpoint() });
+    let local = Some(LocalCheckpoint { new_mtime: 1, cur_mtime: 1, inode });
+    let known =
+        BaseMailbox { id: MailboxId::of_path(path), remote, local, link_count: 0, links: Some(Default::default()) };
+    (name(path), known)
+}
+
+fn here(inode: u64) -> Trace<LocalTrace<'static>> {
+    Trace::Seen(LocalTrace { inode, files: Default::default() })
+}
+
+fn there(validity: u32) -> Trace<RemoteTrace<'static>> {
+    let uid_validity = UidValidity(validity);
+    Trace::Seen(RemoteTrace { uid_validity, object_id: None, messages: Default::default() })
+}
+
+/// A was removed here, A and B swapped their names there; the run that followed was cut off once it had renamed B.
+#[test]
+fn a_mailbox_that_has_anothers_name_already_does_not_follow_for_it() {
+    let base: Base = [empty("A", 100, 10), empty("B", 101, 11)].into();
+    let (a, b) = (name("A"), name("B"));
+    let mut traces = Traces::default();
+    traces.local.insert(&a, here(101));
+    traces.remote.extend([(&a, there(11)), (&b, there(10))]);
+    let renamed = find(&base, &traces, Direction::Both).renamed;
+    assert_eq!(renamed, [crate::reconcile::Renamed { from: b.clone(), to: a.clone(), follows: None }]);
+    // The same with the sides exchanged.
+    let mut traces = Traces::default();
+    traces.remote.insert(&a, there(11));
+    traces.local.extend([(&a, here(101)), (&b, here(100))]);
+    let renamed = find(&base, &traces, Direction::Both).renamed;
+    assert_eq!(renamed, [crate::reconcile::Renamed { from: b, to: a, follows: None }]);
+}
+
+/// What an older state takes for a swap, both sides may have done long ago, and undone again.
+#[test]
+fn with_an_older_state_no_names_are_swapped() {
+    let base: Base = [empty("A", 100, 10), empty("B", 101, 11)].into();
+    let (a, b) = (name("A"), name("B"));
+    let mut traces = Traces::default();
+    traces.local.extend([(&a, here(100)), (&b, here(101))]);
+    traces.remote.extend([(&a, there(11)), (&b, there(10))]);
+    assert_eq!(find(&base, &traces, Direction::Both).renamed.len(), 2);
+    traces.age = TreeAge::Older;
+    assert_eq!(find(&base, &traces, Direction::Both), Default::default());
+}
