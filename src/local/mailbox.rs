@@ -15,6 +15,7 @@ use super::temporary::TEMPORARY_PREFIX;
 use super::trouble::{failed, shown};
 use super::{Layout, keywords};
 use crate::error::{Error, Kind, Result};
+use crate::faults::{self, Step};
 use crate::mail::MailboxName;
 
 /// What came of removing a mailbox.
@@ -69,7 +70,9 @@ impl Store {
             .filter(|sub| !matches!(dir.kind_of(sub), Ok(Some(FileType::Directory))))
             .collect();
         let wrong = |e| failed("make the mailbox", dir.path(), e);
-        maildir::Maildir::from(dir.path().to_owned()).create_dirs().map_err(wrong)?;
+        faults::disk(Step::MakeDirectory)
+            .and_then(|()| maildir::Maildir::from(dir.path().to_owned()).create_dirs())
+            .map_err(wrong)?;
         for sub in missing {
             dir.open(sub).and_then(|made| made.make_private()).map_err(wrong)?;
         }

@@ -57,7 +57,7 @@ impl State {
     /// Records how a run ended.
     pub fn set_last_run(&mut self, record: RunRecord) -> Result<()> {
         let sql = "UPDATE account SET last_run_ended = ?1, last_run_exit = ?2";
-        let written = self.connection.execute(sql, params![record.ended, record.exit]);
+        let written = fault::point().and_then(|()| self.connection.execute(sql, params![record.ended, record.exit]));
         written.map(drop).map_err(|e| self.fault(e))
     }
 }
@@ -103,6 +103,7 @@ fn replace(
             .prepare_cached("INSERT INTO failure (mailbox, item, what, hint, first_seen) VALUES (?1, ?2, ?3, ?4, ?5)")?
             .execute(params![key.0, key.1, failure.what, failure.hint, first_seen])?;
     }
+    fault::point()?;
     transaction.commit()
 }
 

@@ -12,6 +12,7 @@ use super::options::{ServerOptions, TlsMode};
 use super::socket::Socket;
 use super::{Connector, Exchange, Meter, OutBuffer, Protection, Until, tls};
 use crate::error::{Error, Kind, Result};
+use crate::faults;
 use crate::stop::Stop;
 
 /// How much one call takes in before the caller gets to see it.
@@ -147,7 +148,8 @@ impl Transport {
                 return Ok(());
             }
             // TLS wants the same octets again after it blocked: the front of an `OutBuffer` stays as it is.
-            match self.stream.write(wire.as_slice()) {
+            let sent = faults::send().and_then(|()| self.stream.write(faults::piece(wire.as_slice())));
+            match sent {
                 Ok(0) => return Err(self.closed(None)),
                 Ok(sent) => {
                     wire.consume(sent);
@@ -179,7 +181,19 @@ impl Transport {
             };
             match self.stream.fill(into) {
                 Ok(0) => return Ok(Flow::Ended),
-                Ok(received) => self.meter.count_received(received),
+                Ok(received) => {
+                    self.meter.count_received(received);
+                    if faults::is_armed() && into.ends_with(b"\n") {
+                        let end = into.len().saturating_sub(1);
+                        let begin =
+                            into.get(..end).and_then(|b| b.iter().rposition(|b| *b == b'\n')).map_or(0, |at| at + 1);
+                        if let Err(error) = faults::heard(into.get(begin..).unwrap_or_default()) {
+                            into.truncate(begin);
+                            return Err(self.closed(Some(error)));
+                        }
+                        return Ok(Flow::More);
+                    }
+                }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(Flow::Blocked),
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) => return Err(self.closed(Some(error))),
@@ -283,7 +297,7 @@ impl Stream {
     /// Appends what one `read` gives.
     fn fill(&mut self, into: &mut Vec<u8>) -> io::Result<usize> {
         let start = into.len();
-        into.resize(start + PIECE, 0);
+        into.resize(start + if faults::is_armed() { 1 } else { PIECE }, 0);
         let room = into.get_mut(start..).unwrap_or_default();
         let result = match self {
             Stream::Plain(socket) => socket.read(room),
