@@ -140,7 +140,7 @@ pub fn piece(octets: &[u8]) -> &[u8] {
 
 /// How long a pause of `time` takes.
 pub fn pause(time: Duration) -> Duration {
-    if is_armed() { time / 100 } else { time }
+    if is_armed() { time / 10 } else { time }
 }
 
 #[cfg(test)]

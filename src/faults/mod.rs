@@ -15,7 +15,7 @@
 //!
 //! A line that is sent is lost before the server sees it; one that is heard is lost after the server has acted. IMAP's
 //! untagged lines are no steps of their own: they are lost with what comes before or after them. While a fault is
-//! ordered, lines go over the wire one by one, and a pause between two tries takes a hundredth of its time.
+//! ordered, lines go over the wire one by one, and a wait between two tries, or until the server is quiet, takes a tenth of its time.
 //! `MAILTIDE_FAULT_LOG=FILE` gets a line for each step that was counted.
 
 #[cfg(feature = "faults")]

@@ -3,6 +3,7 @@
 //! | file | what it shows |
 //! | --- | --- |
 //! | `world/` | real servers, a scripted one, a proxy, other clients on both sides: nothing of mailtide's own |
+//! | `faults/` | a fault at every step of the real program against a real server (feature `faults`): the next run ends the same |
 //! | `sim/` | a simulated world, random edits and crashes: the planner keeps its promises |
 //! | `harness` | the world itself tells the truth |
 //! | `rounds` | random edits on both sides, against each real server: equal, and then nothing left to do |
@@ -45,6 +46,8 @@ mod bad_input;
 mod bytes;
 mod conflicts;
 mod connection;
+#[cfg(feature = "faults")]
+mod faults;
 mod folders;
 mod guard;
 mod harness;
@@ -65,3 +68,8 @@ mod reports;
 mod rounds;
 mod sim;
 mod world;
+
+#[cfg(not(feature = "faults"))]
+#[test]
+#[ignore = "needs `--features faults`, which tests/run has"]
+fn faults_at_every_step() {}
