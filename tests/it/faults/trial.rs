@@ -1,6 +1,8 @@
 //! One fault: what the run that meets it may end with, and what has to be there after the next.
 
+use std::collections::BTreeSet;
 use std::os::unix::process::ExitStatusExt;
+use std::path::PathBuf;
 
 use super::scenarios::Scenario;
 use super::world::{Sides, World};
@@ -78,6 +80,7 @@ impl Kind {
 struct Whole {
     steps: Vec<String>,
     end: Sides,
+    directories: BTreeSet<PathBuf>,
 }
 
 /// Runs a scenario, then once more for each fault.
@@ -130,7 +133,7 @@ fn whole(world: &World, scenario: &Scenario) -> Whole {
     world.quiet();
     assert_eq!(world.sides(), end, "{name}: the second run did something");
     assert!(world.leftovers().is_empty(), "{name}: {:?}", world.leftovers());
-    Whole { steps, end }
+    Whole { steps, end, directories: world.directories() }
 }
 
 /// A run with a fault, and the next one; whether the fault was met.
@@ -157,6 +160,7 @@ fn trial(world: &World, whole: &Whole, kind: Kind, fault: &str, context: &str) -
     assert_same(("server now", &end.remote), ("server without the fault", &whole.end.remote), &said);
     let planned = world.planned();
     assert!(planned.is_empty(), "{context}: something is left to do: {planned:#?}");
+    assert_eq!(world.directories(), whole.directories, "{context}: directories");
     let leftovers = world.leftovers();
     let ours = leftovers.iter().all(|path| path.to_string_lossy().ends_with(".mailtide-tmp"));
     assert!(leftovers.is_empty() || kind.leaves_files() && ours, "{context}: left behind: {leftovers:?}");

@@ -1,5 +1,6 @@
 //! A server, a tree and a state with the program between them, that can be put back to where a scenario begins.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -50,7 +51,7 @@ impl World {
         );
         fs::write(&world.config, text).unwrap();
         // It makes what every account has.
-        drop(world.dovecot.client().mailboxes());
+        drop(world.dovecot.client().snapshot());
         world
     }
 
@@ -149,6 +150,19 @@ impl World {
             }
         }
         let mut found = Vec::new();
+        walk(&self.tree.root, &mut found);
+        found
+    }
+
+    /// Every directory in the tree.
+    pub fn directories(&self) -> BTreeSet<PathBuf> {
+        fn walk(dir: &Path, found: &mut BTreeSet<PathBuf>) {
+            for entry in fs::read_dir(dir).into_iter().flatten().flatten().filter(|e| e.path().is_dir()) {
+                found.insert(entry.path());
+                walk(&entry.path(), found);
+            }
+        }
+        let mut found = BTreeSet::new();
         walk(&self.tree.root, &mut found);
         found
     }
