@@ -8,7 +8,7 @@ use std::time::Duration;
 use rustix::io::Errno;
 use rustix::process::{Signal, getpid, kill_process};
 
-use super::Step;
+use super::{Heard, Step};
 
 /// What goes wrong.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -16,6 +16,12 @@ enum Kind {
     Kill,
     Disk(Errno),
     Line,
+}
+
+impl Kind {
+    fn hits_lines(self) -> bool {
+        matches!(self, Kind::Kill | Kind::Line)
+    }
 }
 
 /// For how long.
@@ -115,32 +121,47 @@ pub fn send() -> io::Result<()> {
     line("Send")
 }
 
-/// Comes after a line was heard.
-pub fn heard(octets: &[u8]) -> io::Result<()> {
-    if octets.starts_with(b"* ") { Ok(()) } else { line("Hear") }
+/// Comes after octets were read behind those in `input` before; a line that is lost is taken out of it.
+pub fn heard(input: &mut Vec<u8>) -> io::Result<Heard> {
+    if !one_by_one() || !input.ends_with(b"\n") {
+        return Ok(Heard::GoOn);
+    }
+    let mut before = input.iter().rev().skip(1);
+    let begin = before.position(|b| *b == b'\n').map_or(0, |length| input.len().saturating_sub(length + 1));
+    let is_untagged = input.get(begin..).is_some_and(|line| line.starts_with(b"* "));
+    if !is_untagged && let Err(error) = line("Hear") {
+        input.truncate(begin);
+        return Err(error);
+    }
+    Ok(Heard::Line)
 }
 
 fn line(word: &str) -> io::Result<()> {
     match order() {
-        Some(order) if matches!(order.kind, Kind::Kill | Kind::Line) => order.step(word),
+        Some(order) if order.kind.hits_lines() => order.step(word),
         _ => Ok(()),
     }
 }
 
-/// Whether a fault is ordered.
-pub fn is_armed() -> bool {
-    order().is_some()
+/// How many of `most` octets one read takes: no more than a line.
+pub fn at_once(most: usize) -> usize {
+    if one_by_one() { 1 } else { most }
+}
+
+/// Whether lines go over the wire one by one: a fault is ordered that can hit them.
+fn one_by_one() -> bool {
+    order().is_some_and(|order| order.kind.hits_lines())
 }
 
 /// What of `octets` is sent at once: a line.
 pub fn piece(octets: &[u8]) -> &[u8] {
-    let end = octets.iter().position(|b| *b == b'\n').filter(|_| is_armed());
+    let end = octets.iter().position(|b| *b == b'\n').filter(|_| one_by_one());
     end.and_then(|end| octets.get(..=end)).unwrap_or(octets)
 }
 
 /// How long a pause of `time` takes.
 pub fn pause(time: Duration) -> Duration {
-    if is_armed() { time / 10 } else { time }
+    if order().is_some() { time / 10 } else { time }
 }
 
 #[cfg(test)]

@@ -14,8 +14,9 @@
 //! | `down` | lines | the same, and nothing comes through any more |
 //!
 //! A line that is sent is lost before the server sees it; one that is heard is lost after the server has acted. IMAP's
-//! untagged lines are no steps of their own: they are lost with what comes before or after them. While a fault is
-//! ordered, lines go over the wire one by one, and a wait between two tries, or until the server is quiet, takes a tenth of its time.
+//! untagged lines are no steps of their own: they are lost with what comes before or after them. While a fault that can
+//! hit them is ordered, lines go over the wire one by one; while any is, the wait between two tries, and that for a quiet
+//! server, takes a tenth of its time.
 //! `MAILTIDE_FAULT_LOG=FILE` gets a line for each step that was counted.
 
 #[cfg(feature = "faults")]
@@ -24,9 +25,9 @@ mod armed;
 mod unarmed;
 
 #[cfg(feature = "faults")]
-pub use armed::{disk, heard, is_armed, pause, piece, send};
+pub use armed::{at_once, disk, heard, pause, piece, send};
 #[cfg(not(feature = "faults"))]
-pub use unarmed::{disk, heard, is_armed, pause, piece, send};
+pub use unarmed::{at_once, disk, heard, pause, piece, send};
 
 /// What is about to be done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,4 +54,13 @@ pub enum Step {
     Protect,
     /// A transaction of the state is committed.
     Commit,
+}
+
+/// What to do with what was just read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Heard {
+    /// Read on.
+    GoOn,
+    /// It ends a line, which is to be taken before more is read.
+    Line,
 }

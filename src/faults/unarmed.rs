@@ -3,7 +3,7 @@
 use std::io;
 use std::time::Duration;
 
-use super::Step;
+use super::{Heard, Step};
 
 /// Comes before a step on disk.
 #[inline(always)]
@@ -17,16 +17,16 @@ pub fn send() -> io::Result<()> {
     Ok(())
 }
 
-/// Comes after a line was heard.
+/// Comes after octets were read behind those in `input` before.
 #[inline(always)]
-pub fn heard(_: &[u8]) -> io::Result<()> {
-    Ok(())
+pub fn heard(_: &mut Vec<u8>) -> io::Result<Heard> {
+    Ok(Heard::GoOn)
 }
 
-/// Whether a fault is ordered.
+/// How many of `most` octets one read takes.
 #[inline(always)]
-pub fn is_armed() -> bool {
-    false
+pub fn at_once(most: usize) -> usize {
+    most
 }
 
 /// What of `octets` is sent at once.

@@ -46,7 +46,6 @@ mod bad_input;
 mod bytes;
 mod conflicts;
 mod connection;
-#[cfg(feature = "faults")]
 mod faults;
 mod folders;
 mod guard;
@@ -68,8 +67,3 @@ mod reports;
 mod rounds;
 mod sim;
 mod world;
-
-#[cfg(not(feature = "faults"))]
-#[test]
-#[ignore = "needs `--features faults`, which tests/run has"]
-fn faults_at_every_step() {}

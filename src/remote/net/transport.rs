@@ -12,7 +12,7 @@ use super::options::{ServerOptions, TlsMode};
 use super::socket::Socket;
 use super::{Connector, Exchange, Meter, OutBuffer, Protection, Until, tls};
 use crate::error::{Error, Kind, Result};
-use crate::faults;
+use crate::faults::{self, Heard};
 use crate::stop::Stop;
 
 /// How much one call takes in before the caller gets to see it.
@@ -183,15 +183,10 @@ impl Transport {
                 Ok(0) => return Ok(Flow::Ended),
                 Ok(received) => {
                     self.meter.count_received(received);
-                    if faults::is_armed() && into.ends_with(b"\n") {
-                        let end = into.len().saturating_sub(1);
-                        let begin =
-                            into.get(..end).and_then(|b| b.iter().rposition(|b| *b == b'\n')).map_or(0, |at| at + 1);
-                        if let Err(error) = faults::heard(into.get(begin..).unwrap_or_default()) {
-                            into.truncate(begin);
-                            return Err(self.closed(Some(error)));
-                        }
-                        return Ok(Flow::More);
+                    match faults::heard(into) {
+                        Ok(Heard::Line) => return Ok(Flow::More),
+                        Ok(Heard::GoOn) => {}
+                        Err(error) => return Err(self.closed(Some(error))),
                     }
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(Flow::Blocked),
@@ -297,7 +292,7 @@ impl Stream {
     /// Appends what one `read` gives.
     fn fill(&mut self, into: &mut Vec<u8>) -> io::Result<usize> {
         let start = into.len();
-        into.resize(start + if faults::is_armed() { 1 } else { PIECE }, 0);
+        into.resize(start + faults::at_once(PIECE), 0);
         let room = into.get_mut(start..).unwrap_or_default();
         let result = match self {
             Stream::Plain(socket) => socket.read(room),

@@ -76,6 +76,7 @@ fn holds(side: &crate::world::compare::Snapshot, mailbox: &str, subjects: &[&str
 }
 
 #[test]
+#[cfg_attr(not(feature = "faults"), ignore = "needs `--features faults`, which tests/run has")]
 fn a_first_run() {
     every_step(&Scenario {
         name: "a first run",
@@ -95,6 +96,7 @@ fn a_first_run() {
 }
 
 #[test]
+#[cfg_attr(not(feature = "faults"), ignore = "needs `--features faults`, which tests/run has")]
 fn new_mail() {
     every_step(&Scenario {
         name: "new mail",
@@ -113,6 +115,7 @@ fn new_mail() {
 }
 
 #[test]
+#[cfg_attr(not(feature = "faults"), ignore = "needs `--features faults`, which tests/run has")]
 fn flags() {
     every_step(&Scenario {
         name: "flags",
@@ -141,6 +144,7 @@ fn deletions(world: &World) {
 }
 
 #[test]
+#[cfg_attr(not(feature = "faults"), ignore = "needs `--features faults`, which tests/run has")]
 fn deletions_expunge() {
     every_step(&Scenario {
         name: "deletions, expunged",
@@ -154,6 +158,7 @@ fn deletions_expunge() {
 }
 
 #[test]
+#[cfg_attr(not(feature = "faults"), ignore = "needs `--features faults`, which tests/run has")]
 fn deletions_to_the_trash() {
     every_step(&Scenario {
         name: "deletions, to the trash",
@@ -165,6 +170,7 @@ fn deletions_to_the_trash() {
 }
 
 #[test]
+#[cfg_attr(not(feature = "faults"), ignore = "needs `--features faults`, which tests/run has")]
 fn deletions_marked() {
     every_step(&Scenario {
         name: "deletions, marked",
@@ -180,6 +186,7 @@ fn deletions_marked() {
 }
 
 #[test]
+#[cfg_attr(not(feature = "faults"), ignore = "needs `--features faults`, which tests/run has")]
 fn deletions_never() {
     every_step(&Scenario {
         name: "deletions, never",
@@ -209,16 +216,19 @@ fn moved(end: &Sides) {
 }
 
 #[test]
+#[cfg_attr(not(feature = "faults"), ignore = "needs `--features faults`, which tests/run has")]
 fn moves_by_move() {
     every_step(&Scenario { name: "moves", edits: moves, end: moved, ..PLAIN });
 }
 
 #[test]
+#[cfg_attr(not(feature = "faults"), ignore = "needs `--features faults`, which tests/run has")]
 fn moves_by_copy_and_expunge() {
     every_step(&Scenario { name: "moves without MOVE", capability: BARE, edits: moves, end: moved, ..PLAIN });
 }
 
 #[test]
+#[cfg_attr(not(feature = "faults"), ignore = "needs `--features faults`, which tests/run has")]
 fn copies() {
     every_step(&Scenario {
         name: "copies",
@@ -236,6 +246,7 @@ fn copies() {
 }
 
 #[test]
+#[cfg_attr(not(feature = "faults"), ignore = "needs `--features faults`, which tests/run has")]
 fn mailboxes_made() {
     every_step(&Scenario {
         name: "mailboxes made",
@@ -255,6 +266,7 @@ fn mailboxes_made() {
 }
 
 #[test]
+#[cfg_attr(not(feature = "faults"), ignore = "needs `--features faults`, which tests/run has")]
 fn mailboxes_renamed_on_the_server() {
     every_step(&Scenario {
         name: "mailboxes renamed on the server",
@@ -271,6 +283,7 @@ fn mailboxes_renamed_on_the_server() {
 }
 
 #[test]
+#[cfg_attr(not(feature = "faults"), ignore = "needs `--features faults`, which tests/run has")]
 fn mailboxes_renamed_here() {
     every_step(&Scenario {
         name: "mailboxes renamed here",
@@ -287,6 +300,7 @@ fn mailboxes_renamed_here() {
 }
 
 #[test]
+#[cfg_attr(not(feature = "faults"), ignore = "needs `--features faults`, which tests/run has")]
 fn mailboxes_removed() {
     every_step(&Scenario {
         name: "mailboxes removed",
@@ -315,6 +329,7 @@ fn number_anew(world: &World) {
 }
 
 #[test]
+#[cfg_attr(not(feature = "faults"), ignore = "needs `--features faults`, which tests/run has")]
 fn new_uidvalidity() {
     every_step(&Scenario {
         name: "a new UIDVALIDITY",
@@ -331,6 +346,7 @@ fn new_uidvalidity() {
 }
 
 #[test]
+#[cfg_attr(not(feature = "faults"), ignore = "needs `--features faults`, which tests/run has")]
 fn a_lost_state() {
     every_step(&Scenario {
         name: "a lost state",
@@ -345,6 +361,7 @@ fn a_lost_state() {
 }
 
 #[test]
+#[cfg_attr(not(feature = "faults"), ignore = "needs `--features faults`, which tests/run has")]
 fn a_server_without_extensions() {
     every_step(&Scenario {
         name: "a server without extensions",
@@ -368,6 +385,7 @@ fn push_and_pull(world: &World) {
 }
 
 #[test]
+#[cfg_attr(not(feature = "faults"), ignore = "needs `--features faults`, which tests/run has")]
 fn a_pull() {
     every_step(&Scenario {
         name: "a pull",
@@ -380,6 +398,7 @@ fn a_pull() {
 }
 
 #[test]
+#[cfg_attr(not(feature = "faults"), ignore = "needs `--features faults`, which tests/run has")]
 fn a_push() {
     every_step(&Scenario {
         name: "a push",
@@ -406,11 +425,13 @@ fn more_arrived(world: &World) {
 }
 
 #[test]
+#[cfg_attr(not(feature = "faults"), ignore = "needs `--features faults`, which tests/run has")]
 fn a_maildrop_that_keeps() {
     every_step(&Scenario { name: "a maildrop that keeps", server: "keep = true", edits: more_arrived, ..MAILDROP });
 }
 
 #[test]
+#[cfg_attr(not(feature = "faults"), ignore = "needs `--features faults`, which tests/run has")]
 fn a_maildrop_that_deletes() {
     every_step(&Scenario {
         name: "a maildrop that deletes",
@@ -425,6 +446,7 @@ fn a_maildrop_that_deletes() {
 }
 
 #[test]
+#[cfg_attr(not(feature = "faults"), ignore = "needs `--features faults`, which tests/run has")]
 fn a_first_run_of_a_maildrop() {
     every_step(&Scenario {
         name: "a first run of a maildrop",

@@ -5,7 +5,7 @@ use std::os::unix::process::ExitStatusExt;
 use std::path::PathBuf;
 
 use super::scenarios::Scenario;
-use super::world::{Sides, World};
+use super::world::{NONE, Sides, World};
 use crate::world::compare::assert_same;
 use crate::world::process::Outcome;
 
@@ -88,7 +88,7 @@ pub fn every_step(scenario: &Scenario) {
     let world = World::new(scenario);
     (scenario.before)(&world);
     if scenario.synced_before {
-        world.sync("kill@0", &[]).0.expect(0);
+        world.sync(NONE, &[]).0.expect(0);
     }
     (scenario.edits)(&world);
     world.keep();
@@ -129,7 +129,7 @@ fn whole(world: &World, scenario: &Scenario) -> Whole {
     (scenario.end)(&end);
     let planned = world.planned();
     assert!(planned.is_empty(), "{name}: the second plan is not empty: {planned:#?}");
-    world.sync("kill@0", &[]).0.expect(0);
+    world.sync(NONE, &[]).0.expect(0);
     world.quiet();
     assert_eq!(world.sides(), end, "{name}: the second run did something");
     assert!(world.leftovers().is_empty(), "{name}: {:?}", world.leftovers());
@@ -150,7 +150,7 @@ fn trial(world: &World, whole: &Whole, kind: Kind, fault: &str, context: &str) -
     kind.check_end(&outcome, context);
     world.quiet();
     if outcome.status.code() != Some(0) {
-        let (again, _) = world.sync("kill@0", &[]);
+        let (again, _) = world.sync(NONE, &[]);
         assert_eq!(again.code(), 0, "{context}: the next run\n{}\n{}", again.stdout, again.stderr);
         world.quiet();
     }

@@ -23,6 +23,9 @@ pub struct World {
     scratch: Scratch,
 }
 
+/// An order that hits nothing: waits are short all the same.
+pub const NONE: &str = "EIO@0";
+
 /// Both sides.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Sides {
@@ -34,7 +37,8 @@ impl World {
     /// The beginning of a scenario.
     pub fn new(scenario: &Scenario) -> World {
         // Sessions follow each other quickly here.
-        let extra = "service imap-login {\n  service_count = 0\n}\nservice pop3-login {\n  service_count = 0\n}\n";
+        let extra = "service imap-login {\n  service_count = 0\n}\nservice pop3-login {\n  service_count = 0\n}\n\
+                     pop3_no_flag_updates = yes\n";
         let dovecot = Dovecot::with(Options { capability: scenario.capability, extra, ..Options::default() });
         let scratch = Scratch::new();
         let mailtide = Mailtide::new(&scratch, As::Me);
@@ -112,7 +116,7 @@ impl World {
 
     /// What a dry run would do.
     pub fn planned(&self) -> Vec<serde_json::Value> {
-        let (outcome, _) = self.sync("kill@0", &["--dry-run", "--json"]);
+        let (outcome, _) = self.sync(NONE, &["--dry-run", "--json"]);
         events(&outcome.expect(0).stdout).into_iter().filter(|e| e["event"] == "action").collect()
     }
 
