@@ -6,7 +6,7 @@
 //! message by message, and nothing is left to do.
 //!
 //! Ordinarily a part of the steps is tried, which part goes round with the seed; `MAILTIDE_SOAK=1` tries all of them.
-//! A failure names the step as `KIND@N`, and `MAILTIDE_FAULTS=KIND@N` tries that one alone.
+//! A failure names the step as `KIND@N`; `MAILTIDE_FAULTS=KIND@N` tries that one alone, `MAILTIDE_FAULTS=KIND` all of a kind.
 //!
 //! | file | what lives there |
 //! | --- | --- |
