@@ -33,7 +33,7 @@
 //! remote          → mail, secret (the type), error
 //! reconcile, maildrop → mail
 //! secret          → error
-//! error           → mail (identifiers)   stop, error, exit: everyone
+//! error           → mail (identifiers)   stop, faults, error, exit: everyone
 //! ```
 //!
 //! | module | what lives there |
@@ -50,6 +50,7 @@
 //! | [`check`] | `mailtide check`: one finding a line, each with its fix |
 //! | [`import`] | `mailtide import`: another tool's configuration in, a commented one of ours out |
 //! | [`cli`] | one file a command |
+//! | [`faults`] | the steps that tests let fail; nothing at all in a release |
 
 pub mod check;
 pub mod cli;
@@ -57,6 +58,7 @@ pub mod config;
 pub mod engine;
 pub mod error;
 pub mod exit;
+pub mod faults;
 pub mod import;
 pub mod local;
 pub mod mail;

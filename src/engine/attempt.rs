@@ -10,6 +10,7 @@ use super::{Job, Mode, now, settings};
 use crate::config::ImapAccount;
 use crate::error::{Error, Kind, Result};
 use crate::exit::Exit;
+use crate::faults;
 use crate::reconcile::guard::{self, Refusal};
 use crate::reconcile::view::{Expunge, Policy, TreeAge};
 use crate::reconcile::{Action, Disposal, Input, Plan, Side, reconcile};
@@ -97,7 +98,7 @@ pub fn attempt(
             report.event(&account.name, Event::Notice(&waits_for(doubts.files)));
         }
         let mut session = pool.take()?;
-        let quiet = doubts.quiet(settle::age(begun, now()), session.together());
+        let quiet = faults::pause(doubts.quiet(settle::age(begun, now()), session.together()));
         let sent_before = settle::wait(&mut session, &wires, doubts.files, quiet, stop)?;
         pool.give(session);
         return Ok(Ended { exit: Exit::InSync, again: Again::ToSee(sent_before) });

@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use crate::error::Result;
+use crate::faults;
 use crate::mail::UnixSeconds;
 use crate::stop::Stop;
 
@@ -14,7 +15,7 @@ pub fn now() -> UnixSeconds {
 
 /// Waits for `time`, or until the run has to stop.
 pub fn sleep(time: Duration, stop: &Stop) -> Result<()> {
-    let begun = Instant::now();
+    let (begun, time) = (Instant::now(), faults::pause(time));
     while let Some(left) = time.checked_sub(begun.elapsed()) {
         stop.check()?;
         std::thread::sleep(stop.slice(left));

@@ -20,6 +20,7 @@ use super::name::{self, Letters};
 use super::settle::{Place, Sub};
 use super::trouble::repeated;
 use crate::error::{Error, Kind, Result};
+use crate::faults::{self, Step};
 use crate::mail::{FileId, FileOrigin, Flags, Keyword, UnixSeconds};
 
 /// What becomes of a received message.
@@ -66,6 +67,7 @@ impl Flushed {
             let omit = Timespec { tv_sec: 0, tv_nsec: UTIME_OMIT };
             let modified = Timespec { tv_sec: delivery.internal_date.0, tv_nsec: 0 };
             rustix::fs::futimens(&file, &Timestamps { last_access: omit, last_modification: modified })?;
+            faults::disk(Step::Flush)?;
             file.sync_data()
         };
         flush().map_err(|e| tmp.failed(e))
@@ -178,6 +180,7 @@ impl Folder {
                 Ok(()) => {}
                 Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {
                     let same = |mut file: File| -> io::Result<bool> {
+                        faults::disk(Step::Flush)?;
                         file.sync_data()?;
                         Ok(survey(&mut file, &name)?.0.whole == received.content)
                     };

@@ -17,6 +17,7 @@ use rustix::io::Errno;
 use super::temporary::{TEMPORARY_PREFIX, temporary_name};
 use super::trouble::{failed, is_a_link};
 use crate::error::{Error, Result};
+use crate::faults::{self, Step};
 
 /// A directory, open; its path is for messages and for the `maildir` crate.
 #[derive(Debug)]
@@ -178,32 +179,38 @@ impl Dir {
 
     /// Makes the file `name`, which must not exist, for its owner alone.
     pub(super) fn create_file(&self, name: &OsStr) -> io::Result<File> {
+        faults::disk(Step::Create)?;
         let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         Ok(rustix::fs::openat(&self.file, name, flags, Mode::RUSR | Mode::WUSR)?.into())
     }
 
     /// Makes the directory `name` for its owner alone.
     pub(super) fn make_dir(&self, name: &OsStr) -> io::Result<()> {
+        faults::disk(Step::MakeDirectory)?;
         Ok(rustix::fs::mkdirat(&self.file, name, Mode::RWXU)?)
     }
 
     /// Takes access to this directory away from all but its owner.
     pub(super) fn make_private(&self) -> io::Result<()> {
+        faults::disk(Step::Protect)?;
         Ok(rustix::fs::fchmod(&self.file, Mode::RWXU)?)
     }
 
     /// Removes the empty directory `name`.
     pub(super) fn remove_dir(&self, name: &OsStr) -> io::Result<()> {
+        faults::disk(Step::RemoveDirectory)?;
         Ok(rustix::fs::unlinkat(&self.file, name, AtFlags::REMOVEDIR)?)
     }
 
     /// Removes the file `name`.
     pub(super) fn remove_file(&self, name: &OsStr) -> io::Result<()> {
+        faults::disk(Step::Remove)?;
         Ok(rustix::fs::unlinkat(&self.file, name, AtFlags::empty())?)
     }
 
     /// Moves the file `from` to `name` in `to`; fails with `AlreadyExists` rather than replace anything.
     pub(super) fn rename_new(&self, from: &OsStr, to: &Dir, name: &OsStr) -> io::Result<()> {
+        faults::disk(Step::Rename)?;
         #[cfg(any(target_os = "linux", target_vendor = "apple"))]
         {
             use rustix::fs::RenameFlags;
@@ -219,11 +226,13 @@ impl Dir {
 
     /// Gives the file `from` another name, `name` in `to`; fails with `AlreadyExists` rather than replace anything.
     pub(super) fn link_new(&self, from: &OsStr, to: &Dir, name: &OsStr) -> io::Result<()> {
+        faults::disk(Step::Link)?;
         Ok(rustix::fs::linkat(&self.file, from, &to.file, name, AtFlags::empty())?)
     }
 
     /// Lets the directories `a` and, in `other`, `b` take each other's place, at once.
     pub(super) fn exchange(&self, a: &OsStr, other: &Dir, b: &OsStr) -> io::Result<()> {
+        faults::disk(Step::Rename)?;
         #[cfg(any(target_os = "linux", target_vendor = "apple"))]
         {
             let flags = rustix::fs::RenameFlags::EXCHANGE;
@@ -235,11 +244,14 @@ impl Dir {
 
     /// Makes what was done to the names in this directory durable.
     pub(super) fn sync(&self) -> Result<()> {
-        match rustix::fs::fsync(&self.file) {
+        let flush = || match rustix::fs::fsync(&self.file) {
             // Some network file systems cannot flush a directory; their changes are durable when they return.
             Ok(()) | Err(Errno::INVAL) => Ok(()),
-            Err(e) => Err(failed("flush the directory", &self.path, e.into())),
-        }
+            Err(e) => Err(e.into()),
+        };
+        faults::disk(Step::FlushDirectory)
+            .and_then(|()| flush())
+            .map_err(|e| failed("flush the directory", &self.path, e))
     }
 
     /// Reads the small file `name`; `None` when there is none, an error beyond `limit` octets.
@@ -264,8 +276,11 @@ impl Dir {
         temporary.push(temporary_name());
         let write = || -> io::Result<()> {
             let mut file = self.create_file(&temporary)?;
+            faults::disk(Step::Write)?;
             file.write_all(bytes)?;
+            faults::disk(Step::Flush)?;
             file.sync_data()?;
+            faults::disk(Step::Rename)?;
             Ok(rustix::fs::renameat(&self.file, &temporary, &self.file, name)?)
         };
         if let Err(e) = write() {

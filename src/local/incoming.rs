@@ -13,6 +13,7 @@ use super::dir::Dir;
 use super::lines::{Bare, CHUNK, ToLf, count_lf, expand_in_place};
 use super::temporary::Temporary;
 use crate::error::Result;
+use crate::faults::{self, Step};
 use crate::mail::Content;
 
 /// A message on its way into a mailbox; memory does not depend on its size. Dropped unfinished, it leaves nothing.
@@ -84,6 +85,7 @@ impl Incoming {
     }
 
     fn write_pending(&mut self) -> io::Result<()> {
+        faults::disk(Step::Write)?;
         self.file.write_all(&self.pending)?;
         self.sum.push(&self.pending);
         self.octets += self.pending.len() as u64;
@@ -96,6 +98,7 @@ impl Incoming {
     fn turn_verbatim(&mut self) -> io::Result<()> {
         self.write_pending()?;
         if self.lines > 0 {
+            faults::disk(Step::Write)?;
             expand_in_place(&self.file, self.octets, self.lines)?;
             self.octets += self.lines;
             self.sum = Sum::default();

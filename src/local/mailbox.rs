@@ -15,6 +15,7 @@ use super::temporary::TEMPORARY_PREFIX;
 use super::trouble::{failed, shown};
 use super::{Layout, keywords};
 use crate::error::{Error, Kind, Result};
+use crate::faults::{self, Step};
 use crate::mail::MailboxName;
 
 /// What came of removing a mailbox.
@@ -69,7 +70,9 @@ impl Store {
             .filter(|sub| !matches!(dir.kind_of(sub), Ok(Some(FileType::Directory))))
             .collect();
         let wrong = |e| failed("make the mailbox", dir.path(), e);
-        maildir::Maildir::from(dir.path().to_owned()).create_dirs().map_err(wrong)?;
+        faults::disk(Step::MakeDirectory)
+            .and_then(|()| maildir::Maildir::from(dir.path().to_owned()).create_dirs())
+            .map_err(wrong)?;
         for sub in missing {
             dir.open(sub).and_then(|made| made.make_private()).map_err(wrong)?;
         }
@@ -119,6 +122,14 @@ impl Store {
         remove_bookkeeping(&dir)?;
         self.prune(&relative)?;
         Ok(Removed::Gone)
+    }
+
+    /// Removes what a crash has left of a mailbox that was being removed; nothing where there is a `new` or a `cur`.
+    pub fn clear_away(&self, name: &MailboxName) -> Result<()> {
+        let Inner { root, layout, .. } = self.inner();
+        let Ok(dir) = root.descend(&layout.directory(name)?) else { return Ok(()) };
+        let lacks = |sub: &str| matches!(dir.kind_of(sub.as_ref()), Ok(None));
+        if !name.is_inbox() && lacks("new") && lacks("cur") { self.remove_mailbox(name).map(drop) } else { Ok(()) }
     }
 
     /// Removes the directory `relative` and those above it, as far as they are empty.
@@ -251,6 +262,21 @@ mod tests {
             assert_eq!(store.remove_mailbox(&mailbox("A")).unwrap(), Removed::StillHolds(1));
             assert!(["cur", "new", "tmp"].iter().all(|sub| path.join(sub).is_dir()) && path.join(held).exists());
         }
+    }
+
+    #[test]
+    fn what_a_crash_left_of_a_removal_is_cleared_away() {
+        let (temp, store) = tree(Layout::Nested);
+        for name in ["A", "B"] {
+            store.create_mailbox(&mailbox(name)).unwrap();
+        }
+        let root = temp.path().join("Mail");
+        std::fs::write(root.join("A").join(keywords::FILE), "0 Work\n").unwrap();
+        for sub in ["A/new", "A/cur", "B/new"] {
+            std::fs::remove_dir(root.join(sub)).unwrap();
+        }
+        ["A", "B", "C"].iter().for_each(|name| store.clear_away(&mailbox(name)).unwrap());
+        assert!(!root.join("A").exists() && root.join("B/cur").is_dir());
     }
 
     #[test]

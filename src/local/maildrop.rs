@@ -18,6 +18,7 @@ use super::tree::Directory;
 use super::trouble::shown;
 use super::{LocalOptions, Scan, ScannedFile};
 use crate::error::{Error, Kind, Result};
+use crate::faults::{self, Step};
 use crate::mail::{AccountId, Content, Digest, FileId, Generation, HeaderHash, MailboxName};
 
 const PREFIX: &str = ".mailtide-";
@@ -171,6 +172,7 @@ impl Store {
         let boxes = Boxes::open(self.inner().root.descend(&relative)?)?;
         let read = |place: &Place| -> io::Result<Recovered> {
             let mut file = boxes.sub(place.sub).open_file(&place.name)?;
+            faults::disk(Step::Flush)?;
             file.sync_data()?;
             let content = survey(&mut file, &place.name)?.0.whole;
             file.seek(SeekFrom::Start(0))?;

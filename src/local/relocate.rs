@@ -18,6 +18,7 @@ use super::settle::{Place, Sub};
 use super::temporary::Temporary;
 use super::trouble::repeated;
 use crate::error::Result;
+use crate::faults::{self, Step};
 use crate::mail::{FileId, FlagChange, Link, Origin};
 
 /// What becomes of the file at its old place.
@@ -153,8 +154,10 @@ impl Folder {
     fn write_copy(&self, from: &Dir, old: &OsStr, to: &Dir, new: &OsStr) -> io::Result<()> {
         let mut source = from.open_file(old)?;
         let (mut temporary, mut file) = Temporary::create(&self.tmp).map_err(io::Error::other)?;
+        faults::disk(Step::Write)?;
         io::copy(&mut source, &mut file)?;
         file.set_modified(source.metadata()?.modified()?)?;
+        faults::disk(Step::Flush)?;
         file.sync_data()?;
         temporary.place(to, new)
     }

@@ -17,6 +17,7 @@ use super::temporary::TEMPORARY_PREFIX;
 use super::trouble::{failed, shown};
 use super::{Layout, LocalOptions};
 use crate::error::{Error, Kind, Result};
+use crate::faults::{self, Step};
 use crate::mail::{AccountId, Generation, LocalCheckpoint, MailboxName};
 
 /// An account's tree; clones share it.
@@ -229,6 +230,7 @@ impl Store {
 
 fn make_root(root: &Path) -> Result<Dir> {
     let make = || -> io::Result<Dir> {
+        faults::disk(Step::MakeDirectory)?;
         DirBuilder::new().recursive(true).mode(0o700).create(root)?;
         Dir::open_root(root)
     };

@@ -30,6 +30,7 @@ impl State {
             facts.iter().try_for_each(|fact| batch.apply(fact))?;
             batch.count()?;
             then(&transaction)?;
+            fault::point()?;
             transaction.commit()
         };
         record(&mut self.connection).map_err(|e| fault::sqlite(&self.path, e))

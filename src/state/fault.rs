@@ -6,6 +6,7 @@ use std::path::Path;
 use rusqlite::ErrorCode;
 
 use crate::error::{Error, Kind};
+use crate::faults::{self, Step};
 
 const MOVE_AWAY: &str = "Move it away and run `sync` again: no mail is lost.";
 const RECORDED: &str = "What was recorded before stays; make room on the disk, then run the same command again.";
@@ -46,6 +47,20 @@ pub(super) fn sqlite(path: &Path, error: rusqlite::Error) -> Error {
     };
     // As text: its cause says the same once more.
     Error::new(Kind::State, what).at(path.display()).because(error.to_string()).hint(hint)
+}
+
+/// A fault point before a commit: what fails there fails as SQLite would tell it.
+pub(super) fn point() -> rusqlite::Result<()> {
+    use rusqlite::ffi;
+    faults::disk(Step::Commit).map_err(|error| {
+        let code = match error.kind() {
+            io::ErrorKind::StorageFull => ffi::SQLITE_FULL,
+            io::ErrorKind::ReadOnlyFilesystem => ffi::SQLITE_READONLY,
+            io::ErrorKind::PermissionDenied => ffi::SQLITE_PERM,
+            _ => ffi::SQLITE_IOERR_WRITE,
+        };
+        rusqlite::Error::SqliteFailure(ffi::Error::new(code), None)
+    })
 }
 
 /// Turns a failed system call into an error of kind [`Kind::State`]; `doing` goes on "Mailtide cannot …".

@@ -1,6 +1,6 @@
 //! How often a run has changed the account: the tree's marker counts alike.
 
-use super::State;
+use super::{State, fault};
 use crate::error::Result;
 use crate::mail::Generation;
 
@@ -14,6 +14,6 @@ impl State {
     /// Records it, once the tree's marker says so.
     pub fn set_generation(&mut self, generation: Generation) -> Result<()> {
         let write = || self.connection.execute("UPDATE account SET generation = ?1", [generation.0.cast_signed()]);
-        write().map(drop).map_err(|e| self.fault(e))
+        fault::point().and_then(|()| write()).map(drop).map_err(|e| self.fault(e))
     }
 }

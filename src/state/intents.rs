@@ -2,7 +2,7 @@
 
 use rusqlite::{Connection, params};
 
-use super::{State, columns};
+use super::{State, columns, fault};
 use crate::error::Result;
 use crate::mail::{Content, FileId, Intent, MailboxId, UnixSeconds};
 
@@ -15,8 +15,8 @@ impl State {
 
     /// Writes down, durably, that APPENDs begin now.
     pub fn begin_sending(&mut self, now: UnixSeconds) -> Result<()> {
-        let written = self.connection.execute("UPDATE account SET sending_since = ?1", [now]);
-        written.map(drop).map_err(|e| self.fault(e))
+        let write = || self.connection.execute("UPDATE account SET sending_since = ?1", [now]);
+        fault::point().and_then(|()| write()).map(drop).map_err(|e| self.fault(e))
     }
 
     /// The unsettled intents of a mailbox, by file.

@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 
 use super::{fault, place};
 use crate::error::{Error, Kind, Result};
+use crate::faults::{self, Step};
 use crate::mail::UnixSeconds;
 use crate::stop::Stop;
 
@@ -53,7 +54,8 @@ impl Lock {
         let path = place::file(dir, account, "lock");
         let mut options = OpenOptions::new();
         let options = options.read(true).write(true).create(true).truncate(false).mode(0o600);
-        let mut file = options.open(&path).map_err(|e| fault::io("open the lock file", &path, e))?;
+        let opened = faults::disk(Step::Create).and_then(|()| options.open(&path));
+        let mut file = opened.map_err(|e| fault::io("open the lock file", &path, e))?;
         let began = Instant::now();
         loop {
             stop.check()?;

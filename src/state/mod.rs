@@ -50,6 +50,7 @@ use std::time::Duration;
 use rusqlite::{Connection, OpenFlags};
 
 use crate::error::{Error, Kind, Result};
+use crate::faults::{self, Step};
 use crate::mail::{AccountId, MailboxId, MailboxName};
 
 pub use failures::Unresolved;
@@ -94,7 +95,8 @@ impl State {
         place::make_private(dir)?;
         let path = place::file(dir, account, "sqlite");
         // SQLite would make it readable for all; its companions `-wal` and `-shm` take the mode of the file.
-        match OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path) {
+        let make = || OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path);
+        match faults::disk(Step::Create).and_then(|()| make()) {
             Err(e) if e.kind() != io::ErrorKind::AlreadyExists => {
                 return Err(fault::io("make the state file", &path, e));
             }

@@ -8,6 +8,7 @@ use etcetera::BaseStrategy;
 
 use super::fault;
 use crate::error::{Error, Kind, Result};
+use crate::faults::{self, Step};
 
 /// The directory for the state of all accounts: `$XDG_STATE_HOME/mailtide`, by default `~/.local/state/mailtide`.
 ///
@@ -24,14 +25,16 @@ pub fn state_dir() -> Result<PathBuf> {
 
 /// Makes `dir` and what is missing above it, for the owner only; one that exists stays as it is.
 pub(super) fn make_private(dir: &Path) -> Result<()> {
-    let made = DirBuilder::new().recursive(true).mode(0o700).create(dir);
-    made.map_err(|e| fault::io("make the state directory", dir, e))
+    let make = || DirBuilder::new().recursive(true).mode(0o700).create(dir);
+    faults::disk(Step::MakeDirectory).and_then(|()| make()).map_err(|e| fault::io("make the state directory", dir, e))
 }
 
 /// Makes the names in `dir` durable.
 pub(super) fn sync(dir: &Path) -> Result<()> {
-    let synced = File::open(dir).and_then(|d| d.sync_all());
-    synced.map_err(|e| fault::io("flush the state directory", dir, e))
+    let flush = || File::open(dir).and_then(|d| d.sync_all());
+    faults::disk(Step::FlushDirectory)
+        .and_then(|()| flush())
+        .map_err(|e| fault::io("flush the state directory", dir, e))
 }
 
 /// The path of one of the account's files.

@@ -7,6 +7,7 @@ use std::path::Path;
 
 use rusqlite::{Connection, TransactionBehavior};
 
+use super::fault;
 use crate::error::{Error, Kind, Result};
 use crate::mail::AccountId;
 
@@ -167,6 +168,7 @@ fn advance(
     steps.iter().skip(version as usize).try_for_each(|step| transaction.execute_batch(step))?;
     transaction.pragma_update(None, "user_version", steps.len() as u32)?;
     then(&transaction)?;
+    fault::point()?;
     transaction.commit()
 }
 

@@ -239,3 +239,37 @@ fn a_flag_that_a_new_mailbox_cannot_keep_stays_in_the_tree() {
     }
     pair.assert_settled("flags that stay here");
 }
+
+/// The directory of an empty mailbox, from which a kill left `remains` while it was removed.
+fn removed_in_part(remains: &[&str]) {
+    let dovecot = Dovecot::start();
+    let pair = Pair::new(&dovecot);
+    dovecot.client().create("A");
+    pair.sync();
+    dovecot.client().delete_mailbox("A");
+    for part in ["new", "cur", "tmp"].iter().filter(|part| !remains.contains(part)) {
+        std::fs::remove_dir(pair.tree.dir("A").join(part)).unwrap();
+    }
+    pair.sync();
+    assert!(!pair.tree.dir("A").exists(), "{remains:?} stay");
+    pair.assert_settled("removed");
+}
+
+#[test]
+fn a_removal_that_a_kill_cut_short_goes_on() {
+    removed_in_part(&["cur", "tmp"]);
+    removed_in_part(&["tmp"]);
+}
+
+#[test]
+fn a_mailbox_with_mail_that_lacks_a_directory_is_left_to_a_person() {
+    let dovecot = Dovecot::start();
+    let pair = Pair::new(&dovecot);
+    let mut client = dovecot.client();
+    client.create("A");
+    client.append("A", b"Subject: x\r\n\r\n", &["\\Seen"]);
+    pair.sync();
+    std::fs::remove_dir_all(pair.tree.dir("A").join("cur")).unwrap();
+    pair.try_sync(&[]).expect(1).says(&["has no directory `cur`"]);
+    assert_eq!(client.uids("A").len(), 1);
+}

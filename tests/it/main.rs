@@ -3,6 +3,7 @@
 //! | file | what it shows |
 //! | --- | --- |
 //! | `world/` | real servers, a scripted one, a proxy, other clients on both sides: nothing of mailtide's own |
+//! | `faults/` | a fault at every step of the real program against a real server (feature `faults`): the next run ends the same |
 //! | `sim/` | a simulated world, random edits and crashes, and histories of weeks: the planner keeps its promises |
 //! | `harness` | the world itself tells the truth |
 //! | `rounds` | random edits on both sides, against each real server: equal, and then nothing left to do |
@@ -45,6 +46,7 @@ mod bad_input;
 mod bytes;
 mod conflicts;
 mod connection;
+mod faults;
 mod folders;
 mod guard;
 mod harness;

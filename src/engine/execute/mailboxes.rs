@@ -4,11 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::{World, actions, item_failed};
 use crate::engine::ledger::Ledger;
-use crate::error::{Error, Item, Kind, Result};
+use crate::error::{Error, Item, Kind, Result, Retry};
 use crate::local::Removed;
 use crate::mail::{Fact, MailboxName, RemoteCheckpoint, UidSet};
 use crate::reconcile::guard::ApprovedPlan;
-use crate::reconcile::view::RemoteMailbox;
+use crate::reconcile::view::{Direction, RemoteMailbox};
 use crate::reconcile::{Action, Phase, Side};
 use crate::remote::imap::{Access, Ask, Deleted, Session};
 
@@ -35,7 +35,7 @@ pub fn create(world: &World<'_>, ledger: &mut Ledger<'_>, plan: &ApprovedPlan) -
                 ledger.done(name, action, 1, 0);
                 made.insert(name);
             }
-            Err(error) if error.retry() == crate::error::Retry::Worthwhile => return Err(error.at(name)),
+            Err(error) if error.retry() == Retry::Worthwhile => return Err(error.at(name)),
             Err(error) => {
                 item_failed(ledger, name, Item::Mailbox, error)?;
                 ledger.break_off(name);
@@ -70,6 +70,7 @@ fn begin(world: &World<'_>, ledger: &mut Ledger<'_>, name: &MailboxName) -> Resu
         Some(RemoteMailbox::Unchanged | RemoteMailbox::Unknown) => return Ok(()),
         None => match look_into_new(world, name) {
             Ok(RemoteCheckpoint { uid_validity, permanent, .. }) => (uid_validity, permanent),
+            Err(error) if error.retry() == Retry::Worthwhile => return Err(error.at(name)),
             Err(error) => {
                 item_failed(ledger, name, Item::Mailbox, error)?;
                 ledger.break_off(name);
@@ -97,7 +98,11 @@ fn look_into_new(world: &World<'_>, name: &MailboxName) -> Result<RemoteCheckpoi
 }
 
 /// Removes mailboxes that went from the other side, the deepest first.
+///
+/// That nothing is linked in them any more is on record before: a directory that a crash leaves in half holds nothing
+/// then that could seem to be deleted.
 pub fn remove(world: &World<'_>, ledger: &mut Ledger<'_>, plan: &ApprovedPlan) -> Result<()> {
+    ledger.flush()?;
     for (name, action) in actions(plan, Phase::RemoveMailboxes, ledger).into_iter().rev() {
         world.stop.check()?;
         if ledger.is_held(name) {
@@ -106,7 +111,7 @@ pub fn remove(world: &World<'_>, ledger: &mut Ledger<'_>, plan: &ApprovedPlan) -
         let outcome = match action {
             Action::RemoveMailbox { side: Side::Local } => remove_locally(world, name),
             Action::RemoveMailbox { side: Side::Remote } => remove_on_server(world, name),
-            Action::ForgetMailbox => Ok(Gone::Yes),
+            Action::ForgetMailbox => clear_away(world, name),
             _ => continue,
         };
         match outcome {
@@ -120,6 +125,7 @@ pub fn remove(world: &World<'_>, ledger: &mut Ledger<'_>, plan: &ApprovedPlan) -
                 ));
                 ledger.hold(name);
             }
+            Err(error) if error.retry() == Retry::Worthwhile => return Err(error.at(name)),
             Err(error) => item_failed(ledger, name, Item::Mailbox, error)?,
         }
     }
@@ -136,6 +142,15 @@ fn remove_locally(world: &World<'_>, name: &MailboxName) -> Result<Gone> {
         Removed::Gone => Gone::Yes,
         Removed::StillHolds(_) => Gone::MailArrived,
     })
+}
+
+/// Of a mailbox that is gone from both sides, removes what a crash may have left of its directory.
+fn clear_away(world: &World<'_>, name: &MailboxName) -> Result<Gone> {
+    match world.account.direction {
+        Direction::Push => {}
+        Direction::Both | Direction::Pull => world.store.clear_away(name)?,
+    }
+    Ok(Gone::Yes)
 }
 
 fn remove_on_server(world: &World<'_>, name: &MailboxName) -> Result<Gone> {

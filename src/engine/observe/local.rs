@@ -51,8 +51,10 @@ pub fn scan(
         stop.check()?;
         match directory {
             Directory::Usable => side.rescan(store, name, base.get(name).and_then(|m| m.local.as_ref())),
-            // A kill while it was made; nothing was ever agreed on in it, so completing it can lose nothing.
-            Directory::Incomplete(_) if changes == Changes::Allowed && !base.contains_key(name) => {
+            // A kill while it was made or removed; nothing is agreed on in it, so completing it can lose nothing.
+            Directory::Incomplete(_)
+                if changes == Changes::Allowed && base.get(name).is_none_or(|m| m.link_count == 0) =>
+            {
                 match store.create_mailbox(name) {
                     Ok(()) => side.rescan(store, name, None),
                     Err(error) => side.unknown(name, &error),

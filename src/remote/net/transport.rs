@@ -12,6 +12,7 @@ use super::options::{ServerOptions, TlsMode};
 use super::socket::Socket;
 use super::{Connector, Exchange, Meter, OutBuffer, Protection, Until, tls};
 use crate::error::{Error, Kind, Result};
+use crate::faults::{self, Heard};
 use crate::stop::Stop;
 
 /// How much one call takes in before the caller gets to see it.
@@ -147,7 +148,8 @@ impl Transport {
                 return Ok(());
             }
             // TLS wants the same octets again after it blocked: the front of an `OutBuffer` stays as it is.
-            match self.stream.write(wire.as_slice()) {
+            let sent = faults::send().and_then(|()| self.stream.write(faults::piece(wire.as_slice())));
+            match sent {
                 Ok(0) => return Err(self.closed(None)),
                 Ok(sent) => {
                     wire.consume(sent);
@@ -179,7 +181,14 @@ impl Transport {
             };
             match self.stream.fill(into) {
                 Ok(0) => return Ok(Flow::Ended),
-                Ok(received) => self.meter.count_received(received),
+                Ok(received) => {
+                    self.meter.count_received(received);
+                    match faults::heard(into) {
+                        Ok(Heard::Line) => return Ok(Flow::More),
+                        Ok(Heard::GoOn) => {}
+                        Err(error) => return Err(self.closed(Some(error))),
+                    }
+                }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(Flow::Blocked),
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) => return Err(self.closed(Some(error))),
@@ -283,7 +292,7 @@ impl Stream {
     /// Appends what one `read` gives.
     fn fill(&mut self, into: &mut Vec<u8>) -> io::Result<usize> {
         let start = into.len();
-        into.resize(start + PIECE, 0);
+        into.resize(start + faults::at_once(PIECE), 0);
         let room = into.get_mut(start..).unwrap_or_default();
         let result = match self {
             Stream::Plain(socket) => socket.read(room),

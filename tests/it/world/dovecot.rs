@@ -128,6 +128,11 @@ impl Dovecot {
         self.scratch.path().join("server.pem")
     }
 
+    /// Removes what was recorded of sessions that have ended.
+    pub fn forget_wire_log(&self) {
+        fs::read_dir(&self.raw).unwrap().flatten().for_each(|entry| fs::remove_file(entry.path()).unwrap());
+    }
+
     /// Its own log, for messages of failed tests.
     pub fn log(&self) -> String {
         fs::read_to_string(self.scratch.path().join("dovecot.log")).unwrap_or_default()

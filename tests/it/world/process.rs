@@ -114,6 +114,11 @@ impl Mailtide {
         Running::start(self.command(args), &self.home).wait()
     }
 
+    /// Runs what [`Mailtide::command`] made and a test went on with.
+    pub fn run_command(&self, command: Command) -> Outcome {
+        Running::start(command, &self.home).wait()
+    }
+
     /// Starts a run that the test looks after.
     pub fn start(&self, args: &[&str]) -> Running {
         Running::start(self.command(args), &self.home)
