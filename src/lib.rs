@@ -67,3 +67,6 @@ pub mod report;
 pub mod secret;
 pub mod state;
 pub mod stop;
+
+#[cfg(test)]
+mod tests;

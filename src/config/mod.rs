@@ -19,6 +19,8 @@ mod account;
 pub mod duration;
 mod file;
 pub mod filter;
+#[cfg(any(test, fuzzing))]
+pub mod fuzz;
 mod imap;
 pub mod nearest;
 mod pop3;

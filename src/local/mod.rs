@@ -37,6 +37,8 @@ mod deliver;
 mod dir;
 mod flush;
 mod folder;
+#[cfg(any(test, fuzzing))]
+pub mod fuzz;
 mod incoming;
 mod keywords;
 mod lately;
