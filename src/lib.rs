@@ -69,3 +69,6 @@ pub mod report;
 pub mod secret;
 pub mod state;
 pub mod stop;
+
+#[cfg(test)]
+mod tests;

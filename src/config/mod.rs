@@ -21,6 +21,8 @@ pub mod duration;
 pub mod fetched_before;
 mod file;
 pub mod filter;
+#[cfg(any(test, fuzzing))]
+pub mod fuzz;
 mod imap;
 pub mod nearest;
 mod pop3;

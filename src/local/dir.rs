@@ -254,6 +254,14 @@ impl Dir {
             .map_err(|e| failed("flush the directory", &self.path, e))
     }
 
+    /// Flushes the whole file system that this directory is on; fails with `ENOSYS` where the system cannot.
+    pub(super) fn sync_file_system(&self) -> io::Result<()> {
+        #[cfg(target_os = "linux")]
+        return Ok(rustix::fs::syncfs(&self.file)?);
+        #[cfg(not(target_os = "linux"))]
+        Err(Errno::NOSYS.into())
+    }
+
     /// Reads the small file `name`; `None` when there is none, an error beyond `limit` octets.
     pub(super) fn read_file(&self, name: &OsStr, limit: u64) -> Result<Option<Vec<u8>>> {
         let wrong = |e| self.failed("read", name, e);

@@ -23,6 +23,7 @@
 //! | `incoming` | messages that arrive, into `tmp` |
 //! | `deliver` | from `tmp` into the mailbox: flush, rename, flush |
 //! | `folder` | messages that are there: flags, removal |
+//! | `flush` | what others wrote, onto the disk before it is recorded |
 //! | `outgoing` | messages to be sent |
 //! | `relocate` | messages that come from another mailbox |
 //! | `rename` | mailboxes that get another name |
@@ -34,7 +35,10 @@ pub mod bench;
 mod content;
 mod deliver;
 mod dir;
+mod flush;
 mod folder;
+#[cfg(any(test, fuzzing))]
+pub mod fuzz;
 mod incoming;
 mod keywords;
 mod lately;

@@ -229,15 +229,20 @@ impl Store {
 }
 
 fn make_root(root: &Path) -> Result<Dir> {
+    let absolute = std::path::absolute(root).map_err(|e| failed("look at the Maildir tree", root, e))?;
+    // The names of all that is made stand in the directories above.
+    let above: Vec<&Path> = absolute.ancestors().take_while(|dir| !dir.exists()).filter_map(Path::parent).collect();
     let make = || -> io::Result<Dir> {
         faults::disk(Step::MakeDirectory)?;
         DirBuilder::new().recursive(true).mode(0o700).create(root)?;
         Dir::open_root(root)
     };
     let dir = make().map_err(|e| failed("make the Maildir tree", root, e))?;
-    let parent = root.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    if let Ok(parent) = Dir::open_root(parent) {
-        parent.sync()?;
+    for parent in above {
+        // One that may not be read may still be entered.
+        if let Ok(parent) = Dir::open_root(parent) {
+            parent.sync()?;
+        }
     }
     Ok(dir)
 }

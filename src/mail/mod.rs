@@ -7,6 +7,8 @@ pub mod base;
 pub mod digest;
 pub mod fact;
 pub mod flags;
+#[cfg(any(test, fuzzing))]
+pub mod fuzz;
 pub mod header_hash;
 pub mod ids;
 pub mod known;

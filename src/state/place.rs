@@ -23,10 +23,19 @@ pub fn state_dir() -> Result<PathBuf> {
     Ok(base.join("mailtide"))
 }
 
-/// Makes `dir` and what is missing above it, for the owner only; one that exists stays as it is.
+/// Makes `dir` and what is missing above it, durably and for the owner only; one that exists stays as it is.
 pub(super) fn make_private(dir: &Path) -> Result<()> {
+    let wrong = |e| fault::io("make the state directory", dir, e);
+    let absolute = std::path::absolute(dir).map_err(wrong)?;
+    // The names of all that is made stand in the directories above.
+    let above: Vec<&Path> = absolute.ancestors().take_while(|dir| !dir.exists()).filter_map(Path::parent).collect();
     let make = || DirBuilder::new().recursive(true).mode(0o700).create(dir);
-    faults::disk(Step::MakeDirectory).and_then(|()| make()).map_err(|e| fault::io("make the state directory", dir, e))
+    faults::disk(Step::MakeDirectory).and_then(|()| make()).map_err(wrong)?;
+    above.into_iter().try_for_each(|parent| match File::open(parent) {
+        Ok(parent) => parent.sync_all().map_err(wrong),
+        // One that may not be read may still be entered.
+        Err(_) => Ok(()),
+    })
 }
 
 /// Makes the names in `dir` durable.

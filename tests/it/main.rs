@@ -17,6 +17,7 @@
 //! | `pop3_engine` | the POP3 client alone: real servers, and a scripted one that is hostile, cut and stalled |
 //! | `pop` | a maildrop into the tree: keep, limits, several accounts, lost state, `pop --list` |
 //! | `pop_trouble` | what other POP3 clients lose or double, row by row; kill, EOF and stall anywhere |
+//! | `power/` | the order of writes, flushes, renames, commits and commands, from a trace of the system calls |
 //! | `bytes` | bytes, dates, copies, keywords |
 //! | `folders` | mailboxes made, removed, filtered, renamed; odd names; prefixes |
 //! | `moves` | moves, copies, renames, new UIDs, lost state: no body on the wire |
@@ -63,6 +64,7 @@ mod policies;
 mod pop;
 mod pop3_engine;
 mod pop_trouble;
+mod power;
 mod reports;
 mod rounds;
 mod sim;

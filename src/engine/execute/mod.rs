@@ -7,6 +7,7 @@ mod checkpoint;
 mod delete;
 mod download;
 mod flags;
+mod found;
 mod identity;
 mod landing;
 mod locate;
@@ -73,6 +74,7 @@ pub fn execute(world: &World<'_>, ledger: &mut Ledger<'_>, approved: &ApprovedPl
 fn phases(world: &World<'_>, ledger: &mut Ledger<'_>, approved: &ApprovedPlan) -> Result<()> {
     rename::run(world, ledger, approved)?;
     mailboxes::create(world, ledger, approved)?;
+    found::flush(world, ledger, approved)?;
     identity::record(world, ledger, approved)?;
     ledger.flush()?;
     let mut followups = relocate::run(world, ledger, approved)?;

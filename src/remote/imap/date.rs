@@ -22,7 +22,7 @@ pub fn parse(text: &[u8]) -> Option<UnixSeconds> {
     Some(UnixSeconds(utc - words.next().and_then(offset).unwrap_or(0)))
 }
 
-/// Seconds east of Greenwich.
+/// Seconds east of Greenwich; `None` for what no clock shows.
 fn offset(zone: &str) -> Option<i64> {
     let (sign, digits) = match zone.split_at_checked(1)? {
         ("+", digits) => (1, digits),
@@ -31,7 +31,8 @@ fn offset(zone: &str) -> Option<i64> {
     };
     let digits: String = digits.chars().filter(|c| *c != ':').collect();
     let (hours, minutes) = digits.split_at_checked(2)?;
-    Some(sign * (hours.parse::<i64>().ok()? * 3600 + minutes.parse::<i64>().ok()? * 60))
+    let number = |digits: &str| digits.parse::<u8>().ok().map(i64::from);
+    Some(sign * (number(hours)? * 3600 + number(minutes)? * 60))
 }
 
 /// Writes a date for APPEND, in UTC; `None` for a year that IMAP cannot write, so that the server takes its own clock.
@@ -61,6 +62,8 @@ mod tests {
             ("01-Jan-1970 01:00:00 +0100", 0),
             ("01-Jan-1970 00:00:00", 0),
             ("01-Jan-1970 00:00:00 GMT", 0),
+            ("01-Jan-1970 00:00:00 +018446744073709551616", 0),
+            ("01-Jan-1970 00:00:00 +01-1", 0),
             ("31-Dec-1969 23:59:60 +0000", -1),
             ("31-Dec-1969 23:59 +0000", -60),
         ] {

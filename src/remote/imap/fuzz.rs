@@ -1,14 +1,18 @@
 //! Whatever a server sends: octets go through framing, parsing and the jobs of a session, and nothing may panic, hang or
-//! take memory without bound. Entry points of the targets in `tests/fuzz`, and of a property test.
+//! take memory without bound. Entry points of the targets in `tests/fuzz`, and of the mutation and property tests.
 
 use std::collections::BTreeSet;
 
 use super::append::{Append, Grouping};
 use super::bodies::{BodySink, FetchedMessage};
 use super::capability::Capabilities;
-use super::name::WireName;
+use super::fetch::{Body, Fetched};
+use super::frame::{Framer, INLINE_MOST, LINE_MOST, Line, Literals, Went, keep_small};
+use super::name::{Names, WireName};
 use super::observe::{Access, Ask};
+use super::reply::{Reply, Untagged};
 use super::session::Session;
+use super::token::{Tokens, Value};
 use crate::error::{Error, Kind, Result};
 use crate::mail::{Flags, PermanentFlags, RemoteCheckpoint, Uid, UidSet, UidValidity, UnixSeconds};
 use crate::remote::net::{Exchange, Meter, OutBuffer, Until};
@@ -106,6 +110,136 @@ pub fn server(data: &[u8]) {
             drop(session.append(&mailbox, Grouping::Together, &mut [message(), message()].into_iter(), &mut |_, _| ()));
         }
     }
+}
+
+/// Sends literals everywhere they can go, and writes down what it is told.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Recorder {
+    told: Vec<(Vec<u8>, u64)>,
+    data: Vec<u8>,
+}
+
+impl Literals for Recorder {
+    fn literal(&mut self, line: &Line, octets: u64) -> Result<Went> {
+        self.told.push((line.text().to_vec(), octets));
+        Ok(match octets % 3 {
+            0 => Went::Streamed,
+            1 => keep_small(octets),
+            _ => Went::Skipped,
+        })
+    }
+
+    fn data(&mut self, bytes: &[u8]) -> Result<()> {
+        self.data.extend_from_slice(bytes);
+        Ok(())
+    }
+}
+
+/// The responses that `octets` are when they come in pieces, and how it ended.
+fn frame(octets: &[u8], piece: usize) -> (Vec<Line>, Recorder, Option<Kind>) {
+    let (mut framer, mut taker, mut lines) = (Framer::default(), Recorder::default(), Vec::new());
+    for mut rest in octets.chunks(piece.max(1)) {
+        while !rest.is_empty() {
+            match framer.feed(rest, &mut taker) {
+                Ok(fed) => {
+                    assert!(framer.line().text().len() <= LINE_MOST);
+                    if fed.complete {
+                        lines.push(framer.line().clone());
+                    }
+                    rest = rest.get(fed.used..).unwrap_or_default();
+                }
+                Err(error) => return (lines, taker, Some(error.kind())),
+            }
+        }
+    }
+    (lines, taker, None)
+}
+
+/// Framing: how the octets are cut makes no difference, and no more is kept than came. The first octet is the cut.
+pub fn framing(data: &[u8]) {
+    let Some((piece, octets)) = data.split_first() else { return };
+    let whole = frame(octets, octets.len());
+    assert_eq!(frame(octets, usize::from(*piece)), whole, "in pieces of {piece}");
+    let kept: usize = whole.0.iter().map(|line| line.text().len()).sum();
+    assert!(kept + whole.1.data.len() <= octets.len(), "more is kept than came");
+}
+
+/// The tokenizer: every reading ends, never beyond the line, and what is passed over is what a reading takes.
+pub fn tokens(data: &[u8]) {
+    for line in &frame(data, data.len()).0 {
+        let mut tokens = Tokens::new(line);
+        loop {
+            let before = tokens.rest().len();
+            let mut over = tokens.clone();
+            let value = tokens.value();
+            let passed = over.pass();
+            let rest = tokens.rest();
+            match &value {
+                Some(value) => {
+                    assert!(passed && over.rest() == rest, "passed over is not taken");
+                    assert!(depth(value) <= 100 && octets_of(value) <= line.text().len());
+                }
+                // A bracket that closes nothing, or lists too deep.
+                None if !tokens.skip(b')') => break,
+                None => {}
+            }
+            assert!(tokens.rest().len() < before || value.is_some(), "no end");
+            if tokens.rest().is_empty() && tokens.peek().is_none() && tokens.clone().string().is_none() {
+                break;
+            }
+        }
+        let _ = Tokens::new(line).until(b"))");
+        let _ = Reply::of(line);
+    }
+}
+
+fn depth(value: &Value<'_>) -> usize {
+    1 + value.items().iter().map(depth).max().unwrap_or_default()
+}
+
+fn octets_of(value: &Value<'_>) -> usize {
+    value.octets().map_or(0, <[u8]>::len) + value.items().iter().map(octets_of).sum::<usize>()
+}
+
+/// FETCH data: what is read is there, and a body that was streamed has the octets that came for it.
+pub fn fetch(data: &[u8]) {
+    for line in &frame(data, data.len()).0 {
+        let direct = Fetched::read(Tokens::new(line));
+        let behind = match Reply::of(line) {
+            Reply::Untagged(Untagged::Fetch(tokens)) => Some(Fetched::read(tokens)),
+            _ => None,
+        };
+        for fetched in [Some(direct), behind].into_iter().flatten() {
+            for body in [&fetched.body, &fetched.header].into_iter().flatten() {
+                if let Body::Kept(octets) = body {
+                    assert!(octets.len() <= line.text().len() && octets.len() as u64 <= INLINE_MOST + LINE_MOST as u64);
+                }
+            }
+            if let Some(flags) = &fetched.flags {
+                assert!(flags.keywords.len() <= line.text().len());
+            }
+        }
+    }
+}
+
+/// Names of mailboxes, there and back. The first two octets are delimiter and prefix.
+pub fn mailbox_name(data: &[u8]) {
+    let &[delimiter, prefix, ref raw @ ..] = data else { return };
+    let delimiter = Some(delimiter).filter(|d| b"/.\\^:".contains(d));
+    let prefix = match (delimiter, prefix % 3) {
+        (Some(delimiter), 1) => [b"INBOX".as_slice(), &[delimiter]].concat(),
+        (Some(delimiter), 2) => [b"Mail".as_slice(), &[delimiter]].concat(),
+        _ => Vec::new(),
+    };
+    let names = || Names::new(&prefix, delimiter);
+    let mut listed = names();
+    let Ok((name, wire)) = listed.take(raw, delimiter) else { return };
+    assert_eq!(wire.as_bytes(), raw, "it is sent back as it came");
+    assert_eq!(listed.wire(&name).ok(), Some(wire), "a listed name is known");
+    // As a name that the server does not have yet.
+    let Ok(made) = names().wire(&name) else { return };
+    let read = names().take(made.as_bytes(), delimiter);
+    assert_eq!(read.ok().map(|(name, _)| name), Some(name), "what we write reads as what was meant: {made:?}");
 }
 
 #[cfg(test)]

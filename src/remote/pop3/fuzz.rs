@@ -1,11 +1,14 @@
 //! Whatever a server sends: octets go through status lines, lists, unstuffing and every job of a session, and nothing
-//! may panic, hang or take memory without bound. Entry point of the target in `tests/fuzz`, and of a property test.
+//! may panic, hang or take memory without bound. Entry points of the targets in `tests/fuzz`, and of the mutation and
+//! property tests.
 
 use std::collections::BTreeSet;
 
 use super::capability::Capabilities;
 use super::retrieve::MaildropSink;
 use super::session::Session;
+use super::status::Reply;
+use super::unstuff::{LineEnd, Unstuffer};
 use super::wire::Wire;
 use crate::error::{Error, Kind, Result};
 use crate::mail::MessageNumber;
@@ -84,6 +87,73 @@ pub fn server(data: &[u8]) {
     // What comes out is right or refused; here it only has to come out.
     drop(session.stat());
     drop(session.quit());
+}
+
+/// Status lines and multi-line answers: how they are cut makes no difference, and what a server stuffs comes out as it
+/// went in. The first octet is the cut.
+pub fn replies(data: &[u8]) {
+    let Some((piece, octets)) = data.split_first() else { return };
+    let piece = usize::from(*piece).max(1);
+    for line in octets.split(|octet| *octet == b'\n') {
+        for line_end in [LineEnd::CrLf, LineEnd::Lf] {
+            let Some(reply) = Reply::parse(line, line_end) else { continue };
+            let refusal = reply.refusal("refused", Kind::Refused);
+            assert!(refusal.to_string().len() < 10_000 && reply.code().len() <= 3 * line.len());
+        }
+    }
+    for line_end in [LineEnd::CrLf, LineEnd::Lf] {
+        let whole = unstuff(line_end, octets, octets.len().max(1));
+        assert_eq!(unstuff(line_end, octets, piece), whole, "in pieces of {piece}");
+        assert!(whole.0.len() <= octets.len());
+        let stuffed = stuff(line_end, octets);
+        let (message, used) = unstuff(line_end, &[&stuffed[..], b"+OK"].concat(), piece);
+        assert_eq!((message, used), (ended(line_end, octets), Some(stuffed.len())), "there and back");
+    }
+}
+
+/// What comes of an answer that arrives in pieces, and how much of it there was when it ended.
+fn unstuff(line_end: LineEnd, octets: &[u8], piece: usize) -> (Vec<u8>, Option<usize>) {
+    let (mut unstuffer, mut message, mut used) = (Unstuffer::new(line_end), Vec::new(), 0);
+    for chunk in octets.chunks(piece) {
+        let fed = unstuffer.feed(chunk, &mut |piece| {
+            message.extend_from_slice(piece);
+            Ok(())
+        });
+        let Ok(fed) = fed else { return (message, None) };
+        used += fed.used;
+        if fed.ended {
+            return (message, Some(used));
+        }
+    }
+    (message, None)
+}
+
+fn mark(line_end: LineEnd) -> &'static [u8] {
+    match line_end {
+        LineEnd::CrLf => b"\r\n",
+        LineEnd::Lf => b"\n",
+    }
+}
+
+/// A message with the line end that every answer ends with.
+fn ended(line_end: LineEnd, message: &[u8]) -> Vec<u8> {
+    let is_ended = message.is_empty() || message.ends_with(mark(line_end));
+    [message, if is_ended { b"" } else { mark(line_end) }].concat()
+}
+
+/// As a server sends it.
+fn stuff(line_end: LineEnd, message: &[u8]) -> Vec<u8> {
+    let (mut out, mut at_start) = (Vec::new(), true);
+    for octet in ended(line_end, message) {
+        if at_start && octet == b'.' {
+            out.push(b'.');
+        }
+        out.push(octet);
+        at_start = out.ends_with(mark(line_end));
+    }
+    out.extend_from_slice(b".");
+    out.extend_from_slice(mark(line_end));
+    out
 }
 
 #[cfg(test)]

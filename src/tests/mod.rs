@@ -1,0 +1,3 @@
+//! Tests over several layers at once.
+
+mod mutation;

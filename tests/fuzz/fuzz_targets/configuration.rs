@@ -1,0 +1,4 @@
+//! A configuration.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| mailtide::config::fuzz::config(data));
