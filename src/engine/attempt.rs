@@ -11,6 +11,7 @@ use crate::config::ImapAccount;
 use crate::error::{Error, Kind, Result};
 use crate::exit::Exit;
 use crate::reconcile::guard::{self, Refusal};
+use crate::reconcile::held::hold_back;
 use crate::reconcile::view::{Expunge, Policy, TreeAge};
 use crate::reconcile::{Action, Disposal, Input, Plan, Side, reconcile};
 use crate::remote::imap::{Capability, Session};
@@ -80,7 +81,8 @@ pub fn attempt(
         false => Expunge::WholeMailbox,
     };
     pool.give(session);
-    let plan = plan(job, &ground, &seen, expunge);
+    let mut plan = plan(job, &ground, &seen, expunge);
+    let held = hold_back(&mut plan, &seen.base, &seen.local, &seen.remote);
     total.mailboxes = mailboxes as u64;
     // What is refused is shown too.
     let whole = (job.mode == Mode::DryRun).then(|| plan.clone());
@@ -110,6 +112,7 @@ pub fn attempt(
     for failure in seen.failures.drain(..) {
         ledger.fail(failure);
     }
+    held.iter().for_each(|name| ledger.hold(name));
     refusals.iter().for_each(|refusal| report.event(&account.name, Event::Refused(refusal)));
     let world = World { account, id: *id, store, pool, stop, report, seen: &seen };
     let executed = execute::execute(&world, &mut ledger, &approved, &refusals);

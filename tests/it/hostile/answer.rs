@@ -161,7 +161,9 @@ impl<'a> Session<'a> {
         match word(1).to_ascii_uppercase().as_str() {
             "FETCH" => {
                 let items = word(3).to_ascii_uppercase();
-                let since = word(4).strip_prefix("CHANGEDSINCE ").and_then(|n| n.split(' ').next()?.parse().ok());
+                let knows = !self.shared.capability.contains("X-IGNORES-CHANGEDSINCE");
+                let since = word(4).strip_prefix("CHANGEDSINCE ").filter(|_| knows);
+                let since = since.and_then(|n| n.split(' ').next()?.parse().ok());
                 let uids = mailbox.named(word(2));
                 let data = uids.iter().flat_map(|uid| fetched(mailbox, *uid, &items, since)).collect();
                 Ok(Answer { data, last: "OK fetched".into() })
@@ -248,18 +250,22 @@ fn standing(name: &str, mailbox: &Mailbox, items: &str) -> String {
     format!("* STATUS {} (MESSAGES {messages} UIDNEXT {next} UIDVALIDITY {validity}{modseq})", quoted(name))
 }
 
+/// One message or several (RFC 3502): flags, a date, a literal, again and again.
 fn append(store: &mut Store, arguments: &[Argument]) -> Result<Answer, Refused> {
-    let texts: Vec<String> = arguments.iter().map(Argument::text).collect();
-    let mailbox = store.mailboxes.get_mut(&texts[1]).ok_or("[TRYCREATE] no such mailbox")?;
-    let flags = arguments.iter().find_map(|a| match a {
-        Argument::List(list) => Some(list.as_str()),
-        Argument::Text(_) => None,
-    });
-    let flags: Vec<&str> = flags.unwrap_or_default().split_ascii_whitespace().collect();
-    let Some(Argument::Text(bytes)) = arguments.last() else { return Err("no message") };
-    let date = texts.iter().find(|text| text.contains(':') && text.len() == 26).cloned();
-    let uid = mailbox.add(bytes, &flags, date.as_deref());
-    Ok(Answer::only(format!("OK [APPENDUID {} {uid}] stored", mailbox.validity)))
+    let name = arguments.get(1).map(Argument::text).unwrap_or_default();
+    let mailbox = store.mailboxes.get_mut(&name).ok_or("[TRYCREATE] no such mailbox")?;
+    let (mut flags, mut date, mut uids) = (String::new(), None, Vec::new());
+    for argument in arguments.iter().skip(2) {
+        match argument {
+            Argument::List(list) => flags.clone_from(list),
+            Argument::Text(_) => date = Some(argument.text()),
+            Argument::Literal(bytes) => {
+                let flags: Vec<&str> = flags.split_ascii_whitespace().collect();
+                uids.push(mailbox.add(bytes, &flags, date.as_deref()).to_string());
+            }
+        }
+    }
+    Ok(Answer::only(format!("OK [APPENDUID {} {}] stored", mailbox.validity, uids.join(","))))
 }
 
 fn search(mailbox: &Mailbox, command: &Command, words: &[String]) -> Answer {

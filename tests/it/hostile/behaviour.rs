@@ -36,6 +36,8 @@ pub struct Behaviour {
     pub says: Vec<Twist>,
     /// More arguments of the run.
     pub arguments: &'static [&'static str],
+    /// Whether the program waits for a quiet server between its tries (see `engine::settle`), half a minute each run.
+    pub waits: bool,
     pub must: Must,
 }
 
@@ -59,6 +61,11 @@ pub enum May {
     Come,
     /// A move that broke off left a message at both places.
     BeTwice,
+    /// The server made the UIDs that were known worthless, or did not do what it said: what was deleted or moved meanwhile
+    /// may be back, in the end too. When unsure, the mail stays.
+    Remain,
+    /// The server dropped its copy; the tree's must go up again.
+    GoThere,
 }
 
 /// One difference.
@@ -173,6 +180,7 @@ pub fn row(name: impl Into<String>, source: &'static str) -> Behaviour {
         lists: Vec::new(),
         says: Vec::new(),
         arguments: &[],
+        waits: false,
         must: Must { exit: vec![0], ..Must::default() },
     }
 }
@@ -197,6 +205,10 @@ impl Behaviour {
     pub fn says(mut self, twist: Twist) -> Behaviour {
         self.says.push(twist);
         self
+    }
+
+    pub fn waits(self) -> Behaviour {
+        Behaviour { waits: true, ..self }
     }
 
     pub fn lists(mut self, name: impl Into<Vec<u8>>) -> Behaviour {

@@ -16,23 +16,31 @@ use crate::world::scratch::Scratch;
 use crate::world::server::USER;
 
 /// A run that lasts longer hangs. Every one has `timeout = "2s"`, and at most three tries.
-const LIMIT: Duration = Duration::from_secs(45);
+const LIMIT: Duration = Duration::from_secs(90);
 /// Rows that run at once: most of them wait.
 const AT_ONCE: usize = 12;
 
-/// Runs all of them; fails with every row that failed.
-pub fn run_all(rows: Vec<Behaviour>) {
-    run_named(rows.into_iter().map(|row| (row.name.clone(), move || run(row))).collect());
+/// Runs those that do not wait; fails with every row that failed.
+pub fn run_all(mut rows: Vec<Behaviour>) {
+    rows.retain(|row| !row.waits);
+    run_named(rows.into_iter().map(|row| (row.name.clone(), move || run(row))).collect(), AT_ONCE);
+}
+
+/// Runs those that wait, all at once.
+pub fn run_waiting(mut rows: Vec<Behaviour>) {
+    rows.retain(|row| row.waits);
+    let at_once = rows.len();
+    run_named(rows.into_iter().map(|row| (row.name.clone(), move || run(row))).collect(), at_once);
 }
 
 /// Runs all of them, some at once; fails with every one that failed.
-pub fn run_named(rows: Vec<(String, impl FnOnce() + Send)>) {
+pub fn run_named(rows: Vec<(String, impl FnOnce() + Send)>, at_once: usize) {
     let only = std::env::var("HOSTILE_ROW").unwrap_or_default();
     let rows: Vec<_> = rows.into_iter().filter(|(name, _)| name.contains(&only)).map(|r| Mutex::new(Some(r))).collect();
     let next = AtomicUsize::new(0);
     let failed = Mutex::new(Vec::new());
     std::thread::scope(|scope| {
-        for _ in 0..AT_ONCE {
+        for _ in 0..at_once {
             scope.spawn(|| {
                 while let Some(row) = rows.get(next.fetch_add(1, Ordering::SeqCst)) {
                     let Some((name, run)) = row.lock().unwrap().take() else { continue };
@@ -178,11 +186,11 @@ fn run(row: Behaviour) {
     let name = row.name.as_str();
     scene.server.behave(row.says);
     // Quietly, and then with all that can be said of it.
-    for arguments in [&[][..], &["-vvv"]] {
-        let outcome = scene.sync(&[row.arguments, arguments].concat());
+    let runs: &[&[&str]] = if row.waits { &[&["-vvv"]] } else { &[&[], &["-vvv"]] };
+    for (run, arguments) in runs.iter().enumerate() {
+        let outcome = scene.sync(&[row.arguments, *arguments].concat());
         let said = format!("{name} {arguments:?}\n--- stdout\n{}\n--- stderr\n{}", outcome.stdout, outcome.stderr);
-        let first = arguments.is_empty();
-        if first {
+        if run == 0 {
             assert!(row.must.exit.contains(&outcome.code()), "{} is not of {:?}: {said}", outcome.code(), row.must.exit);
             for words in &row.must.tells {
                 let found = outcome.stderr.contains(words) || outcome.stdout.contains(words);
@@ -194,9 +202,9 @@ fn run(row: Behaviour) {
         promises::said_safely(&outcome, &said);
         promises::nothing_hidden_in(scene.scratch.path(), &said);
         let now = (scene.tree.snapshot(), scene.server_snapshot());
-        let bounds = |before| Bounds { before, expected: &expected, may: &row.must.may };
-        bounds(&before.0).hold(&now.0, "the tree", &said);
-        bounds(&before.1).without(May::Go).without(May::Come).hold(&now.1, "the server", &said);
+        let bounds = |before, elsewhere| Bounds { before, elsewhere, expected: &expected, may: row.must.may.clone() };
+        bounds(&before.0, &before.1).without(&[May::GoThere]).hold(&now.0, "the tree", &said);
+        bounds(&before.1, &before.0).without(&[May::Go, May::Come]).hold(&now.1, "the server", &said);
         let paths_now = promises::outside(scene.scratch.path(), &scene.tree.root, &scene.mailtide.state());
         assert_eq!(paths, paths_now, "{said}: something was made outside");
         promises::nothing_half(&scene.tree, &said);
@@ -211,9 +219,15 @@ fn run(row: Behaviour) {
     let said = format!("{name}, then a good server\n--- stdout\n{}\n--- stderr\n{}", good.stdout, good.stderr);
     assert_eq!(good.code(), 0, "{said}");
     let sides = [("the tree", scene.tree.snapshot()), ("the server", scene.server_snapshot())];
-    for (side, snapshot) in &sides {
-        let diff = snapshot.diff(&expected, [side, "expected"]);
-        assert!(diff.is_empty(), "{said}\n{diff}");
+    if row.must.may.contains(&May::Remain) {
+        // What is there in the end is what both have, and nothing of it is lost.
+        crate::world::compare::assert_same((sides[0].0, &sides[0].1), (sides[1].0, &sides[1].1), &said);
+        promises::nothing_lost(&sides[0].1, &expected, &before.1, &said);
+    } else {
+        for (side, snapshot) in &sides {
+            let diff = snapshot.diff(&expected, [side, "expected"]);
+            assert!(diff.is_empty(), "{said}\n{diff}");
+        }
     }
     let heard = scene.server.heard().len();
     scene.sync(&[]).expect(0);

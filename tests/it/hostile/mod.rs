@@ -17,7 +17,9 @@ mod fetch;
 mod framing;
 mod greeting;
 mod list;
+mod pop3;
 mod promises;
+mod providers;
 mod refusals;
 mod server;
 mod store;
@@ -26,21 +28,100 @@ mod timing;
 mod tls;
 mod uids;
 
-use behaviour::Behaviour;
+use behaviour::{Behaviour, MODERN, PLAIN, USUAL, row};
+use driver::{run_all, run_waiting};
 
-macro_rules! families {
-    ($($family:ident)*) => { $(
-        mod $family {
-            #[test]
-            fn rows() { super::super::driver::run_all(super::super::$family::rows()); }
-        }
-    )* }
+/// Every row of every family.
+fn all() -> Vec<Behaviour> {
+    let families = [
+        tls::rows(),
+        greeting::rows(),
+        framing::rows(),
+        fetch::rows(),
+        uids::rows(),
+        list::rows(),
+        append_copy::rows(),
+        refusals::rows(),
+        timing::rows(),
+        providers::rows(),
+    ];
+    families.into_iter().flatten().collect()
 }
-mod family { families! { tls greeting framing fetch uids list append_copy refusals timing } }
 
 #[test]
 fn the_base_server_is_a_good_one() {
-    let rows = [behaviour::PLAIN, behaviour::USUAL, behaviour::MODERN]
-        .map(|capability| behaviour::row(format!("good: {capability}"), "RFC 3501").speaks(capability));
-    driver::run_all(rows.into());
+    run_all([PLAIN, USUAL, MODERN].map(|capability| row(capability, "RFC 3501").speaks(capability)).into());
+}
+
+#[test]
+fn there_are_enough_and_no_two_have_one_name() {
+    let names: Vec<String> = all().into_iter().map(|row| row.name).chain(pop3::names()).collect();
+    let distinct: std::collections::BTreeSet<&String> = names.iter().collect();
+    assert_eq!(distinct.len(), names.len());
+    eprintln!("{} behaviours", names.len());
+    assert!(names.len() >= 300, "{}", names.len());
+    assert!(all().iter().all(|row| row.source.len() > 3 && !row.must.exit.is_empty()));
+    let sources = |name: &str| all().iter().any(|row| row.source.contains(name) || row.name.contains(name));
+    let providers = [
+        "Gmail", "Outlook", "Exchange", "Yahoo", "iCloud", "GMX", "Zimbra", "Courier", "Cyrus", "hMailServer", "Proton",
+        "DavMail",
+    ];
+    for provider in providers {
+        assert!(sources(provider), "{provider}");
+    }
+}
+
+#[test]
+fn rows_that_wait_for_a_quiet_server() {
+    run_waiting(all());
+}
+
+#[test]
+fn tls_rows() {
+    run_all(tls::rows());
+}
+
+#[test]
+fn greeting_rows() {
+    run_all(greeting::rows());
+}
+
+#[test]
+fn framing_rows() {
+    run_all(framing::rows());
+}
+
+#[test]
+fn fetch_rows() {
+    run_all(fetch::rows());
+}
+
+#[test]
+fn uid_rows() {
+    run_all(uids::rows());
+}
+
+#[test]
+fn list_rows() {
+    run_all(list::rows());
+}
+
+#[test]
+fn append_and_copy_rows() {
+    run_all(append_copy::rows());
+}
+
+#[test]
+fn refusal_rows() {
+    run_all(refusals::rows());
+}
+
+#[test]
+fn timing_rows() {
+    run_all(timing::rows());
+}
+
+#[test]
+fn provider_rows() {
+    run_all(providers::rows());
 }

@@ -92,8 +92,10 @@ pub fn changes(heard: &Heard) -> bool {
 /// How often each message may be on one side.
 pub struct Bounds<'a> {
     pub before: &'a Snapshot,
+    /// The other side, before.
+    pub elsewhere: &'a Snapshot,
     pub expected: &'a Snapshot,
-    pub may: &'a [May],
+    pub may: Vec<May>,
 }
 
 fn counts(snapshot: &Snapshot) -> BTreeMap<Fingerprint, (usize, &str)> {
@@ -106,27 +108,39 @@ fn counts(snapshot: &Snapshot) -> BTreeMap<Fingerprint, (usize, &str)> {
 
 impl Bounds<'_> {
     /// What the server said is no excuse on its own side.
-    pub fn without(mut self, may: May) -> Self {
-        if self.may == [may] {
-            self.may = &[];
-        }
+    pub fn without(mut self, may: &[May]) -> Self {
+        self.may.retain(|m| !may.contains(m));
         self
     }
 
     /// Nothing is lost that both the past and the right end have, nothing is doubled, nothing comes from nowhere.
     pub fn hold(&self, now: &Snapshot, side: &str, said: &str) {
-        let (before, expected, now) = (counts(self.before), counts(self.expected), counts(now));
+        let (before, elsewhere) = (counts(self.before), counts(self.elsewhere));
+        let (expected, now) = (counts(self.expected), counts(now));
         let may = |may| self.may.contains(&may);
         let count = |of: &BTreeMap<Fingerprint, (usize, &str)>, content| of.get(content).map_or(0, |(n, _)| *n);
+        let known = |content| before.contains_key(content) || expected.contains_key(content);
         for (content, (_, label)) in before.iter().chain(&expected) {
             let (then, end, there) = (count(&before, content), count(&expected, content), count(&now, content));
-            assert!(there >= then.min(end) || may(May::Go), "{side} has lost “{label}”: {said}");
-            let twice = usize::from(may(May::BeTwice));
+            let may_go = may(May::Go) || may(May::GoThere);
+            assert!(there >= then.min(end) || may_go, "{side} has lost “{label}”: {said}");
+            let twice = usize::from(may(May::BeTwice) || may(May::Remain));
             assert!(there <= then.max(end) + twice, "{side} has “{label}” {there} times: {said}");
         }
         for (content, (_, label)) in &now {
-            let known = before.contains_key(content) || expected.contains_key(content);
-            assert!(known || may(May::Come), "{side} has “{label}”, which nobody wrote: {said}");
+            let back = may(May::Remain) && elsewhere.contains_key(content);
+            assert!(known(content) || back || may(May::Come), "{side} has “{label}”, which is not due: {said}");
         }
+    }
+}
+
+/// All is there that has to be in the end; what was on the server before may be, once more than it has to be.
+pub fn nothing_lost(now: &Snapshot, expected: &Snapshot, before: &Snapshot, said: &str) {
+    let (now, expected, before) = (counts(now), counts(expected), counts(before));
+    let count = |of: &BTreeMap<Fingerprint, (usize, &str)>, content| of.get(content).map_or(0, |(n, _)| *n);
+    for (content, (_, label)) in now.iter().chain(&expected) {
+        let (there, end, then) = (count(&now, content), count(&expected, content), count(&before, content));
+        assert!(there >= end, "“{label}” is lost in the end: {said}");
+        assert!(there <= end.max(then) + usize::from(end + then > 0), "“{label}” is there {there} times: {said}");
     }
 }

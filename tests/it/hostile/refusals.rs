@@ -1,6 +1,6 @@
 //! NO, BAD and BYE at every command that a run sends (RFC 3501 §7.1), and response codes that say more than "failed".
 
-use super::behaviour::{Behaviour, MODERN, PLAIN, USUAL, ends, hang_up, instead, row};
+use super::behaviour::{Behaviour, MODERN, May, PLAIN, USUAL, ends, hang_up, instead, row};
 
 /// A command, who is asked, and the exit codes of a run in which each is answered NO and BAD.
 struct Command {
@@ -28,7 +28,7 @@ const COMMANDS: &[Command] = &[
     command("NAMESPACE", "NAMESPACE", USUAL, &[0], &[0]),
     command("LIST", "LIST", USUAL, &[5], &[5]),
     command("LIST with RETURN", "LIST…RETURN", MODERN, &[5], &[0]),
-    command("STATUS", "STATUS", USUAL, &[0], &[0]),
+    command("STATUS", "STATUS", USUAL, &[1], &[1]),
     command("ENABLE", "ENABLE", MODERN, &[0], &[0]),
     command("SELECT", "SELECT|EXAMINE", USUAL, &[1], &[1]),
     command("SELECT (QRESYNC)", "SELECT…QRESYNC|EXAMINE…QRESYNC", MODERN, &[1], &[0]),
@@ -55,13 +55,15 @@ pub fn rows() -> Vec<Behaviour> {
     let mut rows = Vec::new();
     for Command { name, at, capability, no, bad } in COMMANDS {
         let refusing = |word: &str| instead(at, &format!("TAG {word} I will not {name}\n"));
-        rows.push(row(format!("NO at {name}"), EVERY).speaks(capability).says(refusing("NO")).exits(no));
-        rows.push(row(format!("BAD at {name}"), EVERY).speaks(capability).says(refusing("BAD")).exits(bad));
+        rows.push(row(format!("NO at {name}"), EVERY).speaks(capability).says(refusing("NO")).exits(no).may(May::BeTwice));
+        rows.push(row(format!("BAD at {name}"), EVERY).speaks(capability).says(refusing("BAD")).exits(bad).may(May::BeTwice));
         if !at.starts_with("GOAHEAD") {
             let bye = hang_up(at, "* BYE going down for maintenance\n");
             let exit = if *name == "LOGOUT" { 0 } else { 5 };
             let row = row(format!("BYE at {name}"), BYE).speaks(capability).says(bye).exits(&[exit]);
-            rows.push(if exit == 0 { row } else { row.tells(&["going down for maintenance"]) });
+            let row = if exit == 0 { row } else { row.tells(&["going down for maintenance"]) };
+            let waits = ["APPEND", "UID COPY", "UID MOVE"].contains(name);
+            rows.push(if waits { row.waits().may(May::BeTwice) } else { row.may(May::BeTwice) });
         }
     }
     rows.extend(codes());

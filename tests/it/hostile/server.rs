@@ -187,12 +187,11 @@ impl<'a> Talk<'a> {
     /// The next command; the rest of AUTHENTICATE is read with it.
     fn hear(&mut self) -> Option<Command> {
         let shared = self.shared;
-        let mut command = self.reader.command(|line, so_far| {
+        let mut command = self.reader.command(|line, tag, so_far| {
             let asked = format!("GOAHEAD {}", so_far.to_ascii_uppercase());
             match shared.twist(&asked).as_deref() {
                 None => line.write_all(b"+ go ahead\r\n").is_ok(),
                 Some(Does::Instead(octets)) => {
-                    let tag = so_far.split(' ').next().unwrap_or_default();
                     let _ = line.write_all(&tagged(octets, tag));
                     false
                 }

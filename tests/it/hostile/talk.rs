@@ -57,8 +57,9 @@ impl Write for Line {
 /// One argument of a command.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Argument {
-    /// An atom, a quoted string without its quotes, or a literal.
+    /// An atom, or a quoted string without its quotes.
     Text(Vec<u8>),
+    Literal(Vec<u8>),
     /// What stands in parentheses, as it came.
     List(String),
 }
@@ -67,7 +68,7 @@ impl Argument {
     /// Each octet as the character of its number, so that none is lost.
     pub fn text(&self) -> String {
         match self {
-            Argument::Text(text) => text.iter().copied().map(char::from).collect(),
+            Argument::Text(text) | Argument::Literal(text) => text.iter().copied().map(char::from).collect(),
             Argument::List(list) => list.clone(),
         }
     }
@@ -128,8 +129,8 @@ impl Reader {
         Some(self.buffer.drain(..octets).collect())
     }
 
-    /// The next command; `may_go_on` is told the command so far when a literal waits for `+`.
-    pub fn command(&mut self, mut may_go_on: impl FnMut(&mut Line, &str) -> bool) -> Option<Command> {
+    /// The next command; `may_go_on` is told its tag and what there is of it when a literal waits for `+`.
+    pub fn command(&mut self, mut may_go_on: impl FnMut(&mut Line, &str, &str) -> bool) -> Option<Command> {
         let mut command = Command::default();
         let mut first = true;
         loop {
@@ -148,12 +149,12 @@ impl Reader {
             }
             split(&text, &mut command.arguments);
             let Some((octets, waits)) = literal else { return Some(command) };
-            if waits && !may_go_on(&mut self.line, &command.shown) {
+            if waits && !may_go_on(&mut self.line, &command.tag, &command.shown) {
                 return Some(Command { arguments: Vec::new(), ..command });
             }
             let octets = self.read_octets(octets)?;
             command.shown.push_str(&String::from_utf8_lossy(&octets));
-            command.arguments.push(Argument::Text(octets));
+            command.arguments.push(Argument::Literal(octets));
         }
     }
 

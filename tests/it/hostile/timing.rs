@@ -47,9 +47,13 @@ pub fn rows() -> Vec<Behaviour> {
         row("an octet every 20 ms is slow, not dead", DRIP).says(at("LIST", Does::Drip(Duration::from_millis(20)))),
     ];
     for (name, at, said) in PLACES {
-        rows.push(row(format!("silence inside {name}"), STALL).says(fall_silent(at, said)).exits(&[5]).tells(&["silent for 2 s"]));
-        rows.push(row(format!("the end inside {name}"), CUT).says(hang_up(at, said)).exits(&[5]));
-        rows.push(row(format!("the end inside {name}, once"), CUT).says(hang_up(at, said).once()).exits(&[0, 1]));
+        let exit = if *name == "a body" { 1 } else { 5 };
+        let silence = row(format!("silence inside {name}"), STALL).says(fall_silent(at, said)).exits(&[exit]);
+        let end = row(format!("the end inside {name}"), CUT).says(hang_up(at, said)).exits(&[exit]);
+        let waits = ["a MOVE", "an APPEND"].contains(name);
+        rows.extend([silence.tells(&["silent for 2 s"]), end].map(|row| if waits { row.waits() } else { row }));
+        let once = row(format!("the end inside {name}, once"), CUT).says(hang_up(at, said).once());
+        rows.push(if waits { once.waits() } else { once });
     }
     rows
 }
