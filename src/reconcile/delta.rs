@@ -3,7 +3,9 @@
 //! A side that is [`LocalSide::Unknown`] or [`RemoteSide::Unknown`] has no deltas: nothing is decided in its mailbox.
 
 use super::view::{Coverage, LocalListing, LocalMailbox, LocalView, RemoteListing, RemoteMailbox, RemoteView};
-use crate::mail::{BaseMailbox, Flags, Link, MailboxName, PermanentFlags, Presence, RemoteCheckpoint, Uid, UidValidity};
+use crate::mail::{
+    BaseMailbox, Flags, Link, MailboxName, PermanentFlags, Presence, RemoteCheckpoint, Uid, UidValidity,
+};
 
 /// A mailbox directory as the decisions need it.
 #[derive(Debug, Clone, Copy)]

@@ -17,7 +17,8 @@ pub fn hold_back(plan: &mut Plan, base: &Base, local: &LocalView, remote: &Remot
     for (name, actions) in &mut plan.mailboxes {
         let Some(links) = base.get(name).and_then(|mailbox| mailbox.links.as_ref()) else { continue };
         for action in actions.iter_mut() {
-            let Action::Delete { side: Side::Remote, uids, disposal: Disposal::Expunge | Disposal::Trash } = action else {
+            let Action::Delete { side: Side::Remote, uids, disposal: Disposal::Expunge | Disposal::Trash } = action
+            else {
                 continue;
             };
             let before = uids.len();

@@ -26,6 +26,9 @@ use crate::reconcile::{Action, Phase};
 use crate::remote::imap::{Append, Grouping, Session, Uploaded, WireName};
 use crate::report::event::{Event, Progress};
 
+/// How far beyond the UIDNEXT that was observed an uploaded message's UID may be: others deliver meanwhile.
+const UIDS_AHEAD: u32 = 1 << 20;
+
 /// Appends everything the plan uploads.
 pub fn run(world: &World<'_>, ledger: &mut Ledger<'_>, plan: &ApprovedPlan) -> Result<()> {
     let mut planned = BTreeMap::new();
@@ -334,9 +337,11 @@ impl<'p> Booking<'_, '_, '_, 'p> {
     }
 
     fn stored(&mut self, name: &'p MailboxName, letter: Letter, uid: Uid) -> Result<()> {
-        // The UID of a message that was there before (CVE-2021-3578) tells nothing: the next look finds the right one, by
-        // its content.
-        if self.ledger.link(name, uid).is_some() || seen_before(self.world, name).contains(uid) {
+        // The UID of a message that was there before (CVE-2021-3578), or one that nobody has given out yet, tells nothing:
+        // the next look finds the right one, by its content.
+        let next = self.world.seen.remote_checks.get(name).and_then(|checkpoint| checkpoint.uid_next);
+        let far_ahead = next.is_some_and(|next| uid.get() > next.get().saturating_add(UIDS_AHEAD));
+        if far_ahead || self.ledger.link(name, uid).is_some() || seen_before(self.world, name).contains(uid) {
             self.ledger.look_again(name);
             return Ok(());
         }

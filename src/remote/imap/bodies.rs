@@ -35,7 +35,7 @@ const IN_FLIGHT: u64 = 3;
 const LATER_MOST: usize = 10;
 
 /// Responses about other messages that may come with one command: flags that somebody changes.
-const UNASKED_MOST: u64 = 1_000_000;
+const UNASKED_MOST: u64 = 200_000;
 
 fn endless() -> Error {
     Error::new(Kind::Protocol, "The server sends messages without end that nobody asked for")

@@ -90,6 +90,14 @@ mod tests {
     }
 
     #[test]
+    fn what_tells_of_others_is_known() {
+        let asked = UidSet::parse("4:6,9").unwrap();
+        let is_among = |text: &str| CopyUid::read(text.as_bytes()).unwrap().is_among(&asked);
+        assert!(is_among("1 4:5,9 1:3") && is_among("1 6 1"));
+        assert!(!is_among("1 4:7 1:4") && !is_among("1 1:4294967295 1:4294967295"));
+    }
+
+    #[test]
     fn what_is_no_such_pair_of_lists_is_nothing() {
         for wrong in ["", "1", "1 2", "1 1:2 5", "1 1:3,2 5:8", "1 1:2 5,5", "1 0 5", "1 1 5 6", "1 1:* 5:6", "x 1 5"] {
             assert_eq!(CopyUid::read(wrong.as_bytes()), None, "{wrong}");

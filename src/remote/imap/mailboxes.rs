@@ -270,7 +270,8 @@ fn too_many() -> Error {
 
 /// Gives the listed mailboxes their canonical names.
 fn named(entries: Vec<Entry>, namespaces: &Namespaces) -> Listing {
-    let (hidden, mut entries): (Vec<Entry>, Vec<Entry>) = entries.into_iter().partition(|entry| namespaces.hides(entry));
+    let (hidden, mut entries): (Vec<Entry>, Vec<Entry>) =
+        entries.into_iter().partition(|entry| namespaces.hides(entry));
     let flat = || entries.iter().find_map(|entry| entry.delimiter);
     let (prefix, delimiter) = match &namespaces.personal {
         Some((prefix, delimiter)) => (prefix.as_slice(), delimiter.or_else(flat)),

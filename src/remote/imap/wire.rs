@@ -20,7 +20,8 @@ pub const WINDOW: usize = 128;
 const WINDOW_OCTETS: usize = 64 * 1024;
 /// Replies that may come before a command ends: a large mailbox described, and all of it expunged by somebody else.
 const DATA_MOST: u64 = 30_000_000;
-const TALK_MOST: u64 = 2_000_000;
+/// And others: a server that asks for patience says so every few seconds.
+const TALK_MOST: u64 = 100_000;
 /// Characters of a line that the log shows.
 const SHOWN: usize = 300;
 /// Unsent octets at which a body that is being uploaded waits.
@@ -259,9 +260,12 @@ impl<E: Exchange> Wire<E> {
         let reply = Reply::of(self.framer.line());
         self.talk = match (&reply, self.talk) {
             (Reply::Tagged(..), _) => (0, 0),
-            (Reply::Untagged(Untagged::Fetch(_) | Untagged::List(_) | Untagged::MailboxStatus(_)), (data, other)) => {
-                (data + 1, other)
-            }
+            (
+                Reply::Untagged(
+                    Untagged::Fetch(_) | Untagged::Expunge | Untagged::List(_) | Untagged::MailboxStatus(_),
+                ),
+                (data, other),
+            ) => (data + 1, other),
             (_, (data, other)) => (data, other + 1),
         };
         if self.talk.0 > DATA_MOST || self.talk.1 > TALK_MOST {

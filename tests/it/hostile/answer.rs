@@ -39,7 +39,8 @@ pub fn octets(text: &str) -> Vec<u8> {
 
 /// A mailbox's name in quotes, or as a literal where quotes cannot hold it.
 fn quoted(name: &str) -> String {
-    let plain = !name.is_empty() && name.chars().all(|c| c.is_ascii() && !c.is_ascii_control() && c != '"' && c != '\\');
+    let plain =
+        !name.is_empty() && name.chars().all(|c| c.is_ascii() && !c.is_ascii_control() && c != '"' && c != '\\');
     if plain { format!("\"{name}\"") } else { format!("{{{}}}\r\n{name}", name.chars().count()) }
 }
 
@@ -56,7 +57,8 @@ impl<'a> Session<'a> {
     }
 
     pub fn perform(&mut self, command: &Command, capability: &str) -> Answer {
-        let words: Vec<String> = command.arguments.iter().map(Argument::text).collect();
+        let folded = |word: String| if word.eq_ignore_ascii_case("INBOX") { "INBOX".to_owned() } else { word };
+        let words: Vec<String> = command.arguments.iter().map(|argument| folded(argument.text())).collect();
         let word = |n: usize| words.get(n).map_or("", String::as_str);
         let verb = word(0).to_ascii_uppercase();
         let shared = self.shared;
@@ -135,7 +137,8 @@ impl<'a> Session<'a> {
         if self.shared.capability.contains("CONDSTORE") {
             lines.push(format!("* OK [HIGHESTMODSEQ {}] highest", mailbox.modseq));
         }
-        let mut answer = Answer::lines(&lines, format!("OK [READ-{}] open", if permanent.is_empty() { "ONLY" } else { "WRITE" }));
+        let mut answer =
+            Answer::lines(&lines, format!("OK [READ-{}] open", if permanent.is_empty() { "ONLY" } else { "WRITE" }));
         if let Some(numbers) = parameters.strip_prefix("QRESYNC (") {
             let mut numbers = numbers.trim_end_matches(')').split(' ').map(|n| n.parse::<u64>().unwrap_or(0));
             let (validity, since) = (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0));

@@ -37,26 +37,26 @@ fn appends() -> Vec<Behaviour> {
         row("OK and an APPENDUID for an upload that was not stored", "a server that drops mail")
             .says(instead("APPEND", "TAG OK [APPENDUID 1002 9] stored\n"))
             .exits(&[0, 1]),
-        row("an upload's answer is lost, and it was stored", LOST).says(at("APPEND", Does::LoseReply))
-            .exits(&[0]),
-        row("an upload's answer is lost, and it was not stored", LOST).says(hang_up("APPEND", "")).exits(&[5])
-            .waits(),
-        row("no answer to an upload", LOST).says(fall_silent("APPEND", "")).exits(&[5]).tells(&["silent"])
-            .waits(),
+        row("an upload's answer is lost, and it was stored", LOST).says(at("APPEND", Does::LoseReply)).exits(&[0]),
+        row("an upload's answer is lost, and it was not stored", LOST).says(hang_up("APPEND", "")).exits(&[5]).waits(),
+        row("no answer to an upload", LOST).says(fall_silent("APPEND", "")).exits(&[5]).tells(&["silent"]).waits(),
         row("an answer before the upload is there", "RFC 3501 §2.2.2: the server completes a command it has read")
             .speaks(PLAIN)
             .says(at("GOAHEAD APPEND", Does::Instead(crlf("TAG OK stored\n"))))
             .exits(&[1, 5])
             .may(May::BeTwice)
             .waits(),
-        row("words and data before the go-ahead", "RFC 3501 §7.5").speaks(PLAIN).says(before("GOAHEAD APPEND", "* 9 EXISTS\n* OK wait\n")),
+        row("words and data before the go-ahead", "RFC 3501 §7.5")
+            .speaks(PLAIN)
+            .says(before("GOAHEAD APPEND", "* 9 EXISTS\n* OK wait\n")),
         row("go-aheads without end", "a continuation that never ends")
             .speaks(PLAIN)
             .says(at("GOAHEAD APPEND", Does::Endless(Vec::new(), crlf("+ go on\n"))))
             .exits(&[5])
             .waits()
             .may(May::BeTwice),
-        row("EXISTS and EXPUNGE amid the uploads", "RFC 3501 §7").says(before("APPEND", "* 99 EXISTS\n* 1 EXPUNGE\n* VANISHED 1\n")),
+        row("EXISTS and EXPUNGE amid the uploads", "RFC 3501 §7")
+            .says(before("APPEND", "* 99 EXISTS\n* 1 EXPUNGE\n* VANISHED 1\n")),
     ]
 }
 
@@ -97,14 +97,18 @@ fn copies() -> Vec<Behaviour> {
             .exits(&[0, 1])
             .may(May::Remain),
         row("a move without COPYUID", "RFC 6851 §4.3: SHOULD").says(at("UID MOVE", Does::Ends(crlf("TAG OK moved\n")))),
-        row("a copy's answer is lost, and it was made", LOST).speaks(plus).says(at("UID COPY", Does::LoseReply)).may(May::BeTwice)
+        row("a copy's answer is lost, and it was made", LOST)
+            .speaks(plus)
+            .says(at("UID COPY", Does::LoseReply))
+            .may(May::BeTwice)
             .exits(&[0]),
-        row("a move's answer is lost, and it was made", LOST).says(at("UID MOVE", Does::LoseReply))
-            .exits(&[0]),
-        row("a move's answer is lost, and it was not made", LOST).says(hang_up("UID MOVE", "")).exits(&[5])
-            .waits(),
+        row("a move's answer is lost, and it was made", LOST).says(at("UID MOVE", Does::LoseReply)).exits(&[0]),
+        row("a move's answer is lost, and it was not made", LOST).says(hang_up("UID MOVE", "")).exits(&[5]).waits(),
         row("a move tells of other messages", "RFC 6851 §4.4")
-            .says(before("UID MOVE", "* OK [COPYUID 1002 1:3 1:3] x\n* 1 EXPUNGE\n* 2 EXPUNGE\n* VANISHED 1:4294967295\n"))
+            .says(before(
+                "UID MOVE",
+                "* OK [COPYUID 1002 1:3 1:3] x\n* 1 EXPUNGE\n* 2 EXPUNGE\n* VANISHED 1:4294967295\n",
+            ))
             .exits(&[0, 1]),
     ]
 }
@@ -115,25 +119,26 @@ fn others() -> Vec<Behaviour> {
             .says(instead("UID STORE", "TAG OK done\n"))
             .exits(&[0, 1])
             .may(May::Remain),
-        row("a STORE's answer is lost", LOST).says(at("UID STORE", Does::LoseReply))
-            .exits(&[0]),
-        row("a STORE sets other flags", "RFC 3501 §7.4.2").says(after("UID STORE", "* 1 FETCH (UID 1 FLAGS (\\Draft))\n")),
+        row("a STORE's answer is lost", LOST).says(at("UID STORE", Does::LoseReply)).exits(&[0, 5]),
+        row("a STORE sets other flags", "RFC 3501 §7.4.2")
+            .says(after("UID STORE", "* 1 FETCH (UID 1 FLAGS (\\Draft))\n")),
         row("OK for an expunge that was not done", "Gmail: Auto-Expunge settings decide what EXPUNGE does")
             .says(instead("UID EXPUNGE", "TAG OK done\n"))
             .exits(&[0, 1])
             .may(May::Remain),
-        row("an expunge's answer is lost", LOST).says(at("UID EXPUNGE", Does::LoseReply))
-            .exits(&[0]),
-        row("OK for CREATE of a mailbox that was not made", "RFC 3501 §6.3.3").says(instead("CREATE", "TAG OK done\n")).exits(&[0, 1]),
-        row("CREATE's answer is lost", LOST).says(at("CREATE", Does::LoseReply))
-            .exits(&[0]),
+        row("an expunge's answer is lost", LOST).says(at("UID EXPUNGE", Does::LoseReply)).exits(&[0]),
+        row("OK for CREATE of a mailbox that was not made", "RFC 3501 §6.3.3")
+            .says(instead("CREATE", "TAG OK done\n"))
+            .exits(&[0, 1]),
+        row("CREATE's answer is lost", LOST).says(at("CREATE", Does::LoseReply)).exits(&[0]),
         row("OK for DELETE of a mailbox that stays", "RFC 3501 §6.3.4: with children it becomes \\Noselect")
             .says(instead("DELETE", "TAG OK done\n"))
             .exits(&[0, 1])
             .may(May::Remain),
-        row("DELETE's answer is lost", LOST).says(at("DELETE", Does::LoseReply))
-            .exits(&[1]),
-        row("OK for ENABLE, and nothing is enabled", "RFC 5161 §3.2").speaks(MODERN).says(instead("ENABLE", "* ENABLED\nTAG OK done\n")),
+        row("DELETE's answer is lost", LOST).says(at("DELETE", Does::LoseReply)).exits(&[1]),
+        row("OK for ENABLE, and nothing is enabled", "RFC 5161 §3.2")
+            .speaks(MODERN)
+            .says(instead("ENABLE", "* ENABLED\nTAG OK done\n")),
         row("PERMANENTFLAGS without anything", "RFC 3501 §7.1: no flag is kept")
             .speaks(USUAL)
             .says(super::behaviour::replace("SELECT", "\\Answered \\Flagged \\Deleted \\Seen \\Draft \\*)]", ")]"))

@@ -100,9 +100,12 @@ impl Scene {
         std::fs::write(scratch.path().join("mailtide.toml"), config).unwrap();
         let scene = Scene { server, scratch, mailtide, tree, prefix: row.prefix };
         let mut store = scene.server.store();
-        for (mailbox, names) in
-            [("INBOX", &["m1", "m2", "m3", "m4", "m5", "m6"][..]), ("Archive", &["a1", "a2", "a3"]), ("Old", &["o1"]), ("Drafts", &[])]
-        {
+        for (mailbox, names) in [
+            ("INBOX", &["m1", "m2", "m3", "m4", "m5", "m6"][..]),
+            ("Archive", &["a1", "a2", "a3"]),
+            ("Old", &["o1"]),
+            ("Drafts", &[]),
+        ] {
             let mailbox = scene.wire(mailbox);
             store.create(&mailbox);
             for (n, name) in names.iter().enumerate() {
@@ -191,7 +194,12 @@ fn run(row: Behaviour) {
         let outcome = scene.sync(&[row.arguments, *arguments].concat());
         let said = format!("{name} {arguments:?}\n--- stdout\n{}\n--- stderr\n{}", outcome.stdout, outcome.stderr);
         if run == 0 {
-            assert!(row.must.exit.contains(&outcome.code()), "{} is not of {:?}: {said}", outcome.code(), row.must.exit);
+            assert!(
+                row.must.exit.contains(&outcome.code()),
+                "{} is not of {:?}: {said}",
+                outcome.code(),
+                row.must.exit
+            );
             for words in &row.must.tells {
                 let found = outcome.stderr.contains(words) || outcome.stdout.contains(words);
                 assert!(found, "nothing says `{words}`: {said}");
@@ -199,7 +207,7 @@ fn run(row: Behaviour) {
             let unused = scene.server.unused_twists();
             assert!(unused.is_empty(), "{name}: nobody said {unused:?}: {:#?}", scene.server.heard());
         }
-        promises::said_safely(&outcome, &said);
+        promises::said_safely(&outcome, promises::MOST_KIB, &said);
         promises::nothing_hidden_in(scene.scratch.path(), &said);
         let now = (scene.tree.snapshot(), scene.server_snapshot());
         let bounds = |before, elsewhere| Bounds { before, elsewhere, expected: &expected, may: row.must.may.clone() };

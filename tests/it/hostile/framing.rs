@@ -81,8 +81,10 @@ fn lines() -> Vec<Behaviour> {
             .exits(&[0, 1, 5]),
         row("nesting of 10,000 in a STATUS", NESTING)
             .says(among("STATUS", &format!("* STATUS x ({}x{})\n", "(".repeat(10_000), ")".repeat(10_000)))),
-        row("nesting of 10,000 in NAMESPACE", NESTING)
-            .says(instead("NAMESPACE", &format!("* NAMESPACE {}{} NIL NIL\nTAG OK\n", "(".repeat(10_000), ")".repeat(10_000)))),
+        row("nesting of 10,000 in NAMESPACE", NESTING).says(instead(
+            "NAMESPACE",
+            &format!("* NAMESPACE {}{} NIL NIL\nTAG OK\n", "(".repeat(10_000), ")".repeat(10_000)),
+        )),
         amid("a line of 5 MB", "RFC 9051 §4: limits", format!("* X {}\r\n", "a".repeat(5_000_000))),
         row("a line without end in the session", "RFC 9051 §4: limits; memory must stay bounded")
             .says(endless("UID FETCH", "* X ", "aaaaaaaaaaaaaaaa"))
@@ -95,21 +97,28 @@ fn lines() -> Vec<Behaviour> {
         amid("a quoted string that never closes", UNASKED, b"* 1 FETCH (UID 1 X \"abc)\r\n".to_vec()),
         amid("a code that never closes", "RFC 3501 §9: resp-text-code", b"* OK [UIDVALIDITY 99\r\n* OK [\r\n".to_vec()),
         amid("parentheses that were never opened", UNASKED, b"* 1 FETCH ))) (UID 1)\r\n".to_vec()),
-        amid("a message number of 2^32", "RFC 3501 §9: nz-number", b"* 4294967296 FETCH (UID 1)\r\n* 0 FETCH (UID 1)\r\n".to_vec()),
+        amid(
+            "a message number of 2^32",
+            "RFC 3501 §9: nz-number",
+            b"* 4294967296 FETCH (UID 1)\r\n* 0 FETCH (UID 1)\r\n".to_vec(),
+        ),
         amid("an unasked LIST, STATUS, SEARCH and NAMESPACE", UNASKED, {
-            b"* LIST () \"/\" \"evil\"\r\n* STATUS INBOX (MESSAGES 0)\r\n* SEARCH 1 2 3\r\n* NAMESPACE NIL NIL NIL\r\n".to_vec()
+            b"* LIST () \"/\" \"evil\"\r\n* STATUS INBOX (MESSAGES 0)\r\n* SEARCH 1 2 3\r\n* NAMESPACE NIL NIL NIL\r\n"
+                .to_vec()
         }),
         amid("an unasked BYE that is none", UNASKED, b"* OK BYE\r\n* X BYE\r\n".to_vec()),
         amid("escape sequences in data", "terminals act on what they are shown: CVE-2003-0063 and its kind", {
             b"* OK \x1b[2J\x1b]0;owned\x07\x9b31m\r\n* OK [ALERT] \x1b[31mred\r\n".to_vec()
         })
         .tells(&["alerts", "\\u{1b}"]),
-        row("lower-case everything and bare LF", "RFC 3501 §9: case-insensitive; home-made servers")
-            .says(rewrite("SELECT|EXAMINE|LIST|STATUS", |asked| {
+        row("lower-case everything and bare LF", "RFC 3501 §9: case-insensitive; home-made servers").says(rewrite(
+            "SELECT|EXAMINE|LIST|STATUS",
+            |asked| {
                 let text = String::from_utf8_lossy(asked.reply).replace("\r\n", "\n");
                 let text = text.replace(" EXISTS", " exists").replace("UIDVALIDITY", "uidvalidity");
                 text.replace("* LIST", "* list").replace(" OK ", " ok ").into_bytes()
-            })),
+            },
+        )),
         row("blanks where none belong", "QQ and others (jakartaee/mail-api#209)")
             .says(replace("SELECT|EXAMINE|UID FETCH…FLAGS", "(", "(  "))
             .says(replace("LIST", "* LIST (", "*  LIST  (")),
@@ -118,14 +127,21 @@ fn lines() -> Vec<Behaviour> {
 
 fn tags() -> Vec<Behaviour> {
     vec![
-        row("a tag that was never sent", TAGS).says(before("LIST", "A999999 OK done\n")).exits(&[5]).tells(&["answers nothing"]),
-        row("a tag of another kind", TAGS).says(before("LIST", "XYZ OK done\n")).exits(&[5]).tells(&["answers nothing"]),
+        row("a tag that was never sent", TAGS)
+            .says(before("LIST", "A999999 OK done\n"))
+            .exits(&[5])
+            .tells(&["answers nothing"]),
+        row("a tag of another kind", TAGS)
+            .says(before("LIST", "XYZ OK done\n"))
+            .exits(&[5])
+            .tells(&["answers nothing"]),
         row("an answer twice", TAGS).says(after("LIST", "TAG OK again\n")).exits(&[5]).tells(&["answers nothing"]),
         row("a tag with an escape sequence", TAGS).says(before("LIST", "\x1b[31mA OK done\n")).exits(&[5]),
         row("an answer that is no status", "RFC 3501 §7.1").says(instead("LIST", "TAG MAYBE later\n")).exits(&[5]),
-        row("a tagged BYE", "RFC 3501 §7.1.5: BYE is always untagged").says(instead("LIST", "TAG BYE now\n")).exits(&[5]),
-        row("no answer to one command of many", TAGS)
-            .says(instead("SELECT|EXAMINE", "").once()),
+        row("a tagged BYE", "RFC 3501 §7.1.5: BYE is always untagged")
+            .says(instead("LIST", "TAG BYE now\n"))
+            .exits(&[5]),
+        row("no answer to one command of many", TAGS).says(instead("SELECT|EXAMINE", "").once()),
         row("a continuation nobody waits for", "RFC 3501 §7.5").says(before("UID FETCH", "+ go on\n+\n+ \n")),
         row("STORE is answered before the FETCH sent earlier", "RFC 3501 §5.5: answers may come in any order")
             .says(before("UID STORE", "* 1 FETCH (FLAGS ())\n")),
@@ -135,7 +151,10 @@ fn tags() -> Vec<Behaviour> {
 fn floods() -> Vec<Behaviour> {
     const FLOOD: &str = "denial of service: talk without end, each line valid; memory and time must stay bounded";
     vec![
-        row("untagged OK without end", FLOOD).says(endless("LIST", "", "* OK still here\n")).exits(&[5]).tells(&["without end"]),
+        row("untagged OK without end", FLOOD)
+            .says(endless("LIST", "", "* OK still here\n"))
+            .exits(&[5])
+            .tells(&["without end"]),
         row("continuations without end", FLOOD).says(endless("LIST", "", "+ go on\n")).exits(&[5]),
         row("empty lines without end", FLOOD).says(endless("LIST", "", "\n")).exits(&[5]),
         row("EXISTS without end", FLOOD).says(endless("SELECT|EXAMINE", "", "* 5 EXISTS\n")).exits(&[5]),
@@ -149,9 +168,8 @@ fn floods() -> Vec<Behaviour> {
             .speaks(MODERN)
             .says(endless("SELECT…QRESYNC|EXAMINE…QRESYNC", "", "* VANISHED (EARLIER) 100:200\n"))
             .exits(&[5]),
-        row("a body that goes on after its end", FLOOD)
-            .says(endless(BODY, "* 7 FETCH (UID 7 BODY[] {3}\nabc)\n", "* 7 FETCH (UID 7 BODY[] {3}\nabc)\n"))
-            .exits(&[1, 5])
-            .may(super::behaviour::May::Come),
+        row("bodies without end that nobody asked for", FLOOD)
+            .says(endless(BODY, "", "* 99 FETCH (UID 999 BODY[] {3}\nabc)\n"))
+            .exits(&[5]),
     ]
 }

@@ -1,8 +1,6 @@
 //! Greetings of other protocols and of none, and all that may go wrong before the login.
 
-use super::behaviour::{
-    Behaviour, Does, at, before, endless, fall_silent, hang_up, instead, replace, row,
-};
+use super::behaviour::{Behaviour, Does, at, before, endless, fall_silent, hang_up, instead, replace, row};
 
 const GREETING: &str = "RFC 3501 §7.1: the greeting is `* OK`, `* PREAUTH` or `* BYE`; CVE-2020-28896 (mutt went on)";
 
@@ -37,8 +35,11 @@ pub fn rows() -> Vec<Behaviour> {
             .says(endless("LOGIN", "", "* OK still here\n"))
             .exits(&[5])
             .tells(&["before the login"]),
-        row("greets in small letters and with a bare LF", "seen of home-made servers; RFC 3501 §9: keywords have no case")
-            .says(at("", Does::Instead(b"* ok [capability IMAP4rev1 UIDPLUS MOVE] ready\n".to_vec()))),
+        row(
+            "greets in small letters and with a bare LF",
+            "seen of home-made servers; RFC 3501 §9: keywords have no case",
+        )
+        .says(at("", Does::Instead(b"* ok [capability IMAP4rev1 UIDPLUS MOVE] ready\n".to_vec()))),
         row("greets without capabilities", "RFC 3501 §7.1: the code is optional")
             .says(instead("", "* OK ready\n"))
             .says(replace("LOGIN", "[CAPABILITY IMAP4rev1 UIDPLUS MOVE LITERAL+ NAMESPACE] ", "")),
@@ -52,8 +53,10 @@ pub fn rows() -> Vec<Behaviour> {
             .says(instead("CAPABILITY", "TAG NO none of your business\n"))
             .exits(&[5])
             .tells(&["none of your business"]),
-        row("capabilities of 60 kB", "denial of service by a list without end")
-            .says(at("", Does::Instead(format!("* OK [CAPABILITY IMAP4rev1 {}] ready\r\n", "X-A ".repeat(15_000)).into()))),
+        row("capabilities of 60 kB", "denial of service by a list without end").says(at(
+            "",
+            Does::Instead(format!("* OK [CAPABILITY IMAP4rev1 {}] ready\r\n", "X-A ".repeat(15_000)).into()),
+        )),
         row("no IMAP4rev1 among the capabilities", "RFC 3501 §6.1.1: it must be listed")
             .says(replace("LOGIN", "IMAP4rev1", "IMAP2"))
             .says(replace("", "IMAP4rev1", "IMAP2")),

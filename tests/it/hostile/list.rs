@@ -1,6 +1,6 @@
 //! Mailboxes with names that no path may have, twins, and listings that cannot be believed.
 
-use super::behaviour::{Behaviour, Does, MODERN, May, among, at, endless, ends, instead, replace, rewrite, row};
+use super::behaviour::{Behaviour, MODERN, May, among, endless, ends, instead, replace, rewrite, row};
 use super::server::swap;
 
 const PATHS: &str = "CVE-2021-20247 (mbsync): `..` and `/` in the names of mailboxes";
@@ -18,7 +18,7 @@ pub fn rows() -> Vec<Behaviour> {
 }
 
 fn names() -> Vec<Behaviour> {
-    let deep = ["x"; 900].join("/");
+    let deep = ["x"; 100].join("/");
     vec![
         listed("a mailbox called ..", PATHS, ".."),
         listed("a mailbox called .", PATHS, "."),
@@ -38,16 +38,10 @@ fn names() -> Vec<Behaviour> {
         listed("C1 controls in a name", "terminals act on what they are shown", "a\u{9b}31mb"),
         listed("bidirectional text in a name", "CVE-2021-42574", "a\u{202e}txt.exe\u{2066}"),
         listed("a name of 255 octets", "NAME_MAX", "n".repeat(255)),
-        listed("a name of 256 octets", "NAME_MAX", "n".repeat(256))
-            .exits(&[1])
-            .tells(&["too long"]),
-        listed("a name of 4,000 octets", "NAME_MAX, PATH_MAX", "n".repeat(4000))
-            .exits(&[1])
-            .tells(&["too long"]),
-        listed("255 octets of three each", "NAME_MAX counts octets", "€".repeat(255))
-            .exits(&[1])
-            .tells(&["too long"]),
-        listed("a path of 900 levels", "PATH_MAX", deep).exits(&[0, 1]),
+        listed("a name of 256 octets", "NAME_MAX", "n".repeat(256)).exits(&[1]).tells(&["too long"]),
+        listed("a name of 4,000 octets", "NAME_MAX, PATH_MAX", "n".repeat(4000)).exits(&[1]).tells(&["too long"]),
+        listed("255 octets of three each", "NAME_MAX counts octets", "€".repeat(255)).exits(&[1]).tells(&["too long"]),
+        listed("a path of 100 levels", "directories in directories", deep).exits(&[0, 1]),
         listed("a mailbox called cur", "mbsync makes a mailbox inside another's `cur`", "cur"),
         listed("a mailbox called new", "Maildir", "new"),
         listed("a mailbox called tmp", "Maildir", "tmp"),
@@ -83,11 +77,16 @@ fn twins() -> Vec<Behaviour> {
         listed("twins in other normal forms", "Unicode: é is é", "Caf&AOk-").lists("Cafe&AwE-"),
         row("every mailbox listed twice", NAMES).says(rewrite("LIST", |asked| {
             let end = asked.reply.windows(4).rposition(|w| w == b"\r\nA").map_or(0, |at| at + 2);
-            let end = if end == 0 { asked.reply.windows(3).rposition(|w| w == b"\r\nA").map_or(0, |at| at + 2) } else { end };
+            let end =
+                if end == 0 { asked.reply.windows(3).rposition(|w| w == b"\r\nA").map_or(0, |at| at + 2) } else { end };
             [&asked.reply[..end], asked.reply].concat()
         })),
-        row("cyclic names", "symbolic links on the server: Dovecot, UW (`~/mail/mail/mail`)")
-            .says(among("LIST", &(1..200).map(|n| format!("* LIST (\\Noselect) \"/\" \"{}\"\n", vec!["loop"; n].join("/"))).collect::<String>())),
+        row("cyclic names", "symbolic links on the server: Dovecot, UW (`~/mail/mail/mail`)").says(among(
+            "LIST",
+            &(1..200)
+                .map(|n| format!("* LIST (\\Noselect) \"/\" \"{}\"\n", vec!["loop"; n].join("/")))
+                .collect::<String>(),
+        )),
         row("names in a ring of parents", NAMES)
             .says(among("LIST", "* LIST (\\HasChildren) \"/\" \"p\"\n* LIST (\\NonExistent) \"/\" \"p/q/p/q\"\n"))
             .exits(&[0, 1]),
@@ -100,64 +99,92 @@ fn listings() -> Vec<Behaviour> {
         row(name, "what was not understood is not gone")
             .says(rewrite("LIST", move |asked| {
                 let text = String::from_utf8_lossy(asked.reply).into_owned();
-                let line = |line: &str| if line.contains("Archive") && line.starts_with("* LIST") { to.to_owned() } else { line.to_owned() };
+                let line = |line: &str| {
+                    if line.contains("Archive") && line.starts_with("* LIST") { to.to_owned() } else { line.to_owned() }
+                };
                 text.split_inclusive("\r\n").map(line).collect::<String>().into_bytes()
             }))
             .exits(&[1])
             .tells(&["cannot be understood"])
     };
     vec![
-        row("an empty LIST", "a server that has lost its mind or our rights").says(instead("LIST", "TAG OK done\n")).exits(&[5]).tells(&["lists none"]),
+        row("an empty LIST", "a server that has lost its mind or our rights")
+            .says(instead("LIST", "TAG OK done\n"))
+            .exits(&[5])
+            .tells(&["lists none"]),
         row("LIST without INBOX", "RFC 3501 §5.1: INBOX is always there")
             .says(replace("LIST", "* LIST (\\HasNoChildren) \"/\" \"INBOX\"\n", ""))
             .exits(&[1])
-            .tells(&["does not list INBOX"]),
+            .tells(&["does not list INBOX"])
+            .may(May::BeTwice),
         garbled("a LIST line without a name", "* LIST (\\HasNoChildren) \"/\"\r\n"),
         garbled("a LIST line without anything", "* LIST\r\n"),
         garbled("a LIST line without attributes", "* LIST \"/\" \"Archive\"\r\n"),
         garbled("a LIST line whose attributes never close", "* LIST (\\HasNoChildren \"/\" \"Archive\"\r\n"),
-        garbled("a LIST line nested too deep", "* LIST ((((((((((((((((((((((((((((((((((((((((((((((((((((((x)))))))))))))))))))))))))))))))))))))))))))))))))))))) \"/\" \"Archive\"\r\n"),
-        row("every mailbox is \\Noselect", "a store that is down behind a proxy").says(replace("LIST", "\\HasNoChildren", "\\Noselect")).exits(&[5]),
-        row("every mailbox is \\NonExistent", "RFC 5258 §3.4").says(replace("LIST", "\\HasNoChildren", "\\NonExistent")).exits(&[5]),
-        row("the delimiter changes", "a server moved from Courier to Dovecot").says(replace("LIST|NAMESPACE", "\"/\"", "\".\"")),
+        garbled(
+            "a LIST line nested too deep",
+            "* LIST ((((((((((((((((((((((((((((((((((((((((((((((((((((((x)))))))))))))))))))))))))))))))))))))))))))))))))))))) \"/\" \"Archive\"\r\n",
+        ),
+        row("every mailbox is \\Noselect", "a store that is down behind a proxy")
+            .says(replace("LIST", "\\HasNoChildren", "\\Noselect"))
+            .exits(&[5]),
+        row("every mailbox is \\NonExistent", "RFC 5258 §3.4")
+            .says(replace("LIST", "\\HasNoChildren", "\\NonExistent"))
+            .exits(&[5]),
+        row("the delimiter changes", "a server moved from Courier to Dovecot").says(replace(
+            "LIST|NAMESPACE",
+            "\"/\"",
+            "\".\"",
+        )),
         row("the delimiter changes from line to line", NAMES)
             .says(replace("LIST", "\"/\" \"Archive\"", "\".\" \"Archive\""))
             .exits(&[0]),
         row("the delimiter is NIL", "RFC 3501 §7.2.2: no hierarchy").says(replace("LIST|NAMESPACE", "\"/\"", "NIL")),
         row("the delimiter is longer than a character", LISTED).says(replace("LIST", "\"/\"", "\"//\"")),
         row("the delimiter is empty", LISTED).says(replace("LIST|NAMESPACE", "\"/\"", "\"\"")),
-        row("the delimiter is a control character", LISTED).says(rewrite("LIST", |asked| swap(asked.reply, b"\"/\"", b"\"\x1b\""))),
+        row("the delimiter is a control character", LISTED)
+            .says(rewrite("LIST", |asked| swap(asked.reply, b"\"/\"", b"\"\x1b\""))),
         row("names as atoms", LISTED).says(rewrite("LIST", |asked| swap(asked.reply, b"\"Archive\"", b"Archive"))),
-        row("5,000 mailboxes that cannot be opened", "denial of service by names")
-            .says(among("LIST", &(0..5000).map(|n| format!("* LIST (\\Noselect) \"/\" \"box{n}\"\n")).collect::<String>())),
+        row("5,000 mailboxes that cannot be opened", "denial of service by names").says(among(
+            "LIST",
+            &(0..5000).map(|n| format!("* LIST (\\Noselect) \"/\" \"box{n}\"\n")).collect::<String>(),
+        )),
         row("mailboxes without end", "denial of service by names; memory must stay bounded")
-            .says(at("LIST", Does::Rewrite(Box::new(|asked| {
-                let mut out = Vec::new();
-                for n in 0..2_000_000 {
-                    out.extend(format!("* LIST () \"/\" \"b{n}\"\r\n").into_bytes());
-                }
-                [out, asked.reply.to_vec()].concat()
-            }))))
+            .says(among("LIST", &(0..150_000).map(|n| format!("* LIST () \"/\" \"b{n}\"\n")).collect::<String>()))
             .exits(&[5])
             .tells(&["mailboxes"]),
         row("attributes without end", LISTED).says(endless("LIST", "* LIST (", "\\A \\B \\C ")).exits(&[5]),
-        row("LIST answers for a pattern nobody gave", LISTED).says(among("LIST", "* LIST (\\Noselect) \"/\" \"\"\n* LSUB () \"/\" \"Archive\"\n")),
-        row("LIST ends with an OK that tells of an error", "Exchange: OK although a store is down").says(ends("LIST", "TAG OK [SERVERBUG] done\n")),
-        row("STATUS for what nobody asked", LISTED).speaks(MODERN).says(among("LIST", "* STATUS \"evil\" (MESSAGES 1 UIDNEXT 2 UIDVALIDITY 3)\n")),
-        row("STATUS without an answer", "RFC 5819: LIST-STATUS may leave it out").speaks(MODERN).says(rewrite("LIST", |asked| {
-            let text = String::from_utf8_lossy(asked.reply).into_owned();
-            text.split_inclusive("\r\n").filter(|l| !l.contains("STATUS")).collect::<String>().into_bytes()
-        })),
-        row("STATUS with numbers that are none", "RFC 3501 §7.2.4").speaks(MODERN).says(rewrite("LIST|STATUS", |asked| {
-            swap(&swap(asked.reply, b"MESSAGES ", b"MESSAGES -"), b"UIDNEXT ", b"UIDNEXT x")
-        }))
+        row("LIST answers for a pattern nobody gave", LISTED)
+            .says(among("LIST", "* LIST (\\Noselect) \"/\" \"\"\n* LSUB () \"/\" \"Archive\"\n")),
+        row("LIST ends with an OK that tells of an error", "Exchange: OK although a store is down")
+            .says(ends("LIST", "TAG OK [SERVERBUG] done\n")),
+        row("STATUS for what nobody asked", LISTED)
+            .speaks(MODERN)
+            .says(among("LIST", "* STATUS \"evil\" (MESSAGES 1 UIDNEXT 2 UIDVALIDITY 3)\n")),
+        row("STATUS without an answer", "RFC 5819: LIST-STATUS may leave it out").speaks(MODERN).says(rewrite(
+            "LIST",
+            |asked| {
+                let text = String::from_utf8_lossy(asked.reply).into_owned();
+                text.split_inclusive("\r\n").filter(|l| !l.contains("STATUS")).collect::<String>().into_bytes()
+            },
+        )),
+        row("STATUS with numbers that are none", "RFC 3501 §7.2.4")
+            .speaks(MODERN)
+            .says(rewrite("LIST|STATUS", |asked| {
+                swap(&swap(asked.reply, b"MESSAGES ", b"MESSAGES -"), b"UIDNEXT ", b"UIDNEXT x")
+            }))
             .exits(&[1])
             .tells(&["does not tell"]),
-        row("the namespace's prefix is a mailbox", "RFC 2342").says(replace("NAMESPACE", "((\"\" \"/\"))", "((\"Archive/\" \"/\"))")).exits(&[0, 1])
+        row("the namespace's prefix is a mailbox", "RFC 2342")
+            .says(replace("NAMESPACE", "((\"\" \"/\"))", "((\"Archive/\" \"/\"))"))
+            .exits(&[0, 1])
             .may(May::Remain),
-        row("the namespace's prefix is a path", PATHS).says(replace("NAMESPACE", "((\"\" \"/\"))", "((\"../../\" \"/\"))")).exits(&[0, 1])
+        row("the namespace's prefix is a path", PATHS)
+            .says(replace("NAMESPACE", "((\"\" \"/\"))", "((\"../../\" \"/\"))"))
+            .exits(&[0, 1])
             .may(May::Remain),
-        row("every mailbox belongs to somebody else", "RFC 2342 §5").says(replace("NAMESPACE", "NIL NIL", "((\"\" \"/\")) ((\"A\" \"/\"))"))
+        row("every mailbox belongs to somebody else", "RFC 2342 §5")
+            .says(replace("NAMESPACE", "NIL NIL", "((\"\" \"/\")) ((\"A\" \"/\"))"))
             .exits(&[1])
             .tells(&["somebody else"]),
     ]

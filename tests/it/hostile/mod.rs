@@ -63,7 +63,17 @@ fn there_are_enough_and_no_two_have_one_name() {
     assert!(all().iter().all(|row| row.source.len() > 3 && !row.must.exit.is_empty()));
     let sources = |name: &str| all().iter().any(|row| row.source.contains(name) || row.name.contains(name));
     let providers = [
-        "Gmail", "Outlook", "Exchange", "Yahoo", "iCloud", "GMX", "Zimbra", "Courier", "Cyrus", "hMailServer", "Proton",
+        "Gmail",
+        "Outlook",
+        "Exchange",
+        "Yahoo",
+        "iCloud",
+        "GMX",
+        "Zimbra",
+        "Courier",
+        "Cyrus",
+        "hMailServer",
+        "Proton",
         "DavMail",
     ];
     for provider in providers {

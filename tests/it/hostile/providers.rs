@@ -1,8 +1,6 @@
 //! What the big providers and the common servers do that others don't, as their users report it.
 
-use super::behaviour::{
-    Behaviour, May, PLAIN, among, before, ends, hang_up, instead, replace, rewrite, row,
-};
+use super::behaviour::{Behaviour, May, PLAIN, among, before, ends, hang_up, instead, replace, rewrite, row};
 use super::server::swap;
 
 const GMAIL: &str = "IMAP4rev1 UNSELECT IDLE NAMESPACE QUOTA ID XLIST CHILDREN X-GM-EXT-1 UIDPLUS COMPRESS=DEFLATE ENABLE MOVE \
@@ -14,7 +12,8 @@ const GMX: &str = "IMAP4rev1 CHILDREN ENABLE ID IDLE LIST-EXTENDED LIST-STATUS L
                    UIDPLUS UNSELECT WITHIN AUTH=PLAIN";
 const ZIMBRA: &str = "IMAP4rev1 ACL BINARY CATENATE CHILDREN CONDSTORE ENABLE ESEARCH ESORT ID IDLE LIST-EXTENDED LIST-STATUS \
                       LITERAL+ MULTIAPPEND NAMESPACE QRESYNC QUOTA SASL-IR UIDPLUS UNSELECT WITHIN XLIST";
-const COURIER: &str = "IMAP4rev1 UIDPLUS CHILDREN NAMESPACE THREAD=ORDEREDSUBJECT THREAD=REFERENCES SORT QUOTA IDLE ACL ACL2=UNION";
+const COURIER: &str =
+    "IMAP4rev1 UIDPLUS CHILDREN NAMESPACE THREAD=ORDEREDSUBJECT THREAD=REFERENCES SORT QUOTA IDLE ACL ACL2=UNION";
 const CYRUS: &str = "IMAP4rev1 LITERAL+ ID ENABLE ACL QUOTA NAMESPACE UIDPLUS CHILDREN UNSELECT ESEARCH CONDSTORE QRESYNC MOVE \
                      LIST-EXTENDED LIST-STATUS SPECIAL-USE";
 const HMAIL: &str = "IMAP4 IMAP4rev1 CHILDREN IDLE QUOTA SORT ACL NAMESPACE RIGHTS=texk";
@@ -31,17 +30,22 @@ pub fn rows() -> Vec<Behaviour> {
 fn gmail() -> Vec<Behaviour> {
     vec![
         row("Gmail: as its capabilities say", "jstedfast/MailKit#1396: what imap.gmail.com announces").speaks(GMAIL),
-        row("Gmail: OK Success [THROTTLED]", "mscdex/node-imap#593, jstedfast/MailKit#1396")
-            .speaks(GMAIL)
-            .says(rewrite("LIST|NAMESPACE|SELECT", |asked| {
+        row("Gmail: OK Success [THROTTLED]", "mscdex/node-imap#593, jstedfast/MailKit#1396").speaks(GMAIL).says(
+            rewrite("LIST|NAMESPACE|SELECT", |asked| {
                 let text = String::from_utf8_lossy(asked.reply).into_owned();
-                text.replace(" OK listed", " OK Success [THROTTLED]").replace(" OK done", " OK Success [THROTTLED]").into_bytes()
-            })),
-        row("Gmail: bandwidth exceeded, as OVERQUOTA", "ljmerza/ha-email-sensor#16; support.google.com/a/answer/1071518")
-            .speaks(GMAIL)
-            .says(instead(BODY, "TAG NO [OVERQUOTA] Account exceeded command or bandwidth limits. abc123\n"))
-            .exits(&[5])
-            .tells(&["bandwidth limits"]),
+                text.replace(" OK listed", " OK Success [THROTTLED]")
+                    .replace(" OK done", " OK Success [THROTTLED]")
+                    .into_bytes()
+            }),
+        ),
+        row(
+            "Gmail: bandwidth exceeded, as OVERQUOTA",
+            "ljmerza/ha-email-sensor#16; support.google.com/a/answer/1071518",
+        )
+        .speaks(GMAIL)
+        .says(instead(BODY, "TAG NO [OVERQUOTA] Account exceeded command or bandwidth limits. abc123\n"))
+        .exits(&[5])
+        .tells(&["bandwidth limits"]),
         row("Gmail: too many simultaneous connections", "MailCore/mailcore2#587")
             .speaks(GMAIL)
             .says(instead("LOGIN", "TAG NO [ALERT] Too many simultaneous connections. (Failure)\n"))
@@ -61,14 +65,18 @@ fn gmail() -> Vec<Behaviour> {
             .speaks(GMAIL)
             .says(instead("SELECT|EXAMINE", "TAG NO System Error (Failure)\n"))
             .exits(&[1])
-            .tells(&["System Error"]),
+            .tells(&["System Error"])
+            .may(May::BeTwice),
         row("Gmail: containers that cannot be opened, and special uses", "developers.google.com/gmail/imap")
             .speaks(GMAIL)
-            .says(among("LIST", "* LIST (\\HasChildren \\Noselect) \"/\" \"[Gmail]\"\n"))
-            .says(replace("LIST", "(\\HasNoChildren) \"/\" \"Archive\"", "(\\All \\HasNoChildren) \"/\" \"Archive\"")),
-        row("Gmail: labels nobody asked for", "developers.google.com/gmail/imap/imap-extensions")
-            .speaks(GMAIL)
-            .says(replace(FLAGS, "(UID", "(X-GM-LABELS (\"\\\\Inbox\" \"\\\\Sent\" Important \"Muy (Importante\") UID")),
+            .says(replace(
+                "LIST",
+                "* LIST (\\HasNoChildren) \"/\" \"Archive\"",
+                "* LIST (\\HasChildren \\Noselect) \"/\" \"[Gmail]\"\n* LIST (\\All \\HasNoChildren) \"/\" \"Archive\"",
+            )),
+        row("Gmail: labels nobody asked for", "developers.google.com/gmail/imap/imap-extensions").speaks(GMAIL).says(
+            replace(FLAGS, "(UID", "(X-GM-LABELS (\"\\\\Inbox\" \"\\\\Sent\" Important \"Muy (Importante\") UID"),
+        ),
         row("Gmail: EXPUNGE archives and does not delete", "support.google.com/mail/answer/7190: Auto-Expunge")
             .speaks(GMAIL)
             .says(ends("UID EXPUNGE", "TAG OK Success\n")),
@@ -157,12 +165,12 @@ fn yahoo() -> Vec<Behaviour> {
             .tells(&["try again later"]),
         row("Yahoo: OK tells the size of the mailbox", "jstedfast/MailKit#358")
             .speaks(YAHOO)
-            .says(ends("AUTHENTICATE", "TAG OK AUTHENTICATE completed - Mailbox size in bytes is 7150780663\n")),
-        row("Yahoo: INBOX is called Inbox", "jstedfast/MailKit#358")
-            .speaks(YAHOO)
-            .says(replace("LIST", "(\\HasNoChildren) \"/\" \"INBOX\"", "(\\Inbox \\HasNoChildren) \"/\" \"Inbox\""))
-            .says(rewrite("SELECT \"INBOX\"|EXAMINE \"INBOX\"|STATUS \"INBOX\"", |asked| asked.reply.to_vec()))
-            .exits(&[0, 1]),
+            .says(ends("LOGIN", "TAG OK AUTHENTICATE completed - Mailbox size in bytes is 7150780663\n")),
+        row("Yahoo: INBOX is called Inbox", "jstedfast/MailKit#358").speaks(YAHOO).says(replace(
+            "LIST",
+            "(\\HasNoChildren) \"/\" \"INBOX\"",
+            "(\\Inbox \\HasNoChildren) \"/\" \"Inbox\"",
+        )),
     ]
 }
 
@@ -190,10 +198,13 @@ fn apple_and_gmx() -> Vec<Behaviour> {
             .says(instead("AUTHENTICATE", "TAG NO [AUTHENTICATIONFAILED] authentication failed\n"))
             .exits(&[4])
             .tells(&["authentication failed"]),
-        row("GMX: UIDs of another folder after a move by filters", "GMX moves mail into its own folders while a session runs")
-            .speaks(GMX)
-            .says(before(BODY, "* 7 EXPUNGE\n* 6 EXISTS\n"))
-            .exits(&[0, 1]),
+        row(
+            "GMX: UIDs of another folder after a move by filters",
+            "GMX moves mail into its own folders while a session runs",
+        )
+        .speaks(GMX)
+        .says(before(BODY, "* 7 EXPUNGE\n* 6 EXISTS\n"))
+        .exits(&[0, 1]),
     ]
 }
 
@@ -272,9 +283,12 @@ fn bridges() -> Vec<Behaviour> {
             .says(instead("UID EXPUNGE", "TAG NO UID EXPUNGE is not supported\n"))
             .exits(&[1])
             .tells(&["not supported"]),
-        row("Proton Bridge: flags in two spellings", "ProtonMail/proton-bridge#220: `(\\Seen \\SEEN \\Flagged \\FLAGGED)`")
-            .speaks(PROTON)
-            .says(rewrite("SELECT|EXAMINE|UID FETCH…FLAGS", |asked| swap(asked.reply, b"\\Seen", b"\\Seen \\SEEN"))),
+        row(
+            "Proton Bridge: flags in two spellings",
+            "ProtonMail/proton-bridge#220: `(\\Seen \\SEEN \\Flagged \\FLAGGED)`",
+        )
+        .speaks(PROTON)
+        .says(rewrite("SELECT|EXAMINE|UID FETCH…FLAGS", |asked| swap(asked.reply, b"\\Seen", b"\\Seen \\SEEN"))),
         row("Proton Bridge: UIDs are given to other messages", "ProtonMail/proton-bridge#220: UIDs are not stable")
             .speaks(PROTON)
             .says(rewrite(FLAGS, |asked| {
@@ -287,9 +301,12 @@ fn bridges() -> Vec<Behaviour> {
             .speaks(DAVMAIL)
             .says(rewrite(BODY, |asked| swap(&swap(asked.reply, b"UID 7 ", b""), b"UID 1 ", b"")))
             .exits(&[1]),
-        row("DavMail: sizes that are not known yet", "getmail6/getmail6#69: sizes cost a download, so they are estimated")
-            .speaks(DAVMAIL)
-            .says(rewrite(FLAGS, |asked| swap(asked.reply, b"RFC822.SIZE 3", b"RFC822.SIZE 9"))),
+        row(
+            "DavMail: sizes that are not known yet",
+            "getmail6/getmail6#69: sizes cost a download, so they are estimated",
+        )
+        .speaks(DAVMAIL)
+        .says(rewrite(FLAGS, |asked| swap(asked.reply, b"RFC822.SIZE 3", b"RFC822.SIZE 9"))),
         row("DavMail: an error in words of Java", "mguessan/davmail#457")
             .speaks(DAVMAIL)
             .says(instead(BODY, "TAG BAD unable to handle request: Connection reset\n"))

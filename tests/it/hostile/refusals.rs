@@ -55,11 +55,20 @@ pub fn rows() -> Vec<Behaviour> {
     let mut rows = Vec::new();
     for Command { name, at, capability, no, bad } in COMMANDS {
         let refusing = |word: &str| instead(at, &format!("TAG {word} I will not {name}\n"));
-        rows.push(row(format!("NO at {name}"), EVERY).speaks(capability).says(refusing("NO")).exits(no).may(May::BeTwice));
-        rows.push(row(format!("BAD at {name}"), EVERY).speaks(capability).says(refusing("BAD")).exits(bad).may(May::BeTwice));
+        rows.push(
+            row(format!("NO at {name}"), EVERY).speaks(capability).says(refusing("NO")).exits(no).may(May::BeTwice),
+        );
+        rows.push(
+            row(format!("BAD at {name}"), EVERY).speaks(capability).says(refusing("BAD")).exits(bad).may(May::BeTwice),
+        );
         if !at.starts_with("GOAHEAD") {
             let bye = hang_up(at, "* BYE going down for maintenance\n");
-            let exit = if *name == "LOGOUT" { 0 } else { 5 };
+            // What ends the session at one mailbox or message each time is that one's failure.
+            let exit = match *name {
+                "LOGOUT" => 0,
+                "UID FETCH of bodies" | "DELETE" => 1,
+                _ => 5,
+            };
             let row = row(format!("BYE at {name}"), BYE).speaks(capability).says(bye).exits(&[exit]);
             let row = if exit == 0 { row } else { row.tells(&["going down for maintenance"]) };
             let waits = ["APPEND", "UID COPY", "UID MOVE"].contains(name);
@@ -80,7 +89,10 @@ fn codes() -> Vec<Behaviour> {
             .exits(&[5])
             .tells(&["Try again later", "the server's own words"]),
         row("LIMIT at the login", rfc).says(code("LOGIN", "LIMIT")).exits(&[5]).tells(&["`connections`"]),
-        row("EXPIRED at the login", rfc).says(code("LOGIN", "EXPIRED")).exits(&[4]).tells(&["The password has expired"]),
+        row("EXPIRED at the login", rfc)
+            .says(code("LOGIN", "EXPIRED"))
+            .exits(&[4])
+            .tells(&["The password has expired"]),
         row("PRIVACYREQUIRED at the login", rfc)
             .says(code("LOGIN", "PRIVACYREQUIRED"))
             .exits(&[4])
@@ -107,10 +119,10 @@ fn codes() -> Vec<Behaviour> {
         row("NONEXISTENT at a SELECT of what LIST has", rfc)
             .says(code("SELECT \"ARCHIVE\"|EXAMINE \"ARCHIVE\"", "NONEXISTENT"))
             .exits(&[1]),
-        row("ALREADYEXISTS at CREATE of what LIST has not", rfc)
-            .says(code("CREATE", "ALREADYEXISTS"))
-            .exits(&[0, 1]),
-        row("CANNOT at CREATE", "RFC 5530 §3: a name the server cannot have").says(code("CREATE", "CANNOT")).exits(&[1]),
+        row("ALREADYEXISTS at CREATE of what LIST has not", rfc).says(code("CREATE", "ALREADYEXISTS")).exits(&[0, 1]),
+        row("CANNOT at CREATE", "RFC 5530 §3: a name the server cannot have")
+            .says(code("CREATE", "CANNOT"))
+            .exits(&[1]),
         row("HASCHILDREN at DELETE", "RFC 5530 §3; Dovecot and Courier refuse so")
             .says(code("DELETE", "HASCHILDREN"))
             .exits(&[0, 1]),

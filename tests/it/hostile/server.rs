@@ -144,7 +144,9 @@ impl<'a> Talk<'a> {
     fn begin(shared: &'a Shared, tcp: TcpStream) {
         let mut reader = Reader::new(Line::Plain(tcp));
         if shared.protection == Protection::Implicit {
-            let Some(protected) = shared.acceptor.as_ref().and_then(|acceptor| reader.protect(acceptor)) else { return };
+            let Some(protected) = shared.acceptor.as_ref().and_then(|acceptor| reader.protect(acceptor)) else {
+                return;
+            };
             reader = protected;
         }
         Talk { shared, reader, session: Session::new(shared) }.serve();
@@ -158,7 +160,8 @@ impl<'a> Talk<'a> {
 
     fn serve(mut self) {
         let greeting = format!("OK [CAPABILITY {}] ready", self.capability());
-        let mut next = self.answer(&Command { tag: "*".into(), ..Command::default() }, "", |_, _| Answer::only(greeting));
+        let mut next =
+            self.answer(&Command { tag: "*".into(), ..Command::default() }, "", |_, _| Answer::only(greeting));
         while next == Next::Command {
             let Some(command) = self.hear() else { break };
             let upper = command.shown.to_ascii_uppercase();

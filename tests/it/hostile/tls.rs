@@ -1,8 +1,6 @@
 //! STARTTLS stripped, refused, injected; PREAUTH; what is said before TLS and must count for nothing after it.
 
-use super::behaviour::{
-    Behaviour, Does, Protection, USUAL, after, at, before, hang_up, instead, replace, row,
-};
+use super::behaviour::{Behaviour, Does, Protection, USUAL, after, at, before, hang_up, instead, replace, row};
 
 const PAPER: &str = "“Why TLS Is Better Without STARTTLS” (USENIX Security 2021), nostarttls.secvuln.info";
 const BUFFERED: &str = "CVE-2020-14954 (mutt), CVE-2021-33515 (Dovecot), CVE-2011-0411 (Postfix): text behind STARTTLS";
@@ -38,13 +36,19 @@ pub fn rows() -> Vec<Behaviour> {
             .says(after("STARTTLS", "* OK"))
             .exits(&[5])
             .tells(&["Unprotected data"]),
-        starttls("capabilities injected before the OK of STARTTLS", "RFC 3501 §6.2.1: clients must discard what they knew")
-            .says(before("STARTTLS", "* CAPABILITY IMAP4rev1 LOGINDISABLED AUTH=EVIL\n"))
-            .says(replace("", "[CAPABILITY IMAP4rev1 STARTTLS LOGINDISABLED] ", "")),
-        starttls("PREAUTH before STARTTLS", "CVE-2020-14093 (mutt), CVE-2020-14928 (evolution): PREAUTH skips STARTTLS")
-            .says(replace("", "* OK", "* PREAUTH"))
-            .exits(&[5])
-            .tells(&["before the connection is protected"]),
+        starttls(
+            "capabilities injected before the OK of STARTTLS",
+            "RFC 3501 §6.2.1: clients must discard what they knew",
+        )
+        .says(before("STARTTLS", "* CAPABILITY IMAP4rev1 LOGINDISABLED AUTH=EVIL\n"))
+        .says(replace("", "[CAPABILITY IMAP4rev1 STARTTLS LOGINDISABLED] ", "")),
+        starttls(
+            "PREAUTH before STARTTLS",
+            "CVE-2020-14093 (mutt), CVE-2020-14928 (evolution): PREAUTH skips STARTTLS",
+        )
+        .says(replace("", "* OK", "* PREAUTH"))
+        .exits(&[5])
+        .tells(&["before the connection is protected"]),
         starttls("PREAUTH injected before the OK of STARTTLS", PAPER)
             .says(before("STARTTLS", "* PREAUTH [CAPABILITY IMAP4rev1] you are in\n")),
         starttls("BYE instead of STARTTLS", "RFC 3501 §7.1.5")
@@ -65,22 +69,29 @@ pub fn rows() -> Vec<Behaviour> {
             .says(at("", Does::HangUp(b"\x16\x03\x03\x00\x02\x00\x00\n".to_vec())))
             .exits(&[5])
             .tells(&["tls = \"implicit\""]),
-        starttls("a referral of the login to another server", "RFC 2221; the paper above: credentials go where it says")
-            .says(instead("LOGIN", "TAG NO [REFERRAL imap://me;AUTH=*@evil.example.org/] over there\n"))
-            .exits(&[4])
-            .tells(&["REFERRAL"]),
+        starttls(
+            "a referral of the login to another server",
+            "RFC 2221; the paper above: credentials go where it says",
+        )
+        .says(instead("LOGIN", "TAG NO [REFERRAL imap://me;AUTH=*@evil.example.org/] over there\n"))
+        .exits(&[4])
+        .tells(&["REFERRAL"]),
         row("LOGINDISABLED inside TLS", "RFC 3501 §6.2.3: LOGIN must not be sent then")
             .over(Protection::Implicit)
             .speaks(USUAL)
             .says(replace("", "LITERAL+", "LITERAL+ LOGINDISABLED"))
             .exits(&[4])
             .tells(&["takes no password"]),
-        row("PREAUTH inside TLS", "RFC 3501 §7.1.4: no login is needed")
-            .over(Protection::Implicit)
-            .says(replace("", "* OK", "* PREAUTH")),
-        row("STARTTLS offered inside TLS", "RFC 3501 §6.2.1: must not be")
-            .over(Protection::Implicit)
-            .says(replace("", "LITERAL+", "LITERAL+ STARTTLS")),
+        row("PREAUTH inside TLS", "RFC 3501 §7.1.4: no login is needed").over(Protection::Implicit).says(replace(
+            "",
+            "* OK",
+            "* PREAUTH",
+        )),
+        row("STARTTLS offered inside TLS", "RFC 3501 §6.2.1: must not be").over(Protection::Implicit).says(replace(
+            "",
+            "LITERAL+",
+            "LITERAL+ STARTTLS",
+        )),
         row("the end inside TLS without a close_notify", "RFC 8446 §6.1: a truncation attack")
             .over(Protection::Implicit)
             .says(at("UID FETCH…BODY.PEEK[]", Does::HangUp(b"* 7 FETCH (UID 7 BODY[] {99999}\r\nFrom: ann".to_vec())))

@@ -38,13 +38,20 @@ fn coded(name: &'static str, source: &'static str, code: &'static str, number: &
 
 fn uids() -> Vec<Behaviour> {
     vec![
-        row("UIDs that repeat", UIDS).says(rewrite(FLAGS, |asked| swap(asked.reply, b"UID 2 ", b"UID 1 "))).exits(&[0, 1]),
+        row("UIDs that repeat", UIDS)
+            .says(rewrite(FLAGS, |asked| swap(asked.reply, b"UID 2 ", b"UID 1 ")))
+            .exits(&[0, 1]),
         row("UID 0", UIDS).says(rewrite(FLAGS, |asked| swap(asked.reply, b"UID 1 ", b"UID 0 "))).exits(&[0, 1]),
         row("UID 2^32 - 1", UIDS)
-            .says(among(FLAGS, "* 8 FETCH (UID 4294967295 FLAGS () INTERNALDATE \"17-Jul-1996 09:44:25 +0000\" RFC822.SIZE 9)\n"))
+            .says(among(
+                FLAGS,
+                "* 8 FETCH (UID 4294967295 FLAGS () INTERNALDATE \"17-Jul-1996 09:44:25 +0000\" RFC822.SIZE 9)\n",
+            ))
             .exits(&[0, 1])
             .may(May::Remain),
-        row("UID 2^32", UIDS).says(rewrite(FLAGS, |asked| swap(asked.reply, b"UID 1 ", b"UID 4294967296 "))).exits(&[0, 1]),
+        row("UID 2^32", UIDS)
+            .says(rewrite(FLAGS, |asked| swap(asked.reply, b"UID 1 ", b"UID 4294967296 ")))
+            .exits(&[0, 1]),
         row("UIDs that are negative", UIDS).says(replace(FLAGS, "(UID ", "(UID -")).exits(&[0, 1, 5]),
         row("messages in falling order", UIDS).says(rewrite(FLAGS, |asked| {
             let text = String::from_utf8_lossy(asked.reply).into_owned();
@@ -72,11 +79,9 @@ fn uids() -> Vec<Behaviour> {
 fn validity() -> Vec<Behaviour> {
     vec![
         coded("UIDVALIDITY missing", VALIDITY, "UIDVALIDITY", "").exits(&[1]).tells(&["UIDVALIDITY"]),
-        coded("UIDVALIDITY 0", "RFC 3501 §9: nz-number", "UIDVALIDITY", "0").exits(&[0, 1])
-            .may(May::Remain),
+        coded("UIDVALIDITY 0", "RFC 3501 §9: nz-number", "UIDVALIDITY", "0").exits(&[0, 1]).may(May::Remain),
         coded("UIDVALIDITY of 2^32", VALIDITY, "UIDVALIDITY", "4294967296").exits(&[1]),
-        coded("UIDVALIDITY is another", VALIDITY, "UIDVALIDITY", "77").exits(&[0, 1])
-            .may(May::Remain),
+        coded("UIDVALIDITY is another", VALIDITY, "UIDVALIDITY", "77").exits(&[0, 1]).may(May::Remain),
         row("UIDVALIDITY flips within the session", VALIDITY)
             .says(rewrite(OPEN, |asked| with_code(asked, "UIDVALIDITY", "77")).after(3))
             .exits(&[0, 1])
@@ -91,9 +96,7 @@ fn validity() -> Vec<Behaviour> {
             }))
             .exits(&[1, 5])
             .may(May::Remain),
-        row("UIDVALIDITY twice in one SELECT", VALIDITY)
-            .says(before(OPEN, "* OK [UIDVALIDITY 99] x\n"))
-            .exits(&[0]),
+        row("UIDVALIDITY twice in one SELECT", VALIDITY).says(before(OPEN, "* OK [UIDVALIDITY 99] x\n")).exits(&[0]),
         row("UIDVALIDITY in STATUS is not the one in SELECT", VALIDITY)
             .says(rewrite("STATUS", |asked| swap(asked.reply, b"UIDVALIDITY 1", b"UIDVALIDITY 9"))),
         row("UIDVALIDITY changes unasked while the mailbox is open", "RFC 3501 §2.3.1.1")
@@ -122,12 +125,15 @@ fn exists() -> Vec<Behaviour> {
         says("EXISTS says too few", "1"),
         says("EXISTS says none", "0"),
         row("EXISTS missing", LIES).says(replace(OPEN, "EXISTS", "X-EXISTS")).exits(&[0, 1]),
-        row("EXISTS says none, and FETCH tells of nothing", "a mailbox emptied by another client: believed below the guard")
-            .says(rewrite(OPEN, |asked| swap(asked.reply, b"* 7 EXISTS", b"* 0 EXISTS")))
-            .says(instead(FLAGS, "TAG OK done\n"))
-            .exits(&[0, 1])
-            .may(May::Go)
-            .may(May::Remain),
+        row(
+            "EXISTS says none, and FETCH tells of nothing",
+            "a mailbox emptied by another client: believed below the guard",
+        )
+        .says(rewrite(OPEN, |asked| swap(asked.reply, b"* 7 EXISTS", b"* 0 EXISTS")))
+        .says(instead(FLAGS, "TAG OK done\n"))
+        .exits(&[0, 1])
+        .may(May::Go)
+        .may(May::Remain),
         row("FETCH tells of a part only", LIES)
             .says(rewrite(FLAGS, |asked| {
                 let text = String::from_utf8_lossy(asked.reply).into_owned();
@@ -145,7 +151,9 @@ fn exists() -> Vec<Behaviour> {
             .says(instead(FLAGS, "TAG OK done\n"))
             .says(instead("UID SEARCH", "TAG OK done\n"))
             .exits(&[0, 1]),
-        row("EXPUNGE of a message that is not there", "RFC 3501 §7.4.1").says(before(FLAGS, "* 9999 EXPUNGE\n* 0 EXPUNGE\n")).exits(&[0, 1]),
+        row("EXPUNGE of a message that is not there", "RFC 3501 §7.4.1")
+            .says(before(FLAGS, "* 9999 EXPUNGE\n* 0 EXPUNGE\n"))
+            .exits(&[0, 1]),
         row("EXPUNGE of everything, and then all is there", "RFC 3501 §7.4.1")
             .says(before(FLAGS, &"* 1 EXPUNGE\n".repeat(7)))
             .exits(&[0, 1]),
@@ -158,7 +166,8 @@ fn exists() -> Vec<Behaviour> {
 
 fn changes() -> Vec<Behaviour> {
     const QRESYNC: &str = "RFC 7162 §3.2: QRESYNC";
-    const MODSEQ: &str = "RFC 7162 §3.1: modification sequences only rise; Cyrus: cyrusimap/cyrus-imapd#1029 (MODSEQ 0)";
+    const MODSEQ: &str =
+        "RFC 7162 §3.1: modification sequences only rise; Cyrus: cyrusimap/cyrus-imapd#1029 (MODSEQ 0)";
     let modern = |name, source| row(name, source).speaks(MODERN);
     let coded = |name, number: &'static str| {
         modern(name, MODSEQ).says(rewrite(OPEN, move |asked| with_code(asked, "HIGHESTMODSEQ", number)))
@@ -174,16 +183,26 @@ fn changes() -> Vec<Behaviour> {
         }))
     };
     vec![
-        modern("VANISHED for everything", QRESYNC).says(among(OPEN, "* VANISHED (EARLIER) 1:4294967295\n")).exits(&[0, 1]),
-        modern("VANISHED for everything, not EARLIER", QRESYNC).says(among(FLAGS, "* VANISHED 1:4294967295\n")).exits(&[0, 1]),
-        modern("VANISHED for what never was", QRESYNC).says(among(OPEN, "* VANISHED (EARLIER) 100:200,4000000000\n")).exits(&[0]),
-        modern("VANISHED without a set", QRESYNC).says(among(OPEN, "* VANISHED (EARLIER)\n* VANISHED\n* VANISHED 1:*\n* VANISHED 0\n")),
+        modern("VANISHED for everything", QRESYNC)
+            .says(among(OPEN, "* VANISHED (EARLIER) 1:4294967295\n"))
+            .exits(&[0, 1]),
+        modern("VANISHED for everything, not EARLIER", QRESYNC)
+            .says(among(FLAGS, "* VANISHED 1:4294967295\n"))
+            .exits(&[0, 1]),
+        modern("VANISHED for what never was", QRESYNC)
+            .says(among(OPEN, "* VANISHED (EARLIER) 100:200,4000000000\n"))
+            .exits(&[0]),
+        modern("VANISHED without a set", QRESYNC)
+            .says(among(OPEN, "* VANISHED (EARLIER)\n* VANISHED\n* VANISHED 1:*\n* VANISHED 0\n")),
         modern("VANISHED for what is there", QRESYNC).says(among(OPEN, "* VANISHED (EARLIER) 1:2\n")).exits(&[0, 1]),
-        modern("what vanished is not told", "Cyrus: cyrusimap/cyrus-imapd#6071: expunges of the highest UID are not told")
-            .says(rewrite(OPEN, |asked| {
-                let text = String::from_utf8_lossy(asked.reply).into_owned();
-                text.split_inclusive("\r\n").filter(|l| !l.contains("VANISHED")).collect::<String>().into_bytes()
-            })),
+        modern(
+            "what vanished is not told",
+            "Cyrus: cyrusimap/cyrus-imapd#6071: expunges of the highest UID are not told",
+        )
+        .says(rewrite(OPEN, |asked| {
+            let text = String::from_utf8_lossy(asked.reply).into_owned();
+            text.split_inclusive("\r\n").filter(|l| !l.contains("VANISHED")).collect::<String>().into_bytes()
+        })),
         coded("HIGHESTMODSEQ missing", ""),
         coded("HIGHESTMODSEQ 0", "0"),
         coded("HIGHESTMODSEQ of 2^64", "18446744073709551616"),
@@ -191,30 +210,38 @@ fn changes() -> Vec<Behaviour> {
         coded("HIGHESTMODSEQ runs backwards", "1"),
         listed("HIGHESTMODSEQ runs backwards in STATUS", "1"),
         listed("HIGHESTMODSEQ far ahead in STATUS", "9223372036854775807"),
-        modern("HIGHESTMODSEQ says that nothing changed", MODSEQ)
-            .says(rewrite("LIST", |asked| {
-                // As before the work.
-                let text = String::from_utf8_lossy(asked.reply).into_owned();
-                text.replace("HIGHESTMODSEQ 9", "HIGHESTMODSEQ 7").replace("MESSAGES 7 UIDNEXT 8", "MESSAGES 6 UIDNEXT 7").into_bytes()
-            })),
-        modern("NOMODSEQ all of a sudden", "RFC 7162 §3.1.2.2")
-            .says(rewrite(OPEN, |asked| {
-                let text = String::from_utf8_lossy(&with_code(asked, "HIGHESTMODSEQ", "")).into_owned();
-                text.replace("* 0 RECENT", "* OK [NOMODSEQ] none").into_bytes()
-            })),
+        modern("HIGHESTMODSEQ says that nothing changed", MODSEQ).says(rewrite("LIST", |asked| {
+            // As before the work.
+            let text = String::from_utf8_lossy(asked.reply).into_owned();
+            text.replace("HIGHESTMODSEQ 9", "HIGHESTMODSEQ 7")
+                .replace("MESSAGES 7 UIDNEXT 8", "MESSAGES 6 UIDNEXT 7")
+                .into_bytes()
+        })),
+        modern("NOMODSEQ all of a sudden", "RFC 7162 §3.1.2.2").says(rewrite(OPEN, |asked| {
+            let text = String::from_utf8_lossy(&with_code(asked, "HIGHESTMODSEQ", "")).into_owned();
+            text.replace("* 0 RECENT", "* OK [NOMODSEQ] none").into_bytes()
+        })),
         row("CHANGEDSINCE is ignored", "RFC 7162 §3.1.4.1; servers that say CONDSTORE and do not know it")
             .speaks("IMAP4rev1 UIDPLUS MOVE LITERAL+ NAMESPACE CONDSTORE X-IGNORES-CHANGEDSINCE"),
-        modern("no CLOSED between two mailboxes", "RFC 7162 §3.2.11; RFC 9051 §7.1")
-            .says(replace(OPEN, "* OK [CLOSED] closed\n", "")),
+        modern("no CLOSED between two mailboxes", "RFC 7162 §3.2.11; RFC 9051 §7.1").says(replace(
+            OPEN,
+            "* OK [CLOSED] closed\n",
+            "",
+        )),
         row("ESEARCH with another command's tag", "RFC 4466 §2.6.2")
             .speaks("IMAP4rev1 UIDPLUS MOVE LITERAL+ NAMESPACE CONDSTORE ESEARCH")
-            .says(rewrite("UID SEARCH", |asked| swap(asked.reply, format!("\"{}\"", asked.tag).as_bytes(), b"\"ZZ9\""))),
+            .says(rewrite("UID SEARCH", |asked| {
+                swap(asked.reply, format!("\"{}\"", asked.tag).as_bytes(), b"\"ZZ9\"")
+            })),
         row("ESEARCH says that nothing is there", "RFC 4731 §3.1")
             .speaks("IMAP4rev1 UIDPLUS MOVE LITERAL+ NAMESPACE CONDSTORE ESEARCH")
             .says(instead("UID SEARCH", "* ESEARCH (tag \"TAG\") UID\nTAG OK done\n"))
             .exits(&[0, 1]),
-        row("SEARCH with what was never there", "RFC 3501 §7.2.5; iCloud: kenn-io/msgvault#436 (values that cannot be fetched)")
-            .speaks(USUAL)
-            .says(before("UID FETCH", "* SEARCH 4294967295 1 1 0 99999999999\n")),
+        row(
+            "SEARCH with what was never there",
+            "RFC 3501 §7.2.5; iCloud: kenn-io/msgvault#436 (values that cannot be fetched)",
+        )
+        .speaks(USUAL)
+        .says(before("UID FETCH", "* SEARCH 4294967295 1 1 0 99999999999\n")),
     ]
 }
