@@ -3,7 +3,9 @@
 //! A side that is [`LocalSide::Unknown`] or [`RemoteSide::Unknown`] has no deltas: nothing is decided in its mailbox.
 
 use super::view::{Coverage, LocalListing, LocalMailbox, LocalView, RemoteListing, RemoteMailbox, RemoteView};
-use crate::mail::{BaseMailbox, Flags, Link, MailboxName, PermanentFlags, Presence, RemoteCheckpoint, UidValidity};
+use crate::mail::{
+    BaseMailbox, Flags, Link, MailboxName, PermanentFlags, Presence, RemoteCheckpoint, Uid, UidValidity,
+};
 
 /// A mailbox directory as the decisions need it.
 #[derive(Debug, Clone, Copy)]
@@ -99,6 +101,15 @@ impl<'a> RemoteSide<'a> {
             },
             RemoteSide::Unchanged(_) if link.presence != Presence::LocalOnly => Delta::Unchanged,
             RemoteSide::Unchanged(_) | RemoteSide::Absent | RemoteSide::Unknown => Delta::Gone,
+        }
+    }
+
+    /// Whether the server, by its UIDNEXT, has never given out `uid`: it was put back to an earlier state, or has not kept
+    /// what it said it had stored. That nobody sees the message there is nobody's wish then.
+    pub(super) fn never_had(self, uid: Uid) -> bool {
+        match self {
+            RemoteSide::Observed(listing) => listing.uid_next.is_some_and(|next| uid >= next),
+            RemoteSide::Unchanged(_) | RemoteSide::Absent | RemoteSide::Unknown => false,
         }
     }
 

@@ -22,6 +22,9 @@
 //!   deleted. A message that moved on the server into a mailbox left out is gone, since nothing is asked of those.
 //! * Of messages of one content and the same agreed flags, one whose file is gone and one whose server copy is are the
 //!   same loss: what is left of the two is one message.
+//! * A UID that is gone, and is not below the server's UIDNEXT, was never given out: the server was put back to an earlier
+//!   state, or did not keep what it took. That is nobody's deletion: uploaded again (Pull: the file is kept).
+//! * What left a mailbox for one that the server does not let us look into stays on the server until it can go ([`held`]).
 //! * A deletion wins over a flag change. `T`/`\Deleted` is a flag like the others.
 //! * A flag that the other side cannot keep (PERMANENTFLAGS; 26 keywords a directory) is neither planned nor agreed.
 //!   Downloads take keyword letters first, then flag changes, each by rising UID.
@@ -113,6 +116,7 @@ mod delta;
 mod disposal;
 mod draft;
 pub mod guard;
+pub mod held;
 mod identity;
 mod mailboxes;
 mod merge;

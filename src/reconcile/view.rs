@@ -131,6 +131,8 @@ pub enum RemoteMailbox {
 pub struct RemoteListing {
     /// The generation of its UIDs; differs from the checkpoint's when the server started anew.
     pub uid_validity: UidValidity,
+    /// The UID that the next message gets at least, as the server says; `None` where it does not.
+    pub uid_next: Option<Uid>,
     /// The messages seen: all of them, or those that changed.
     pub messages: BTreeMap<Uid, RemoteMessage>,
     /// What absence from `messages` means.

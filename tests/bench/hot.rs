@@ -147,6 +147,7 @@ impl Listed {
         }
         let local = LocalListing { files, keywords: KeywordRoom { known: Default::default(), free: 26 } };
         let remote = RemoteListing {
+            uid_next: None,
             uid_validity: VALIDITY,
             messages,
             coverage: Coverage::Everything,

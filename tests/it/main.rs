@@ -5,6 +5,7 @@
 //! | `world/` | real servers, a scripted one, a proxy, other clients on both sides: nothing of mailtide's own |
 //! | `faults/` | a fault at every step of the real program against a real server (feature `faults`): the next run ends the same |
 //! | `sim/` | a simulated world, random edits and crashes, and histories of weeks: the planner keeps its promises |
+//! | `hostile/` | named behaviours of hostile and broken servers, each with its source: nothing lost, doubled or let out |
 //! | `harness` | the world itself tells the truth |
 //! | `rounds` | random edits on both sides, against each real server: equal, and then nothing left to do |
 //! | `kill` | `kill -9` at ten moments of a first sync and of a push; Ctrl-C |
@@ -51,6 +52,7 @@ mod faults;
 mod folders;
 mod guard;
 mod harness;
+mod hostile;
 mod identity;
 mod imap_engine;
 mod import;

@@ -335,7 +335,12 @@ fn relocate<'p>(
     }
     let sent: Vec<Sent> = job.tasks.values().map(|(_, link)| Sent { content: content(link) }).collect();
     let before = super::upload::seen_before(world, job.to);
-    let uids = locate(session, to, new_validity, job.uid_next, &before, &sent)?;
+    let uids = match locate(session, to, new_validity, job.uid_next, &before, &sent) {
+        Ok(uids) => uids,
+        // They are there, and the next run finds them by their content.
+        Err(error) if is_refusal(&error) => vec![None; sent.len()],
+        Err(error) => return Err(error),
+    };
     results.send(Outcome::Done { job, uids, left })
 }
 
@@ -349,11 +354,13 @@ fn enter(
     left: &Left,
 ) -> Result<()> {
     let mut seen = BTreeSet::new();
+    let before = super::upload::seen_before(world, job.to);
     for ((old, (task, link)), uid) in job.tasks.into_iter().zip(uids) {
         let Here::File(file) = &task.relocation.here else { continue };
-        let Some(uid) = uid.filter(|uid| seen.insert(*uid)) else {
-            // It went meanwhile, or cannot be told from others; the next run looks for it by its content. The intent
-            // stays: it tells with which flags the message came.
+        let is_free = |uid: &Uid| !before.contains(*uid) && ledger.link(job.to, *uid).is_none();
+        let Some(uid) = uid.filter(is_free).filter(|uid| seen.insert(*uid)) else {
+            // It went meanwhile, or cannot be told from others, or the server named a message that was there before; the
+            // next run looks for it by its content. The intent stays: it tells with which flags the message came.
             ledger.hold(job.from);
             ledger.hold(job.to);
             continue;

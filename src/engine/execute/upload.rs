@@ -8,6 +8,7 @@
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 
+use super::download::is_refusal;
 use super::flags::is_gone;
 use super::locate::{self, Sent};
 use super::transfer::{MESSAGES_A_JOB, OCTETS_A_JOB, width};
@@ -24,6 +25,9 @@ use crate::reconcile::guard::ApprovedPlan;
 use crate::reconcile::{Action, Phase};
 use crate::remote::imap::{Append, Grouping, Session, Uploaded, WireName};
 use crate::report::event::{Event, Progress};
+
+/// How far beyond the UIDNEXT that was observed an uploaded message's UID may be: others deliver meanwhile.
+const UIDS_AHEAD: u32 = 1 << 20;
 
 /// Appends everything the plan uploads.
 pub fn run(world: &World<'_>, ledger: &mut Ledger<'_>, plan: &ApprovedPlan) -> Result<()> {
@@ -134,6 +138,8 @@ enum Outcome<'p> {
     Stored { name: &'p MailboxName, letter: Letter, uid: Uid },
     /// It was not taken.
     Failed { name: &'p MailboxName, file: FileId, error: Error },
+    /// Some are on the server, and it does not say where; the intents stay, and the next run finds them by content.
+    Unlocated { name: &'p MailboxName, error: Error },
     /// The file went or changed meanwhile; the next run sees to it.
     Changed { name: &'p MailboxName, file: FileId },
     /// It is on the server since the mailbox was observed; the next look links it.
@@ -154,7 +160,11 @@ fn send<'p>(world: &World<'_>, session: &mut Session, job: Job<'p>, results: &Re
         return Ok(());
     }
     let sent: Vec<Sent> = unlocated.iter().map(|letter| Sent { content: letter.content }).collect();
-    let found = locate::locate(session, &wire, uid_validity, uid_next, &seen_before(world, name), &sent)?;
+    let found = match locate::locate(session, &wire, uid_validity, uid_next, &seen_before(world, name), &sent) {
+        Ok(found) => found,
+        Err(error) if is_refusal(&error) => return results.send(Outcome::Unlocated { name, error }),
+        Err(error) => return Err(error),
+    };
     for (letter, uid) in unlocated.into_iter().zip(found) {
         results.send(match uid {
             Some(uid) => Outcome::Stored { name, letter, uid },
@@ -306,6 +316,10 @@ impl<'p> Booking<'_, '_, '_, 'p> {
                 self.settle(name, &file)?;
                 item_failed(self.ledger, name, Item::File(file), error)
             }
+            Heard::Result(Outcome::Unlocated { name, error }) => {
+                self.ledger.hold(name);
+                item_failed(self.ledger, name, Item::Mailbox, error)
+            }
             Heard::Result(Outcome::Changed { name, file }) => {
                 self.ledger.hold(name);
                 self.settle(name, &file)
@@ -323,6 +337,14 @@ impl<'p> Booking<'_, '_, '_, 'p> {
     }
 
     fn stored(&mut self, name: &'p MailboxName, letter: Letter, uid: Uid) -> Result<()> {
+        // The UID of a message that was there before (CVE-2021-3578), or one that nobody has given out yet, tells nothing:
+        // the next look finds the right one, by its content.
+        let next = self.world.seen.remote_checks.get(name).and_then(|checkpoint| checkpoint.uid_next);
+        let far_ahead = next.is_some_and(|next| uid.get() > next.get().saturating_add(UIDS_AHEAD));
+        if far_ahead || self.ledger.link(name, uid).is_some() || seen_before(self.world, name).contains(uid) {
+            self.ledger.look_again(name);
+            return Ok(());
+        }
         let Letter { file, content, date, flags, old, .. } = letter;
         let link = Link {
             uid,

@@ -1,6 +1,6 @@
 //! How mailboxes are called: by the tree, which is what base, views and plan use, and by the server.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::config::ImapAccount;
 use crate::error::{Error, Item, ItemFailure, Kind, Result};
@@ -19,6 +19,10 @@ pub struct Directory<'a> {
     pub failures: Vec<ItemFailure>,
     /// The mailbox that deleted mail goes to.
     pub trash: Option<MailboxName>,
+    /// Whether the listing had a line that nobody understands.
+    garbled: bool,
+    /// What the server lists as somebody else's, by the tree's names.
+    foreign: BTreeSet<MailboxName>,
     /// What the server still calls the mailboxes that are to have another name there, by their new ones.
     pub former: BTreeMap<MailboxName, WireName>,
 }
@@ -32,6 +36,8 @@ impl<'a> Directory<'a> {
             mailboxes: BTreeMap::new(),
             failures: Vec::new(),
             trash: account.trash.clone(),
+            garbled: listing.garbled,
+            foreign: listing.foreign.iter().map(|name| account.rename.local(name)).collect(),
             former: BTreeMap::new(),
         };
         for (server, listed) in listing.mailboxes {
@@ -59,6 +65,21 @@ impl<'a> Directory<'a> {
             return;
         }
         self.mailboxes.insert(name, listed);
+    }
+
+    /// Why a mailbox that was there, and is not listed, may still be there; `None` when it is gone.
+    pub fn may_still_be(&self, name: &MailboxName) -> Option<Error> {
+        let what = if self.foreign.contains(name) {
+            "The server now lists the mailbox as somebody else's"
+        } else if *name == self.account.rename.local(&MailboxName::inbox()) {
+            "The server does not list INBOX, which every account has"
+        } else if self.garbled {
+            "The mailbox is missing in a listing of which a part cannot be understood"
+        } else {
+            return None;
+        };
+        let hint = "Nothing is concluded from that; `mailtide mailboxes` shows what the server lists.";
+        Some(Error::new(Kind::Protocol, what).hint(hint))
     }
 
     /// Lets mailboxes go by other names; the server calls them as before until [`Directory::settle`].

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::names::Directory;
-use crate::error::{Item, ItemFailure, Result};
+use crate::error::{Error, Item, ItemFailure, Kind, Result};
 use crate::mail::{Base, BaseMailbox, MailboxName, Presence, RemoteCheckpoint, UidSet};
 use crate::reconcile::view::{Coverage, Direction, RemoteListing, RemoteMailbox, RemoteMessage, RemoteView};
 use crate::remote::imap::{Access, Ask, MailboxStatus, Seen, SeenCoverage, SeenMessage, Session};
@@ -53,6 +53,12 @@ pub fn look(
     for name in directory.mailboxes.keys() {
         side.view.mailboxes.insert(name.clone(), RemoteMailbox::Unchanged);
     }
+    for (name, mailbox) in base.iter().filter(|(name, _)| !directory.mailboxes.contains_key(*name)) {
+        if let Some(doubt) = directory.may_still_be(name).filter(|_| mailbox.remote.is_some()) {
+            side.failures.push(ItemFailure::new(name, Item::Mailbox, &doubt));
+            side.view.mailboxes.insert(name.clone(), RemoteMailbox::Unknown);
+        }
+    }
     let access = match direction {
         Direction::Pull => Access::ReadOnly,
         Direction::Both | Direction::Push => Access::ReadWrite,
@@ -73,6 +79,11 @@ pub fn look(
     Ok(side)
 }
 
+fn not_described(uids: &UidSet) -> Error {
+    Error::new(Kind::Protocol, format!("The server holds messages that it does not describe (UID {uids})"))
+        .hint("The rest of the mailbox is in sync; every run asks for them again. Look at them with another client.")
+}
+
 /// What to ask of a mailbox. A checkpoint without UIDNEXT only fixes UIDVALIDITY: nothing was processed under it.
 fn ask(wire: crate::remote::imap::WireName, base: Option<&BaseMailbox>, access: Access) -> Ask {
     let since = base.and_then(|m| m.remote.clone()).filter(|c| c.uid_next.is_some());
@@ -87,7 +98,10 @@ fn known_uids(mailbox: &BaseMailbox) -> UidSet {
 
 impl RemoteSide {
     fn add(&mut self, name: &MailboxName, seen: Seen) {
-        let Seen { checkpoint, messages, coverage } = seen;
+        let Seen { checkpoint, messages, coverage, undescribed } = seen;
+        if !undescribed.is_empty() {
+            self.failures.push(ItemFailure::new(name, Item::Mailbox, &not_described(&undescribed)));
+        }
         let message = |message: SeenMessage| RemoteMessage {
             flags: message.flags,
             size: message.size,
@@ -97,6 +111,7 @@ impl RemoteSide {
         };
         let listing = RemoteListing {
             uid_validity: checkpoint.uid_validity,
+            uid_next: checkpoint.uid_next,
             // Collected, not inserted one by one: a map that grows at its end has half-empty nodes.
             messages: messages.into_iter().map(|(uid, seen)| (uid, message(seen))).collect(),
             coverage: match coverage {

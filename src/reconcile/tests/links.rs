@@ -358,3 +358,20 @@ fn in_an_older_tree_the_flags_are_the_servers_and_so_is_the_record() {
         assert_eq!(scene.lines(), *want, "{agreed}|{local}|{remote}");
     }
 }
+
+#[test]
+fn what_the_server_has_never_given_a_uid_is_nobodys_deletion() {
+    let lines = |next: u32, direction| {
+        let mut scene = both("S", Some("S"), None);
+        scene.remote("A").uid_next = crate::mail::Uid::new(next);
+        scene.policy.direction = direction;
+        scene.lines().join("; ")
+    };
+    // The link's UID is 1.
+    assert!(lines(2, Direction::Both).contains("delete"));
+    for direction in DIRECTIONS {
+        assert!(!lines(1, direction).contains("delete"), "{direction:?}");
+    }
+    assert!(lines(1, Direction::Both).contains("upload"), "{}", lines(1, Direction::Both));
+    assert!(!lines(1, Direction::Pull).contains("upload"));
+}

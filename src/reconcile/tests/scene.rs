@@ -119,6 +119,7 @@ impl Scene {
 
     pub fn remote(&mut self, path: &str) -> &mut RemoteListing {
         let listing = RemoteListing {
+            uid_next: None,
             uid_validity: VALIDITY,
             messages: BTreeMap::new(),
             coverage: Coverage::Everything,

@@ -11,6 +11,9 @@ use super::select::Opening;
 use crate::error::{Error, Kind, Result};
 use crate::mail::{RemoteCheckpoint, Uid, UidSet};
 
+/// FETCH responses that may come beyond what a mailbox of this size takes: others change flags meanwhile.
+const SPARE_LINES: u64 = 200_000;
+
 /// How a mailbox is gone through, the cheapest first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Tier {
@@ -72,6 +75,10 @@ pub struct Block<'a> {
     pub found: Option<UidSet>,
     /// A FETCH that did not end well.
     pub refused: Option<Status>,
+    /// More went than there was, so what went is not believed.
+    pub impossible: bool,
+    /// FETCH responses that were taken.
+    pub lines: u64,
 }
 
 /// What a block came to.
@@ -97,6 +104,8 @@ impl<'a> Block<'a> {
             vanished: UidSet::new(),
             found: None,
             refused: None,
+            impossible: false,
+            lines: 0,
         }
     }
 
@@ -106,19 +115,28 @@ impl<'a> Block<'a> {
     }
 
     /// Takes data in that came while `step` was the oldest unanswered command.
-    pub fn take(&mut self, step: Step, data: Untagged<'_>) {
+    ///
+    /// # Errors
+    /// The server describes messages without end.
+    pub fn take(&mut self, step: Step, data: Untagged<'_>) -> Result<()> {
         match data {
-            Untagged::Fetch(tokens) => self.message(step, Fetched::read(tokens)),
+            Untagged::Fetch(tokens) => {
+                self.lines += 1;
+                if self.lines > SPARE_LINES.saturating_add(u64::from(self.opening.exists).saturating_mul(4)) {
+                    return Err(Error::new(Kind::Protocol, "The server describes far more messages than it has"));
+                }
+                self.message(step, Fetched::read(tokens));
+            }
             Untagged::Vanished { earlier, uids } => {
                 if !earlier {
-                    let gone = u32::try_from(uids.len()).unwrap_or(u32::MAX);
-                    self.opening.exists = self.opening.exists.saturating_sub(gone);
+                    self.expunged(u32::try_from(uids.len()).unwrap_or(u32::MAX));
                 }
                 uids.ranges().iter().for_each(|(first, last)| self.vanished.insert_range(*first, *last));
                 self.messages.retain(|uid, _| !uids.contains(*uid));
             }
-            Untagged::Expunge => self.opening.exists = self.opening.exists.saturating_sub(1),
-            Untagged::Search(uids) => self.found = Some(uids),
+            Untagged::Expunge => self.expunged(1),
+            // Unasked, it answers nothing.
+            Untagged::Search(uids) if step == Step::Search => self.found = Some(uids),
             Untagged::Status(Status { code: Some(Code::Closed), .. }) if step == Step::Select => {
                 // What came before was of the mailbox before.
                 self.opening = Opening::default();
@@ -127,6 +145,13 @@ impl<'a> Block<'a> {
             }
             other => self.opening.take(&other),
         }
+        Ok(())
+    }
+
+    /// So many went while the mailbox was open; only messages that were there can (RFC 7162 §3.2.10).
+    fn expunged(&mut self, gone: u32) {
+        self.impossible |= gone > self.opening.exists;
+        self.opening.exists = self.opening.exists.saturating_sub(gone);
     }
 
     fn message(&mut self, step: Step, fetched: Fetched<'_>) {
@@ -183,7 +208,7 @@ impl<'a> Block<'a> {
         // NOMODSEQ now, or a server that was put back to an earlier state.
         let back = checkpoint.highest_modseq < since.and_then(|s| s.highest_modseq)
             || (checkpoint.uid_next.is_some() && checkpoint.uid_next < since.and_then(|s| s.uid_next));
-        if back || self.failure().is_some() {
+        if back || self.impossible || self.failure().is_some() {
             return Verdict::Again(Tier::Flags, Search::No);
         }
         let known = &self.ask.known;
@@ -194,10 +219,11 @@ impl<'a> Block<'a> {
         };
         let stayed = known.iter().filter(|uid| !vanished.contains(*uid)).count();
         let came = self.messages.keys().filter(|uid| !known.contains(**uid)).count();
-        let there = self.found.as_ref().map_or(u64::from(self.opening.exists), UidSet::len);
-        if there == (stayed + came) as u64 {
+        let there = u64::from(self.opening.exists);
+        let as_found = self.found.as_ref().is_none_or(|found| found.len() == there);
+        if as_found && there == (stayed + came) as u64 {
             let coverage = SeenCoverage::Changes { vanished };
-            return Verdict::Done(Seen { checkpoint, messages: self.messages, coverage });
+            return Verdict::Done(Seen { checkpoint, messages: self.messages, coverage, undescribed: UidSet::new() });
         }
         match (self.tier, self.search) {
             (Tier::CondStore, Search::No) => Verdict::Again(Tier::CondStore, Search::All),
@@ -208,12 +234,17 @@ impl<'a> Block<'a> {
     fn listing(self, checkpoint: RemoteCheckpoint, same: bool) -> Result<Verdict> {
         let seen = self.messages.len() as u64;
         let all = match &self.found {
-            None => seen >= u64::from(self.opening.exists) && self.failure().is_none(),
+            None => seen >= u64::from(self.opening.exists) && !self.impossible && self.failure().is_none(),
+            // A search that finds nothing where something is says nothing.
+            Some(found) if found.is_empty() && self.opening.exists > 0 => {
+                return Err(disagrees(u64::from(self.opening.exists), 0));
+            }
             Some(found) => found.len() == self.messages.keys().filter(|uid| found.contains(**uid)).count() as u64,
         };
         if all {
             let coverage = SeenCoverage::Everything;
-            return Ok(Verdict::Done(Seen { checkpoint, messages: self.messages, coverage }));
+            let undescribed = UidSet::new();
+            return Ok(Verdict::Done(Seen { checkpoint, messages: self.messages, coverage, undescribed }));
         }
         let Some(found) = &self.found else {
             return match (self.search, &self.refused) {
@@ -227,7 +258,9 @@ impl<'a> Block<'a> {
             return Err(disagrees(found.len(), seen));
         }
         let vanished = self.ask.known.iter().filter(|uid| !found.contains(*uid)).collect();
-        Ok(Verdict::Done(Seen { checkpoint, messages: self.messages, coverage: SeenCoverage::Changes { vanished } }))
+        let undescribed = found.iter().filter(|uid| !self.messages.contains_key(uid)).collect();
+        let coverage = SeenCoverage::Changes { vanished };
+        Ok(Verdict::Done(Seen { checkpoint, messages: self.messages, coverage, undescribed }))
     }
 
     /// The FETCH that failed, unless there was nothing to fetch.

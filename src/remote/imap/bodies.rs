@@ -34,6 +34,13 @@ const IN_FLIGHT: u64 = 3;
 /// [UNAVAILABLE] FETCH Server error while fetching messages` for a damaged one (emailjs/emailjs-imap-client#60).
 const LATER_MOST: usize = 10;
 
+/// Responses about other messages that may come with one command: flags that somebody changes.
+const UNASKED_MOST: u64 = 200_000;
+
+fn endless() -> Error {
+    Error::new(Kind::Protocol, "The server sends messages without end that nobody asked for")
+}
+
 /// Takes bodies as they come off the wire. An error ends the fetch, and the connection with it.
 pub trait BodySink {
     /// What follows is of this mailbox, counted from 0, of those that are asked for. Told before the first word about a
@@ -126,12 +133,17 @@ struct Fetching<'a> {
     failure: Option<Error>,
     /// How many chunks in a row were refused for now.
     later: usize,
+    /// Responses about other messages since a command ended.
+    unasked: u64,
 }
 
 impl Fetching<'_> {
     fn fetched(&mut self, which: usize, fetched: Fetched<'_>) -> Result<()> {
         let Some(part) = self.parts.get_mut(which) else { return Ok(()) };
-        let Some(uid) = fetched.uid.filter(|uid| part.is_due(*uid)) else { return Ok(()) };
+        let Some(uid) = fetched.uid.filter(|uid| part.is_due(*uid)) else {
+            self.unasked += 1;
+            return if self.unasked > UNASKED_MOST { Err(endless()) } else { Ok(()) };
+        };
         match &mut self.goal {
             Goal::Bodies(sink) => {
                 let octets = match fetched.body {
@@ -289,6 +301,7 @@ impl Job for Fetching<'_> {
     }
 
     fn tagged(&mut self, which: usize, status: Status) -> Result<()> {
+        self.unasked = 0;
         match self.sent.get_mut(which) {
             Some(Step::Select(which)) => {
                 let which = *which;
@@ -382,6 +395,7 @@ impl Session {
             selected: self.selected.take(),
             failure: None,
             later: 0,
+            unasked: 0,
         };
         self.wire.fly(&mut job)?;
         self.selected = job.selected;

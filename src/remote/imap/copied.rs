@@ -1,7 +1,7 @@
 //! COPYUID (RFC 4315 §3): which UID each copied or moved message has at its new place.
 
 use super::token;
-use crate::mail::{Uid, UidValidity};
+use crate::mail::{Uid, UidSet, UidValidity};
 
 /// Two lists of UIDs, the n-th of one being the n-th of the other; kept as the ranges they came in.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,6 +20,12 @@ impl CopyUid {
         let (from, to) = (ranges(parts.next()?)?, ranges(parts.next()?)?);
         let len = |ranges: &[(Uid, Uid)]| ranges.iter().map(|r| u64::from(r.1.get() - r.0.get()) + 1).sum::<u64>();
         (parts.next().is_none() && len(&from) == len(&to)).then_some(CopyUid { validity, from, to })
+    }
+
+    /// Whether it tells of no other messages than those of `uids`.
+    pub fn is_among(&self, uids: &UidSet) -> bool {
+        let within = |(first, last): &(Uid, Uid)| uids.ranges().iter().any(|(a, b)| a <= first && last <= b);
+        self.from.iter().all(within)
     }
 
     /// Where the message `uid` went.
@@ -81,6 +87,14 @@ mod tests {
         assert_eq!([9, 2, 3, 4].map(|n| mixed.of(uid(n)).unwrap().get()), [100, 50, 51, 52]);
         let wide = CopyUid::read(b"1 1:4294967295 1:4294967295").unwrap();
         assert_eq!(wide.of(uid(4_000_000_000)), Some(uid(4_000_000_000)));
+    }
+
+    #[test]
+    fn what_tells_of_others_is_known() {
+        let asked = UidSet::parse("4:6,9").unwrap();
+        let is_among = |text: &str| CopyUid::read(text.as_bytes()).unwrap().is_among(&asked);
+        assert!(is_among("1 4:5,9 1:3") && is_among("1 6 1"));
+        assert!(!is_among("1 4:7 1:4") && !is_among("1 1:4294967295 1:4294967295"));
     }
 
     #[test]

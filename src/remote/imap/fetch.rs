@@ -92,8 +92,8 @@ impl<'a> Body<'a> {
         match value {
             Value::Elsewhere(octets, Went::Streamed) => Body::Streamed(octets),
             Value::Text(text) => Body::Kept(text),
-            Value::Atom(atom) => Body::Kept(Cow::Borrowed(atom)),
-            Value::Elsewhere(..) | Value::Nil | Value::List(_) => Body::Absent,
+            // An atom is no string (RFC 3501 §9 `nstring`): it may be a literal whose size makes no sense, as `{-1}`.
+            Value::Atom(_) | Value::Elsewhere(..) | Value::Nil | Value::List(_) => Body::Absent,
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Which mailboxes there are: NAMESPACE and LIST, and in the same flight how they stand where the server can.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use super::capability::Capability;
 use super::command::Command;
@@ -11,8 +11,11 @@ use super::session::Session;
 use super::status::{MailboxStatus, Numbers, folded, items, name};
 use super::token::{Tokens, Value};
 use super::wire::Job;
-use crate::error::Result;
+use crate::error::{Error, Kind, Result};
 use crate::mail::MailboxName;
+
+/// Mailboxes that one listing may have: memory is not the server's to fill.
+const MAILBOXES_MOST: usize = 100_000;
 
 /// What the server lists of the user's own mailboxes; other users' and shared ones are left out.
 #[derive(Debug, Clone, Default)]
@@ -23,6 +26,10 @@ pub struct Listing {
     pub mailboxes: BTreeMap<MailboxName, Listed>,
     /// Listed names that cannot be used, each as a sentence for a person; foreign text in it is not yet safe.
     pub unusable: Vec<String>,
+    /// Whether a line of the listing was not understood: it may have told of any mailbox.
+    pub garbled: bool,
+    /// Mailboxes that the namespaces say belong to others, under the names they would have here.
+    pub foreign: BTreeSet<MailboxName>,
 }
 
 /// One listed mailbox.
@@ -157,6 +164,7 @@ struct Lister {
     list: usize,
     namespaces: Namespaces,
     entries: Vec<Entry>,
+    garbled: bool,
     numbers: BTreeMap<Vec<u8>, Numbers>,
     refused: Option<Status>,
 }
@@ -169,9 +177,16 @@ impl Job for Lister {
     fn untagged(&mut self, _current: usize, data: Untagged<'_>) -> Result<()> {
         match data {
             Untagged::Namespace(tokens) => self.namespaces = Namespaces::read(tokens),
-            Untagged::List(tokens) => self.entries.extend(Entry::read(tokens)),
+            Untagged::List(tokens) => match Entry::read(tokens) {
+                Some(_) if self.entries.len() >= MAILBOXES_MOST => return Err(too_many()),
+                Some(entry) => self.entries.push(entry),
+                None => self.garbled = true,
+            },
             Untagged::MailboxStatus(tokens) => {
                 if let Some((name, numbers)) = Numbers::read(tokens) {
+                    if self.numbers.len() >= MAILBOXES_MOST {
+                        return Err(too_many());
+                    }
                     self.numbers.insert(folded(&name), numbers);
                 }
             }
@@ -202,6 +217,7 @@ impl Session {
             return Err(refused.refusal("The server does not list the mailboxes"));
         }
         let mut listing = named(lister.entries, &lister.namespaces);
+        listing.garbled = lister.garbled;
         let fill = |listed: &mut Listed, numbers: &Numbers| {
             listed.status = numbers.status();
             listed.object_id.clone_from(&numbers.object_id);
@@ -248,9 +264,14 @@ impl Session {
     }
 }
 
+fn too_many() -> Error {
+    Error::new(Kind::Protocol, format!("The server lists more than {MAILBOXES_MOST} mailboxes"))
+}
+
 /// Gives the listed mailboxes their canonical names.
-fn named(mut entries: Vec<Entry>, namespaces: &Namespaces) -> Listing {
-    entries.retain(|entry| !namespaces.hides(entry));
+fn named(entries: Vec<Entry>, namespaces: &Namespaces) -> Listing {
+    let (hidden, mut entries): (Vec<Entry>, Vec<Entry>) =
+        entries.into_iter().partition(|entry| namespaces.hides(entry));
     let flat = || entries.iter().find_map(|entry| entry.delimiter);
     let (prefix, delimiter) = match &namespaces.personal {
         Some((prefix, delimiter)) => (prefix.as_slice(), delimiter.or_else(flat)),
@@ -277,6 +298,9 @@ fn named(mut entries: Vec<Entry>, namespaces: &Namespaces) -> Listing {
             Err(why) => listing.unusable.push(why),
         }
     }
+    let mut names = Names::new(prefix, delimiter);
+    let hidden = hidden.iter().filter_map(|entry| names.take(&entry.raw, entry.delimiter).ok());
+    listing.foreign = hidden.map(|(name, _)| name).collect();
     listing
 }
 

@@ -68,6 +68,8 @@ pub struct Seen {
     pub messages: BTreeMap<Uid, SeenMessage>,
     /// What absence from `messages` means.
     pub coverage: SeenCoverage,
+    /// Messages that are there and that the server does not describe.
+    pub undescribed: UidSet,
 }
 
 /// What it means that a UID is not among the messages seen.
@@ -132,7 +134,7 @@ impl Job for Flight<'_> {
             // After a refused SELECT, data is of no mailbox that we know.
             && (step == Step::Select || block.is_open())
         {
-            block.take(step, data);
+            block.take(step, data)?;
         }
         Ok(())
     }

@@ -105,6 +105,7 @@ mod tests {
             b"* 1 FETCH (BODY[] \"a\\\"b\\\\\" UID 2)\r\n",
             "uid 2, body \"a\\\"b\\\\\"",
         ),
+        ("a literal of a size that is none", b"* 1 FETCH (UID 2 BODY[] {-1})\r\n", "uid 2, body absent"),
         ("no body at all", b"* 1 FETCH (UID 2 BODY[] NIL)\r\n", "uid 2, body absent"),
         (
             "no date (the imap crate 3.0.0-alpha.15 panics)",

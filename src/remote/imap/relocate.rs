@@ -84,6 +84,8 @@ impl Session {
         let command = |chunk| Command::new(format_args!("UID {word} {chunk}")).mailbox(to, self.eight_bit);
         let commands: Vec<_> = chunks.iter().map(command).enumerate().collect();
         let mut outcome = self.batch(chunks.len(), commands)?;
+        // One that tells of messages nobody asked for tells nothing of the others either.
+        outcome.copied.retain(|copied| copied.is_among(uids));
         let done = chunks.iter().zip(&outcome.refused).filter(|(_, refused)| refused.is_none());
         let done: UidSet = done.flat_map(|(chunk, _)| chunk.iter()).collect();
         let refusal = outcome.refused.iter_mut().find_map(Option::take);

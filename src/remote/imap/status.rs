@@ -116,8 +116,10 @@ impl Job for Asking {
             && let Some((name, numbers)) = Numbers::read(tokens)
         {
             // A server that writes the name in another way still answers the oldest question.
-            let named = self.names.iter().position(|n| n.is(&name)).unwrap_or(current);
-            if let Some(answer) = self.answers.get_mut(named) {
+            let named = self.names.iter().position(|n| n.is(&name));
+            if let Some(answer) = self.answers.get_mut(named.unwrap_or(current))
+                && (named.is_some() || answer.is_err())
+            {
                 *answer = Ok(numbers);
             }
         }

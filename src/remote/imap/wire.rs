@@ -18,6 +18,10 @@ use crate::remote::net::{Exchange, Meter, OutBuffer, Until};
 pub const WINDOW: usize = 128;
 /// Octets of commands that may be unanswered (one command is always sent).
 const WINDOW_OCTETS: usize = 64 * 1024;
+/// Replies that may come before a command ends: a large mailbox described, and all of it expunged by somebody else.
+const DATA_MOST: u64 = 30_000_000;
+/// And others: a server that asks for patience says so every few seconds.
+const TALK_MOST: u64 = 100_000;
 /// Characters of a line that the log shows.
 const SHOWN: usize = 300;
 /// Unsent octets at which a body that is being uploaded waits.
@@ -69,6 +73,8 @@ pub struct Wire<E = Box<dyn Exchange + Send>> {
     framer: Framer,
     meter: Meter,
     last_tag: u64,
+    /// Replies since the last command ended: data that jobs keep account of, and all else.
+    talk: (u64, u64),
     /// Commands sent in this flight.
     sent: usize,
     unanswered: VecDeque<Sent>,
@@ -121,6 +127,7 @@ impl<E: Exchange> Wire<E> {
             framer: Framer::default(),
             meter,
             last_tag: 0,
+            talk: (0, 0),
             sent: 0,
             unanswered: VecDeque::new(),
             farewell: None,
@@ -250,7 +257,22 @@ impl<E: Exchange> Wire<E> {
     fn reply(&mut self, job: &mut dyn Job) -> Result<()> {
         log::trace!("heard: {}", safe_text(&String::from_utf8_lossy(self.framer.line().text()), SHOWN));
         let current = self.unanswered.front().map(|s| s.which);
-        match Reply::of(self.framer.line()) {
+        let reply = Reply::of(self.framer.line());
+        self.talk = match (&reply, self.talk) {
+            (Reply::Tagged(..), _) => (0, 0),
+            (
+                Reply::Untagged(
+                    Untagged::Fetch(_) | Untagged::Expunge | Untagged::List(_) | Untagged::MailboxStatus(_),
+                ),
+                (data, other),
+            ) => (data + 1, other),
+            (_, (data, other)) => (data, other + 1),
+        };
+        if self.talk.0 > DATA_MOST || self.talk.1 > TALK_MOST {
+            return Err(Error::new(Kind::Protocol, "The server talks without end and answers nothing")
+                .hint("Nothing here can cure that; ask whoever runs the server."));
+        }
+        match reply {
             Reply::Untagged(data) => {
                 if let Untagged::Status(status) = &data {
                     note(status);

@@ -309,6 +309,7 @@ impl<'a> Sight<'a> {
             }
         };
         let permanent = self.world.server.kind.permanent.clone();
-        RemoteMailbox::Observed(RemoteListing { uid_validity: mailbox.uid_validity, messages, coverage, permanent })
+        let (uid_validity, uid_next) = (mailbox.uid_validity, Some(mailbox.uid_next));
+        RemoteMailbox::Observed(RemoteListing { uid_validity, uid_next, messages, coverage, permanent })
     }
 }

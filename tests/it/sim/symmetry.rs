@@ -157,7 +157,7 @@ fn outcome(case: &Case) -> Vec<(u32, Done)> {
         Sight::Unknown => views.0.mailboxes.insert(name.clone(), LocalMailbox::Unknown),
         Sight::Read => views.0.mailboxes.insert(name.clone(), LocalMailbox::Listed(listing)),
     };
-    let listing = RemoteListing { uid_validity, messages, coverage: Coverage::Everything, permanent };
+    let listing = RemoteListing { uid_validity, uid_next: None, messages, coverage: Coverage::Everything, permanent };
     match case.remote {
         Sight::Absent => None,
         Sight::Unknown => views.1.mailboxes.insert(name.clone(), RemoteMailbox::Unknown),

@@ -181,14 +181,18 @@ impl Running {
         self.outputs.iter().map(|o| String::from_utf8_lossy(&fs::read(o).unwrap()).into_owned()).collect()
     }
 
-    pub fn wait(mut self) -> Outcome {
-        const LIMIT: Duration = Duration::from_secs(300);
+    pub fn wait(self) -> Outcome {
+        self.wait_at_most(Duration::from_secs(300))
+    }
+
+    /// Waits until it has ended; fails when that takes longer than `limit`, which is meant for runs that hang.
+    pub fn wait_at_most(mut self, limit: Duration) -> Outcome {
         let status = loop {
             self.sample();
             if let Some(status) = self.child.try_wait().unwrap() {
                 break status;
             }
-            assert!(self.started.elapsed() < LIMIT, "it runs longer than {LIMIT:?}: {}", self.said());
+            assert!(self.started.elapsed() < limit, "it runs longer than {limit:?}: {}", self.said());
             std::thread::sleep(Duration::from_millis(1));
         };
         let took = self.started.elapsed();

@@ -1,0 +1,48 @@
+//! What left a mailbox for one in which nothing can be decided now, because the server does not let us look into it: the
+//! message stays on the server until it can be moved, lest the tree hold the only copy of it.
+
+use std::collections::BTreeSet;
+
+use super::plan::{Action, Disposal, Plan, Side};
+use super::view::{LocalContent, LocalMailbox, LocalView, RemoteMailbox, RemoteView};
+use crate::mail::{Base, Digest, MailboxName};
+
+/// Takes the deletions of such messages out of a plan; gives the mailboxes they are in, whose changes stay to be seen.
+pub fn hold_back(plan: &mut Plan, base: &Base, local: &LocalView, remote: &RemoteView) -> BTreeSet<MailboxName> {
+    let mut held = BTreeSet::new();
+    let out_of_reach = out_of_reach(local, remote);
+    if out_of_reach.is_empty() {
+        return held;
+    }
+    for (name, actions) in &mut plan.mailboxes {
+        let Some(links) = base.get(name).and_then(|mailbox| mailbox.links.as_ref()) else { continue };
+        for action in actions.iter_mut() {
+            let Action::Delete { side: Side::Remote, uids, disposal: Disposal::Expunge | Disposal::Trash } = action
+            else {
+                continue;
+            };
+            let before = uids.len();
+            let went = |uid| links.get(&uid).is_some_and(|link| out_of_reach.contains(&link.digest));
+            *uids = uids.iter().filter(|uid| !went(*uid)).collect();
+            if uids.len() < before {
+                held.insert(name.clone());
+            }
+        }
+        actions.retain(|action| !matches!(action, Action::Delete { uids, .. } if uids.is_empty()));
+    }
+    held
+}
+
+/// What new files hold in mailboxes that the server has and that could not be looked into.
+fn out_of_reach(local: &LocalView, remote: &RemoteView) -> BTreeSet<Digest> {
+    let unknown = remote.mailboxes.iter().filter(|(_, mailbox)| matches!(mailbox, RemoteMailbox::Unknown));
+    let listings = unknown.filter_map(|(name, _)| match local.mailboxes.get(name) {
+        Some(LocalMailbox::Listed(listing)) => Some(listing),
+        Some(LocalMailbox::Unchanged | LocalMailbox::Unknown) | None => None,
+    });
+    let digests = listings.flat_map(|listing| listing.files.values()).filter_map(|file| match &file.content {
+        LocalContent::Known { content, .. } => Some(content.digest),
+        LocalContent::Unread | LocalContent::Unreadable => None,
+    });
+    digests.collect()
+}
