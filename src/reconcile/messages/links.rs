@@ -1,7 +1,7 @@
 //! Messages with a link: what became of each side, and what that means.
 
 use std::borrow::Cow;
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 
 use super::super::delta::{Delta, LocalSide};
 use super::super::disposal::{self, Bin, Fate, Marks};
@@ -10,7 +10,7 @@ use super::super::merge::merge;
 use super::super::plan::{Action, Side};
 use super::super::view::{Direction, LocalContent, TreeAge};
 use super::{Pair, Work};
-use crate::mail::{Content, FileId, Flags, Link, Presence, SystemFlag, Uid};
+use crate::mail::{Content, Digest, FileId, Flags, Link, Presence, SystemFlag, Uid};
 
 impl<'a> Work<'a, '_> {
     /// Settles every link whose two sides leave no question open, and sorts the others out.
@@ -73,10 +73,16 @@ impl<'a> Work<'a, '_> {
     pub(super) fn alike(&mut self) {
         let is_open =
             self.policy().direction == Direction::Both && self.scene.age == TreeAge::AsLeft && !self.unlooked();
-        for (link, here) in std::mem::take(&mut self.vanished) {
-            let is_twin = |gone: &Link| gone.digest == link.digest && gone.flags == link.flags;
-            let twin = self.gone.values().find_map(|(gone, there)| there.filter(|_| is_twin(gone)).map(|t| (*gone, t)));
-            match twin.filter(|_| is_open) {
+        let vanished = std::mem::take(&mut self.vanished);
+        let mut alike: BTreeMap<(Digest, &Flags), Vec<(&Link, &Flags)>> = BTreeMap::new();
+        if is_open && !vanished.is_empty() {
+            for (gone, there) in self.gone.values().rev().filter_map(|(gone, there)| Some((*gone, (*there)?))) {
+                alike.entry((gone.digest, &gone.flags)).or_default().push((gone, there));
+            }
+        }
+        for (link, here) in vanished {
+            let twin = alike.get_mut(&(link.digest, &link.flags)).and_then(Vec::pop);
+            match twin {
                 Some((gone, there)) => {
                     self.gone.remove(&gone.uid);
                     self.relink(gone, &link.file, here, there);
