@@ -78,6 +78,9 @@ pub struct Twist {
     pub does: std::sync::Arc<Does>,
 }
 
+/// Makes another answer of the right one.
+type Rewriting = dyn Fn(&Asked<'_>) -> Vec<u8> + Send + Sync;
+
 /// What is said or done otherwise. `TAG` in octets stands for the command's tag.
 pub enum Does {
     /// Nothing but these octets, and no effect.
@@ -93,7 +96,7 @@ pub enum Does {
     /// The right answer, with the first in each place made the second.
     Replace(Vec<u8>, Vec<u8>),
     /// The right answer as this makes it.
-    Rewrite(Box<dyn Fn(&Asked<'_>) -> Vec<u8> + Send + Sync>),
+    Rewrite(Box<Rewriting>),
     /// No effect, these octets, and the line ends.
     HangUp(Vec<u8>),
     /// The command takes effect, its answer never comes, and the line ends.

@@ -252,7 +252,7 @@ fn run(row: PopRow) {
             );
             if verbose.is_empty() {
                 let tells = |words: &&str| outcome.stderr.contains(*words) || outcome.stdout.contains(*words);
-                assert!(row.tells.iter().all(|words| tells(words)), "it does not say {:?}: {said}", row.tells);
+                assert!(row.tells.iter().all(tells), "it does not say {:?}: {said}", row.tells);
             }
             promises::said_safely(&outcome, row.most_kib, &said);
             promises::nothing_hidden_in(post.scratch.path(), &said);

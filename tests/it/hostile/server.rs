@@ -227,7 +227,7 @@ impl<'a> Talk<'a> {
     ) -> Next {
         let tag = command.tag.as_str();
         let does = self.shared.twist(upper);
-        let mut right = || {
+        let right = || {
             let Answer { data, last } = perform(&mut self.session, command);
             (data, format!("{tag} {last}\r\n").into_bytes())
         };

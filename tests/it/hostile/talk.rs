@@ -207,7 +207,7 @@ fn split(text: &str, into: &mut Vec<Argument>) {
             }
             _ => {
                 let end = rest.find(' ').unwrap_or(rest.len());
-                into.push(Argument::Text(rest[..end].as_bytes().to_vec()));
+                into.push(Argument::Text(rest.as_bytes()[..end].to_vec()));
                 end
             }
         };
