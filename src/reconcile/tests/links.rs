@@ -368,9 +368,9 @@ fn what_the_server_has_never_given_a_uid_is_nobodys_deletion() {
         scene.lines().join("; ")
     };
     // The link's UID is 1.
-    assert!(lines(2, Direction::Both).contains("delete"));
+    assert!(lines(2, Direction::Both).contains("expunge"));
     for direction in DIRECTIONS {
-        assert!(!lines(1, direction).contains("delete"), "{direction:?}");
+        assert!(!lines(1, direction).contains("expunge"), "{direction:?}");
     }
     assert!(lines(1, Direction::Both).contains("upload"), "{}", lines(1, Direction::Both));
     assert!(!lines(1, Direction::Pull).contains("upload"));
