@@ -30,6 +30,8 @@ pub(super) fn decide(input: &Input<'_>, name: &MailboxName, binned: &mut Binned)
     match (local, remote) {
         (LocalSide::Unknown, _) | (_, RemoteSide::Unknown) => Vec::new(),
         (LocalSide::Absent, RemoteSide::Absent) => vec![Action::ForgetMailbox],
+        // A directory that could not be read may be this one under another name.
+        (LocalSide::Absent, _) if mailbox.known && has_unread_directories(input) => Vec::new(),
         (_, RemoteSide::Observed(_)) if mailbox.started_anew() => {
             if !mailbox.all_read() {
                 return Vec::new();
@@ -39,6 +41,10 @@ pub(super) fn decide(input: &Input<'_>, name: &MailboxName, binned: &mut Binned)
         }
         (LocalSide::Unchanged | LocalSide::Listed(_) | LocalSide::Absent, _) => mailbox.decide(),
     }
+}
+
+fn has_unread_directories(input: &Input<'_>) -> bool {
+    input.local.mailboxes.values().any(|mailbox| *mailbox == LocalMailbox::Unknown)
 }
 
 /// What comes to Trash, or is there, without a deletion on the server: a mail program deletes by moving files there.

@@ -61,6 +61,17 @@ fn two_that_are_alike_and_come_to_one_place_from_two_stay_two() {
     assert!(lines.contains(&"C: link 7 x -".to_owned()), "{lines:?}");
 }
 
+/// A was renamed to B, which could not be read: to delete A there, and be cut off, would delete B here in the next run.
+#[test]
+fn while_a_directory_is_dark_none_that_is_missing_was_removed() {
+    let mut scene = Scene::with(&["A"]);
+    scene.link("A", link(1, Presence::Both, "")).message("A", 1, "");
+    scene.local.mailboxes.remove(&name("A"));
+    expect(&scene, &["A: expunge server 1", "A: remove server"]);
+    scene.local.mailboxes.insert(name("B"), LocalMailbox::Unknown);
+    expect(&scene, &[]);
+}
+
 /// A and B swapped their names on the server, and A there cannot be looked into.
 #[test]
 fn a_mailbox_with_the_uids_of_one_that_is_dark_waits() {

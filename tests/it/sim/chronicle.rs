@@ -147,8 +147,7 @@ impl<'a> Tale<'a> {
         let shaken = !world.log.upheavals.is_empty() || day.forgetful;
         let back = if shaken { here + there } else { 0 };
         let split = if may_split(world, day) { was + gained } else { 0 };
-        let most = (most + late + back + split) << day.dark.get(&body).copied().unwrap_or(0);
-        most
+        (most + late + back + split) << day.dark.get(&body).copied().unwrap_or(0)
     }
 
     /// Whether a flag has one meaning: the message did not come to several places, and is known wherever it went.

@@ -100,7 +100,7 @@ pub struct Which(pub usize);
 
 impl Which {
     pub fn get<T>(self, all: &[T]) -> Option<&T> {
-        all.get((all.len() as u128 * self.0 as u128 >> usize::BITS) as usize)
+        all.get(((all.len() as u128 * self.0 as u128) >> usize::BITS) as usize)
     }
 }
 
