@@ -17,6 +17,7 @@
 //! | `pop` | a maildrop into the tree: keep, limits, several accounts, lost state, `pop --list` |
 //! | `pop_trouble` | what other POP3 clients lose or double, row by row; kill, EOF and stall anywhere |
 //! | `power/` | the order of writes, flushes, renames, commits and commands, from a trace of the system calls |
+//! | `secrets` | the password in no output and no file, at any verbosity; modes of what is kept |
 //! | `bytes` | bytes, dates, copies, keywords |
 //! | `folders` | mailboxes made, removed, filtered, renamed; odd names; prefixes |
 //! | `moves` | moves, copies, renames, new UIDs, lost state: no body on the wire |
@@ -65,5 +66,6 @@ mod pop_trouble;
 mod power;
 mod reports;
 mod rounds;
+mod secrets;
 mod sim;
 mod world;
