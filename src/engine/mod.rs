@@ -33,7 +33,7 @@ use pool::{Credentials, Pool};
 use settle::SentBefore;
 
 use crate::config::{Account, ImapAccount};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::exit::Exit;
 use crate::reconcile::guard::Allowed;
 use crate::remote::net::Meter;
@@ -117,7 +117,14 @@ fn run_locked(job: &Job<'_>, report: &dyn Report, stop: &Stop) -> Result<Outcome
         return run(report);
     }
     let _lock = Lock::acquire(&job.state_dir, job.account.name(), job.wait_lock, stop)?;
-    let outcome = run(&Once::new(report));
+    let once = Once::new(report);
+    let outcome = match run(&once) {
+        Err(error) if State::is_damaged(&error, &job.state_dir, job.account.name()) => {
+            begin_anew(job, report, &error)?;
+            run(&once)
+        }
+        outcome => outcome,
+    };
     let exit = outcome.as_ref().map_or_else(|error| error.kind().into(), |outcome| outcome.exit);
     let remembered = remember(job, exit);
     outcome.and_then(|outcome| remembered.map(|()| outcome))
@@ -160,6 +167,17 @@ fn until_done(job: &Job<'_, ImapAccount>, report: &dyn Report, stop: &Stop) -> R
         };
         clock::sleep(pause, stop)?;
     }
+}
+
+/// Keeps a damaged state aside: the run that follows makes a new one.
+fn begin_anew(job: &Job<'_>, report: &dyn Report, damage: &Error) -> Result<()> {
+    let name = job.account.name();
+    let kept = State::set_aside(&job.state_dir, name)?;
+    log::warn!("{name}: {damage}");
+    let told =
+        format!("The state file was damaged and is kept as {}; a new one is made, no mail is lost", kept.display());
+    report.event(name, Event::Notice(&told));
+    Ok(())
 }
 
 /// Writes down how the run ended, for `status`.

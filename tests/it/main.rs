@@ -17,6 +17,7 @@
 //! | `pop` | a maildrop into the tree: keep, limits, several accounts, lost state, `pop --list` |
 //! | `pop_trouble` | what other POP3 clients lose or double, row by row; kill, EOF and stall anywhere |
 //! | `power/` | the order of writes, flushes, renames, commits and commands, from a trace of the system calls |
+//! | `damage` | the state damaged in sixty ways, newer, on a full or closed disk; the clock set back |
 //! | `secrets` | the password in no output and no file, at any verbosity; modes of what is kept |
 //! | `bytes` | bytes, dates, copies, keywords |
 //! | `folders` | mailboxes made, removed, filtered, renamed; odd names; prefixes |
@@ -47,6 +48,7 @@ mod bad_input;
 mod bytes;
 mod conflicts;
 mod connection;
+mod damage;
 mod folders;
 mod guard;
 mod harness;
