@@ -18,6 +18,8 @@ pub enum Kind {
     LocalTree,
     /// The state file cannot be read or written.
     State,
+    /// The state file is not what was written into it.
+    Damaged,
     /// The server refused the credentials, or no safe way to send them exists.
     Auth,
     /// Name resolution, TCP, a timeout or a lost connection.

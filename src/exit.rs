@@ -58,7 +58,7 @@ impl From<Kind> for Exit {
     fn from(kind: Kind) -> Exit {
         match kind {
             Kind::Usage => Exit::Usage,
-            Kind::Config | Kind::LocalTree | Kind::State => Exit::Config,
+            Kind::Config | Kind::LocalTree | Kind::State | Kind::Damaged => Exit::Config,
             Kind::Auth => Exit::Auth,
             Kind::Unreachable | Kind::Tls | Kind::TryLater | Kind::Protocol | Kind::Refused => Exit::Unreachable,
             Kind::Guard => Exit::Guard,

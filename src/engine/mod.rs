@@ -33,13 +33,13 @@ use pool::{Credentials, Pool};
 use settle::SentBefore;
 
 use crate::config::{Account, ImapAccount};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::exit::Exit;
 use crate::reconcile::guard::Allowed;
 use crate::remote::net::Meter;
 use crate::report::event::{Event, Report, Summary};
 use crate::secret::Secret;
-use crate::state::{Lock, RunRecord};
+use crate::state::{Lock, RunRecord, State};
 use crate::stop::Stop;
 
 /// How often one run goes on with what it made itself.
@@ -117,7 +117,14 @@ fn run_locked(job: &Job<'_>, report: &dyn Report, stop: &Stop) -> Result<Outcome
         return run(report);
     }
     let mut lock = Lock::acquire(&job.state_dir, job.account.name(), job.wait_lock, stop)?;
-    let outcome = run(&Once::new(report));
+    let once = Once::new(report);
+    let outcome = match run(&once) {
+        Err(error) if State::is_damaged(&error, &job.state_dir, job.account.name()) => {
+            begin_anew(job, report, &error)?;
+            run(&once)
+        }
+        outcome => outcome,
+    };
     let exit = outcome.as_ref().map_or_else(|error| error.kind().into(), |outcome| outcome.exit);
     lock.remember(RunRecord { ended: now(), exit: exit.code() });
     outcome
@@ -160,4 +167,15 @@ fn until_done(job: &Job<'_, ImapAccount>, report: &dyn Report, stop: &Stop) -> R
         };
         clock::sleep(pause, stop)?;
     }
+}
+
+/// Keeps a damaged state aside: the run that follows makes a new one.
+fn begin_anew(job: &Job<'_>, report: &dyn Report, damage: &Error) -> Result<()> {
+    let name = job.account.name();
+    let kept = State::set_aside(&job.state_dir, name)?;
+    log::warn!("{name}: {damage}");
+    let told =
+        format!("The state file was damaged and is kept as {}; a new one is made, no mail is lost", kept.display());
+    report.event(name, Event::Notice(&told));
+    Ok(())
 }

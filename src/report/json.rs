@@ -214,7 +214,7 @@ fn kind(kind: Kind) -> &'static str {
         Kind::Usage => "usage",
         Kind::Config => "config",
         Kind::LocalTree => "local-tree",
-        Kind::State => "state",
+        Kind::State | Kind::Damaged => "state",
         Kind::Auth => "auth",
         Kind::Unreachable => "unreachable",
         Kind::Tls => "tls",

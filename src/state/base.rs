@@ -25,14 +25,19 @@ impl State {
         read().map_err(|e| self.fault(e))
     }
 
-    /// All links of a mailbox.
+    /// All links of a mailbox; [`crate::error::Kind::Damaged`] when they are not as many as were recorded.
     pub fn links(&self, mailbox: MailboxId) -> Result<BTreeMap<Uid, Link>> {
         let read = || -> rusqlite::Result<_> {
             let mut statement = self.connection.prepare_cached(LINKS)?;
             let rows = statement.query_map([mailbox], |row| link(row).map(|link| (link.uid, link)))?;
-            rows.collect()
+            let links: BTreeMap<Uid, Link> = rows.collect::<rusqlite::Result<_>>()?;
+            let count = "SELECT links FROM mailbox WHERE id = ?1";
+            let counted = self.connection.prepare_cached(count)?.query_row([mailbox], |row| row.get(0)).optional()?;
+            Ok((links, counted.map_or(0, i64::cast_unsigned)))
         };
-        read().map_err(|e| self.fault(e))
+        let (links, counted) = read().map_err(|e| self.fault(e))?;
+        // A page that lost its way would else be mail that was deleted.
+        if links.len() as u64 == counted { Ok(links) } else { Err(super::fault::damaged(&self.path)) }
     }
 
     /// The UIDs that the server should still have: those of links it has a copy for.

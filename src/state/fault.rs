@@ -9,21 +9,27 @@ use crate::error::{Error, Kind};
 use crate::faults::{self, Step};
 
 const MOVE_AWAY: &str = "Move it away and run `sync` again: no mail is lost.";
+const MADE_ANEW: &str = "`mailtide sync` keeps it aside and makes a new one: no mail is lost.";
 const RECORDED: &str = "What was recorded before stays; make room on the disk, then run the same command again.";
 const ACCESS: &str =
     "Check the owner and the permissions of the file and of its directory, and that it is mounted for writing.";
 
-/// Turns what SQLite says about the file at `path` into an error of kind [`Kind::State`].
+/// Turns what SQLite says about the file at `path` into an error of kind [`Kind::State`] or [`Kind::Damaged`].
 pub(super) fn sqlite(path: &Path, error: rusqlite::Error) -> Error {
     use rusqlite::Error as E;
     let (what, hint) = match &error {
+        E::SqliteFailure(failure, _) if failure.extended_code == rusqlite::ffi::SQLITE_IOERR_SHORT_READ => {
+            return damaged(path).because(error.to_string());
+        }
         E::SqliteFailure(failure, _) if failure.extended_code == rusqlite::ffi::SQLITE_CONSTRAINT_FOREIGNKEY => {
             return unknown_mailbox(path);
         }
         E::StatementChangedRows(0) => return unknown_mailbox(path),
         E::SqliteFailure(failure, _) => match failure.code {
-            ErrorCode::DatabaseCorrupt => ("The state file is damaged", MOVE_AWAY),
-            ErrorCode::NotADatabase => ("The file is no state of Mailtide", MOVE_AWAY),
+            // The last: a table or a column that is not there, or not what it was.
+            ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase | ErrorCode::Unknown => {
+                return damaged(path).because(error.to_string());
+            }
             ErrorCode::DiskFull => ("The state cannot be written", RECORDED),
             ErrorCode::ReadOnly => ("The state file or its directory is read-only", ACCESS),
             ErrorCode::CannotOpen | ErrorCode::PermissionDenied => ("The state file cannot be opened", ACCESS),
@@ -33,7 +39,7 @@ pub(super) fn sqlite(path: &Path, error: rusqlite::Error) -> Error {
             ),
             ErrorCode::SystemIoFailure => (
                 "The state file cannot be read or written",
-                "Check the disk and the file system; what was recorded before stays.",
+                "Check the disk and the file system, and that there is room; what was recorded before stays.",
             ),
             _ => ("The state failed", MOVE_AWAY),
         },
@@ -42,7 +48,8 @@ pub(super) fn sqlite(path: &Path, error: rusqlite::Error) -> Error {
         | E::IntegralValueOutOfRange(..)
         | E::InvalidColumnType(..)
         | E::Utf8Error(..)
-        | E::QueryReturnedNoRows => ("The state file is damaged", MOVE_AWAY),
+        | E::QueryReturnedNoRows
+        | E::SqlInputError { .. } => return damaged(path).because(error.to_string()),
         _ => ("The state failed", MOVE_AWAY),
     };
     // As text: its cause says the same once more.
@@ -61,6 +68,11 @@ pub(super) fn point() -> rusqlite::Result<()> {
         };
         rusqlite::Error::SqliteFailure(ffi::Error::new(code), None)
     })
+}
+
+/// The file is not what was written into it.
+pub(super) fn damaged(path: &Path) -> Error {
+    Error::new(Kind::Damaged, "The state file is damaged").at(path.display()).hint(MADE_ANEW)
 }
 
 /// Turns a failed system call into an error of kind [`Kind::State`]; `doing` goes on "Mailtide cannot …".
@@ -91,8 +103,6 @@ mod tests {
     #[test]
     fn every_failure_says_what_where_and_what_to_do() {
         for (code, what, hint) in [
-            (ffi::SQLITE_CORRUPT, "The state file is damaged", MOVE_AWAY),
-            (ffi::SQLITE_NOTADB, "The file is no state of Mailtide", MOVE_AWAY),
             (ffi::SQLITE_FULL, "The state cannot be written", RECORDED),
             (ffi::SQLITE_READONLY_DIRECTORY, "The state file or its directory is read-only", ACCESS),
             (ffi::SQLITE_CANTOPEN, "The state file cannot be opened", ACCESS),
@@ -105,6 +115,11 @@ mod tests {
             assert_eq!((error.kind(), error.place()), (Kind::State, Some("/s/a.sqlite")));
             assert!(error.what().starts_with(what), "{error}");
             assert!(error.hint_text().unwrap().contains(hint), "{error:?}");
+        }
+        for code in [ffi::SQLITE_CORRUPT, ffi::SQLITE_NOTADB, ffi::SQLITE_ERROR, ffi::SQLITE_IOERR_SHORT_READ] {
+            let error = sqlite(Path::new("/s/a.sqlite"), rusqlite::Error::SqliteFailure(ffi::Error::new(code), None));
+            assert_eq!((error.kind(), error.what()), (Kind::Damaged, "The state file is damaged"));
+            assert_eq!(error.hint_text(), Some(MADE_ANEW));
         }
         let full = rusqlite::Error::SqliteFailure(ffi::Error::new(ffi::SQLITE_FULL), Some("the disk is full".into()));
         assert_eq!(sqlite(Path::new("/s"), full).to_string(), "/s: The state cannot be written: the disk is full");

@@ -25,6 +25,7 @@
 //!
 //! Times are parameters; nothing here reads a wall clock.
 
+mod aside;
 mod base;
 mod columns;
 mod facts;
@@ -75,8 +76,8 @@ pub struct State {
 impl State {
     /// Opens the state of `account` in `dir` for a run; `None` when there is none yet.
     ///
-    /// An older schema is migrated. Errors, all of kind [`Kind::State`]: the file is damaged, another program's, written
-    /// by a newer version, or cannot be read or written.
+    /// An older schema is migrated. Errors: [`Kind::Damaged`] when the file is not what was written into it,
+    /// [`Kind::State`] when it is another program's, written by a newer version, or cannot be read or written.
     pub fn open(dir: &Path, account: &str) -> Result<Option<State>> {
         let path = place::file(dir, account, "sqlite");
         let Some(mut connection) = connect(&path)? else { return Ok(None) };

@@ -117,11 +117,21 @@ pub(super) fn identify(connection: &Connection, path: &Path) -> Result<Option<u3
     };
     match read().map_err(|e| super::fault::sqlite(path, e))? {
         (0, 0, false) => Ok(None),
-        (APPLICATION, version, _) => known(version, path).map(Some),
+        // It is made in one transaction: there are tables and a version, or neither.
+        (APPLICATION, 0, _) | (APPLICATION, _, false) => Err(super::fault::damaged(path)),
+        (APPLICATION, version, true) => known(version, path).map(Some),
+        _ if has_our_tables(connection) => Err(super::fault::damaged(path)),
         _ => Err(Error::new(Kind::State, "The file is another program's SQLite database")
             .at(path.display())
             .hint("Move it away and run `sync` again: no mail is lost.")),
     }
+}
+
+/// Whether it is a state but for the number that says so.
+fn has_our_tables(connection: &Connection) -> bool {
+    let ours =
+        "SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name IN ('account', 'mailbox', 'link', 'intent')";
+    connection.query_row(ours, [], |row| row.get::<_, u8>(0)).is_ok_and(|tables| tables == 4)
 }
 
 fn known(version: u32, path: &Path) -> Result<u32> {

@@ -219,7 +219,7 @@ fn greetings() {
 }
 
 /// A shell line that runs `$MAILTIDE …` with a file system of `kib` KiB at `mount`; `None` where that is not allowed.
-fn on_a_small_disk(mount: &Path, kib: u32, line: &str) -> Option<String> {
+pub fn on_a_small_disk(mount: &Path, kib: u32, line: &str) -> Option<String> {
     let unshare = if unprivileged().is_me { "unshare -rm" } else { "unshare -m" };
     let mounted = format!("mount -t tmpfs -o size={kib}k tmpfs '{}'", mount.display());
     let allowed = std::process::Command::new("sh").arg("-c").arg(format!("{unshare} sh -c \"{mounted}\"")).output();

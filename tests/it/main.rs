@@ -19,6 +19,8 @@
 //! | `pop` | a maildrop into the tree: keep, limits, several accounts, lost state, `pop --list` |
 //! | `pop_trouble` | what other POP3 clients lose or double, row by row; kill, EOF and stall anywhere |
 //! | `power/` | the order of writes, flushes, renames, commits and commands, from a trace of the system calls |
+//! | `damage` | the state damaged in sixty ways, newer, on a full or closed disk; the clock set back |
+//! | `secrets` | the password in no output and no file, at any verbosity; modes of what is kept |
 //! | `bytes` | bytes, dates, copies, keywords |
 //! | `folders` | mailboxes made, removed, filtered, renamed; odd names; prefixes |
 //! | `moves` | moves, copies, renames, new UIDs, lost state: no body on the wire |
@@ -48,6 +50,7 @@ mod bad_input;
 mod bytes;
 mod conflicts;
 mod connection;
+mod damage;
 mod faults;
 mod folders;
 mod guard;
@@ -69,5 +72,6 @@ mod pop_trouble;
 mod power;
 mod reports;
 mod rounds;
+mod secrets;
 mod sim;
 mod world;

@@ -6,9 +6,11 @@
 
 use std::cell::RefCell;
 use std::io::{self, Read, Write};
+use std::rc::Rc;
 
 use crate::error::{Error, Kind, Result, safe_line};
 use crate::remote::net::certificate::Shown;
+use crate::remote::net::conceal::Concealed;
 use crate::remote::net::{Connector, Exchange, OutBuffer, Transport, Until};
 
 /// The longest line before the login, in octets.
@@ -82,6 +84,8 @@ pub(super) struct Dialog {
     capabilities: Option<String>,
     tagged: Option<Status>,
     failure: Option<Error>,
+    /// What no line that is shown may hold.
+    concealed: Option<Rc<Concealed>>,
 }
 
 impl Dialog {
@@ -97,7 +101,13 @@ impl Dialog {
             capabilities: None,
             tagged: None,
             failure: None,
+            concealed: None,
         }
+    }
+
+    /// From now on nothing that is shown holds the password.
+    pub(super) fn conceal(&mut self, concealed: Rc<Concealed>) {
+        self.concealed = Some(concealed);
     }
 
     /// The transport, and what it gave beyond the last line read.
@@ -238,7 +248,8 @@ impl Dialog {
             self.capabilities = Some(words.to_owned());
         }
         if status.code_name() == "ALERT" {
-            log::warn!("The server alerts: `{}`", safe_line(&status.words));
+            let words = self.concealed.as_ref().map_or_else(|| status.words.clone(), |c| c.words(&status.words));
+            log::warn!("The server alerts: `{}`", safe_line(&words));
         }
     }
 

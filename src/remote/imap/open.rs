@@ -6,6 +6,7 @@
 
 use std::cell::RefCell;
 use std::collections::BTreeSet;
+use std::rc::Rc;
 
 use imap::Client;
 
@@ -13,6 +14,7 @@ use super::capability::{Capabilities, Capability};
 use super::gate::{Dialog, Gate, Status, Word, no_starttls};
 use crate::error::{Error, Kind, Result};
 use crate::remote::net::certificate::Doubt;
+use crate::remote::net::conceal::Concealed;
 use crate::remote::net::options::{ServerOptions, TlsMode};
 use crate::remote::net::{Connector, Meter, Transport};
 use crate::secret::Secret;
@@ -125,7 +127,13 @@ impl Route<'_> {
     }
 }
 
-fn log_in(dialog: Dialog, greeting: Word, options: &ImapOptions, secret: &Secret, meter: &Meter) -> Result<Opened> {
+fn log_in(mut dialog: Dialog, greeting: Word, options: &ImapOptions, secret: &Secret, meter: &Meter) -> Result<Opened> {
+    let concealed = Rc::new(Concealed::new(&options.user, secret));
+    dialog.conceal(Rc::clone(&concealed));
+    converse(dialog, greeting, options, secret, meter).map_err(|error| concealed.error(error))
+}
+
+fn converse(dialog: Dialog, greeting: Word, options: &ImapOptions, secret: &Secret, meter: &Meter) -> Result<Opened> {
     let dialog = RefCell::new(dialog);
     let capabilities = {
         let mut client = Client::new(Gate(&dialog));

@@ -5,6 +5,7 @@
 
 pub(in crate::remote) mod certificate;
 mod compress;
+pub(in crate::remote) mod conceal;
 mod dial;
 pub mod meter;
 pub mod options;

@@ -9,8 +9,9 @@ use openssl::hash::{MessageDigest, hash};
 use super::capability::{Capabilities, Capability};
 use super::open::Pop3Options;
 use super::status::{Mark, Reply};
-use super::wire::Wire;
+use super::wire::{LogWords, Wire};
 use crate::error::{Error, Kind, Result, safe_line};
+use crate::remote::net::conceal::Concealed;
 use crate::remote::net::options::TlsMode;
 use crate::remote::net::{Exchange, Transport};
 use crate::secret::Secret;
@@ -73,7 +74,12 @@ pub(super) fn log_in(
     options: &Pop3Options,
     secret: &Secret,
 ) -> Result<()> {
-    Login { wire, greeting, offers, options, user: &options.user, secret: secret.expose() }.run()
+    let concealed = Concealed::new(&options.user, secret);
+    wire.log_words(LogWords::Not);
+    let login = Login { wire: &mut *wire, greeting, offers, options, user: &options.user, secret: secret.expose() };
+    let outcome = login.run().map_err(|error| concealed.error(error));
+    wire.log_words(LogWords::All);
+    outcome
 }
 
 struct Login<'a, E> {

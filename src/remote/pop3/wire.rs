@@ -76,6 +76,16 @@ pub struct Wire<E = Box<dyn Exchange + Send>> {
     broken: bool,
     /// The refusal that came last, if nothing came behind it: perhaps the reason why the line ends.
     last_refusal: Option<String>,
+    log_words: LogWords,
+}
+
+/// Whether what a server says goes into the log: a refused login may repeat the password.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LogWords {
+    /// It does.
+    All,
+    /// Only whether it was `+OK`.
+    Not,
 }
 
 impl<E> std::fmt::Debug for Wire<E> {
@@ -95,6 +105,7 @@ impl<E> Wire<E> {
             meter,
             broken: false,
             last_refusal: None,
+            log_words: LogWords::All,
         }
     }
 
@@ -108,12 +119,18 @@ impl<E> Wire<E> {
             meter: self.meter,
             broken: self.broken,
             last_refusal: self.last_refusal,
+            log_words: self.log_words,
         }
     }
 
     /// Whether an error has left the connection in a state from which nothing can go on.
     pub fn is_broken(&self) -> bool {
         self.broken
+    }
+
+    /// Whether what is said from now on goes into the log.
+    pub fn log_words(&mut self, log_words: LogWords) {
+        self.log_words = log_words;
     }
 
     /// What has arrived and was not used.
@@ -208,7 +225,10 @@ impl<E: Exchange> Wire<E> {
     pub fn reply(&mut self) -> Result<Reply> {
         let (line, line_end) = self.line()?;
         let reply = Reply::parse(&line, line_end).ok_or_else(|| garbage(&line))?;
-        log::trace!("heard: {}", safe_line(&reply.said()));
+        match self.log_words {
+            LogWords::All => log::trace!("heard: {}", safe_line(&reply.said())),
+            LogWords::Not => log::trace!("heard: {} …", if reply.is_ok() { "+OK" } else { "no +OK" }),
+        }
         self.last_refusal = (reply.mark == Mark::Err).then(|| reply.said());
         Ok(reply)
     }

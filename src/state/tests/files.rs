@@ -53,11 +53,13 @@ fn a_reader_looks_on_while_a_run_writes_and_cannot_write() {
 fn a_file_that_is_no_sound_state_is_named_with_what_to_do() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("work.sqlite");
-    let refused = |what: &str| {
+    let refused = |kind: Kind, what: &str| {
         for result in [State::open(dir.path(), "work"), State::open_read_only(dir.path(), "work")] {
             let error = result.unwrap_err();
-            assert_eq!((error.kind(), error.what()), (Kind::State, what));
+            assert_eq!((error.kind(), error.what()), (kind, what));
             assert!(error.place().unwrap().ends_with("work.sqlite"));
+            assert_eq!(State::is_damaged(&error, dir.path(), "work"), kind == Kind::Damaged);
+            assert!(!State::is_damaged(&error, dir.path(), "home"));
             assert!(error.hint_text().is_some());
         }
         let before = fs::read(&path).ok();
@@ -65,20 +67,33 @@ fn a_file_that_is_no_sound_state_is_named_with_what_to_do() {
         assert_eq!(fs::read(&path).ok(), before, "it is somebody's, so it stays as it is");
     };
     fs::write(&path, "Dear diary,".repeat(1000)).unwrap();
-    refused("The file is no state of Mailtide");
+    refused(Kind::Damaged, "The state file is damaged");
 
     fs::remove_file(&path).unwrap();
     Connection::open(&path).unwrap().execute_batch("CREATE TABLE diary (day TEXT)").unwrap();
-    refused("The file is another program's SQLite database");
+    refused(Kind::State, "The file is another program's SQLite database");
 
     fs::remove_file(&path).unwrap();
     drop(State::create(dir.path(), "work", AccountId(1)).unwrap());
     Connection::open(&path).unwrap().pragma_update(None, "user_version", 99).unwrap();
-    refused(&format!("The state has schema 99, and this Mailtide knows {} at most", super::super::schema::NEWEST));
+    refused(
+        Kind::State,
+        &format!("The state has schema 99, and this Mailtide knows {} at most", super::super::schema::NEWEST),
+    );
+
+    // Ours, but for what its header says.
+    for header in ["user_version = 0", "user_version = 1", "application_id = 5"] {
+        fs::remove_file(&path).unwrap();
+        drop(State::create(dir.path(), "work", AccountId(1)).unwrap());
+        Connection::open(&path).unwrap().execute_batch(&format!("PRAGMA {header}")).unwrap();
+        let error = State::open(dir.path(), "work").unwrap_err();
+        assert_eq!((error.kind(), error.what()), (Kind::Damaged, "The state file is damaged"), "{header}");
+        assert!(!error.to_string().contains("CREATE"), "{error}");
+    }
 
     fs::remove_file(&path).unwrap();
     fs::create_dir(&path).unwrap();
-    refused("The state file cannot be opened");
+    refused(Kind::State, "The state file cannot be opened");
     let error = State::create(&path.join("x/y"), "work", AccountId(1)).map(drop);
     assert!(error.is_ok(), "a directory is as good as another");
     fs::write(dir.path().join("file"), "").unwrap();
@@ -103,7 +118,7 @@ fn damage_inside_is_an_error_and_never_an_empty_mailbox() {
     let state = State::open(dir.path(), "work").unwrap().unwrap();
     let error = state.links(id).unwrap_err();
     assert_eq!(error.what(), "The state file is damaged");
-    assert_eq!(error.hint_text(), Some("Move it away and run `sync` again: no mail is lost."));
+    assert_eq!(error.hint_text(), Some("`mailtide sync` keeps it aside and makes a new one: no mail is lost."));
     drop(state);
 
     // A value that no fact can have brought.
@@ -114,6 +129,53 @@ fn damage_inside_is_an_error_and_never_an_empty_mailbox() {
         let expected = if wrong.starts_with("file") { None } else { Some("The state file is damaged") };
         assert_eq!(read.as_ref().err().map(Error::what), expected, "{wrong}");
     }
+}
+
+#[test]
+fn links_that_are_not_all_there_are_damage() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut state = State::create(dir.path(), "work", AccountId(1)).unwrap();
+    let id = MailboxId(1);
+    state.record(&[known(id), Fact::Linked(id, plain(1)), Fact::Linked(id, plain(2))]).unwrap();
+    state.connection.execute_batch("DELETE FROM link WHERE uid = 2").unwrap();
+    assert_eq!(state.links(id).unwrap_err().kind(), Kind::Damaged);
+    assert_eq!(state.links(MailboxId(2)).unwrap().len(), 0);
+}
+
+#[test]
+fn an_error_of_a_state_whose_indexes_are_wrong_is_damage_and_of_a_sound_one_is_not() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut state = State::create(dir.path(), "work", AccountId(1)).unwrap();
+    let stranger = Fact::Linked(MailboxId(9), plain(1));
+    let error = state.record(std::slice::from_ref(&stranger)).unwrap_err();
+    assert_eq!((error.kind(), State::is_damaged(&error, dir.path(), "work")), (Kind::State, false));
+    state.record(&[known(MailboxId(1)), Fact::Linked(MailboxId(1), plain(1))]).unwrap();
+    // A row that its index does not know.
+    state
+        .connection
+        .execute_batch(
+            "PRAGMA writable_schema = on; UPDATE sqlite_schema SET sql = 'CREATE INDEX link_digest ON link (size)' WHERE name = 'link_digest'",
+        )
+        .unwrap();
+    drop(state);
+    let mut state = State::open(dir.path(), "work").unwrap().unwrap();
+    let error = state.record(&[stranger]).unwrap_err();
+    assert_eq!((error.kind(), State::is_damaged(&error, dir.path(), "work")), (Kind::State, true));
+}
+
+#[test]
+fn a_damaged_state_is_kept_with_all_that_belongs_to_it() {
+    let dir = tempfile::tempdir().unwrap();
+    for kept in ["work.sqlite.damaged-1", "work.sqlite.damaged-2"] {
+        drop(State::create(dir.path(), "work", AccountId(1)).unwrap());
+        fs::write(dir.path().join("work.sqlite-wal"), kept).unwrap();
+        let sound = fs::read(dir.path().join("work.sqlite")).unwrap();
+        assert_eq!(State::set_aside(dir.path(), "work").unwrap(), dir.path().join(kept));
+        assert_eq!(fs::read(dir.path().join(kept)).unwrap(), sound);
+        assert_eq!(fs::read_to_string(dir.path().join(format!("{kept}-wal"))).unwrap(), kept);
+        assert!(State::open(dir.path(), "work").unwrap().is_none());
+    }
+    assert!(State::set_aside(dir.path(), "none").is_err());
 }
 
 #[test]

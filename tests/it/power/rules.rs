@@ -274,3 +274,79 @@ impl Run {
         .concat()
     }
 }
+
+/// A run of these calls in a tree at `/t` with the files `before`; nothing is known of a state.
+#[cfg(test)]
+fn run(before: &[&str], calls: &[&str]) -> Run {
+    let text: Vec<String> = calls.iter().map(|call| format!("1 {call}")).collect();
+    let events = super::trace::parse(&format!("1 +++\n{}", text.join("\n")));
+    let before = before.iter().map(PathBuf::from).collect();
+    Run {
+        disk: Disk::new(&events, &before, &[]),
+        commits: Vec::new(),
+        events,
+        database: "/t/s.sqlite".into(),
+        tree: "/t".into(),
+        home: "/t".into(),
+        foreign: Vec::new(),
+    }
+}
+
+#[test]
+fn each_rule_is_broken_by_what_it_forbids_and_by_nothing_else() {
+    const DELIVERED: [&str; 5] = [
+        r#"openat(3</t/tmp>, "m.mailtide-tmp", O_RDWR|O_CREAT, 0600) = 4</t/tmp/m.mailtide-tmp>"#,
+        r#"write(4</t/tmp/m.mailtide-tmp>, "x", 1) = 1"#,
+        "fdatasync(4</t/tmp/m.mailtide-tmp>) = 0",
+        r#"renameat2(3</t/tmp>, "m.mailtide-tmp", 5</t/new>, "m", 0) = 0"#,
+        "fsync(5</t/new>) = 0",
+    ];
+    let without = |left_out: usize| -> Vec<&str> {
+        DELIVERED.iter().enumerate().filter(|(n, _)| *n != left_out).map(|(_, call)| *call).collect()
+    };
+    let said = |line: &str| format!(r#"sendto(9<TCP:[a->b]>, "{line}\r\n", 9, 0, NULL, 0) = {}"#, line.len() + 2);
+    let heard =
+        |line: &str| format!(r#"recvfrom(9<TCP:[a->b]>, "{line}\r\n", 99, 0, NULL, NULL) = {}"#, line.len() + 2);
+    let all =
+        |calls: &[&str], rule: fn(&Run) -> Vec<String>| rule(&run(&["/t", "/t/tmp", "/t/new", "/t/cur/old"], calls));
+
+    assert!(all(&DELIVERED, Run::whole_before_named).is_empty());
+    assert_eq!(all(&without(2), Run::whole_before_named).len(), 1);
+
+    let dele = said("DELE 1");
+    let then_deleted = |mut calls: Vec<&'static str>| -> Vec<String> {
+        let last = dele.clone();
+        let mut all: Vec<String> = calls.drain(..).map(str::to_owned).collect();
+        all.push(last);
+        all
+    };
+    let deleted = |calls: Vec<&'static str>| {
+        let calls = then_deleted(calls);
+        all(&calls.iter().map(String::as_str).collect::<Vec<_>>(), Run::durable_before_deleted_there)
+    };
+    assert!(deleted(DELIVERED.to_vec()).is_empty());
+    assert_eq!(deleted(DELIVERED[..4].to_vec()).len(), 1, "the name");
+
+    let moved = r#"renameat2(6</t/cur>, "old", 5</t/new>, "old", 0) = 0"#;
+    let (new, cur) = ("fsync(5</t/new>) = 0", "fsync(6</t/cur>) = 0");
+    assert!(all(&[moved, new, cur], Run::arrived_before_left).is_empty());
+    assert_eq!(all(&[moved, cur, new], Run::arrived_before_left).len(), 1);
+
+    let linked = r#"linkat(6</t/cur>, "old", 5</t/new>, "old", 0) = 0"#;
+    let removed = r#"unlinkat(6</t/cur>, "old", 0) = 0"#;
+    assert!(all(&[linked, new, removed], Run::linked_before_removed).is_empty());
+    assert_eq!(all(&[linked, removed, new], Run::linked_before_removed).len(), 1);
+
+    let (copy, ok, expunge) = (said("A1 UID COPY 1 b"), heard("A1 OK"), said("A2 UID EXPUNGE 1"));
+    assert!(all(&[&copy, &ok, &expunge], Run::copied_before_removed).is_empty());
+    assert_eq!(all(&[&copy, &expunge, &ok], Run::copied_before_removed).len(), 1);
+
+    assert_eq!(all(&[&said("A1 APPEND a {1+}")], Run::intended_before_sent).len(), 1);
+
+    let log = r#"openat(AT_FDCWD</>, "/t/s.sqlite-wal", O_RDWR|O_CREAT, 0600) = 7</t/s.sqlite-wal>"#;
+    let page = r#"pwrite64(7</t/s.sqlite-wal>, "x", 1, 0) = 1"#;
+    let (flushed, named) = ("fdatasync(7</t/s.sqlite-wal>) = 0", "fsync(8</t>) = 0");
+    let written = r#"pwrite64(8</t/s.sqlite>, "x", 1, 0) = 1"#;
+    assert!(all(&[log, page, flushed, named, written], Run::log_before_database).is_empty());
+    assert_eq!(all(&[log, named, page, written], Run::log_before_database).len(), 1);
+}

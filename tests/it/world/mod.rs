@@ -3,6 +3,7 @@
 //! Everything is started by the test that needs it, in its own temporary directory, on loopback ports of its own, and
 //! ends with it. Nothing here uses mailtide's own modules: what the program claims is checked by other means.
 
+pub mod canary;
 pub mod certs;
 pub mod client;
 pub mod compare;

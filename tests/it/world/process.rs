@@ -5,8 +5,12 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
+use super::canary;
 use super::scratch::{self, Scratch};
 use super::server::PASSWORD;
+
+/// Where states are kept, below the home directory.
+const STATES: &str = ".local/state/mailtide";
 
 /// Who runs it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -78,7 +82,7 @@ impl Mailtide {
 
     /// Where it keeps its states.
     pub fn state(&self) -> PathBuf {
-        self.home.join(".local/state/mailtide")
+        self.home.join(STATES)
     }
 
     /// A command that knows the test account's password and nothing of the user who runs the tests.
@@ -135,6 +139,8 @@ pub struct Running {
     child: Child,
     started: Instant,
     outputs: [PathBuf; 2],
+    /// Where it keeps its states.
+    states: PathBuf,
     peak_kib: u64,
 }
 
@@ -155,7 +161,7 @@ impl Running {
                 Err(e) => panic!("{command:?}: {e}"),
             }
         };
-        Running { child, started, outputs, peak_kib: 0 }
+        Running { child, started, outputs, states: dir.join(STATES), peak_kib: 0 }
     }
 
     pub fn id(&self) -> u32 {
@@ -167,6 +173,9 @@ impl Running {
         let was_running = matches!(self.child.try_wait(), Ok(None));
         let _ = self.child.kill();
         let _ = self.child.wait();
+        if !std::thread::panicking() {
+            self.assert_secret_kept();
+        }
         was_running
     }
 
@@ -196,9 +205,18 @@ impl Running {
             std::thread::sleep(Duration::from_millis(1));
         };
         let took = self.started.elapsed();
+        self.assert_secret_kept();
         let [stdout, stderr] =
             [0, 1].map(|i: usize| String::from_utf8_lossy(&fs::read(&self.outputs[i]).unwrap()).into_owned());
         Outcome { status, stdout, stderr, peak_kib: self.peak_kib, took }
+    }
+
+    /// Fails when the account's password is in what it said or keeps.
+    fn assert_secret_kept(&self) {
+        // The test's own directory may have gone before this.
+        let said = self.outputs.iter().filter_map(|output| fs::read(output).ok());
+        said.for_each(|said| canary::assert_unsaid(&String::from_utf8_lossy(&said)));
+        canary::assert_unkept(&self.states);
     }
 
     /// `VmHWM` only grows and, unlike `ru_maxrss`, does not begin with the memory of the process that forked.
