@@ -80,7 +80,7 @@
 //!   the next plan makes the mailbox.
 //! * A mailbox that the server has by another name, which the tree cannot follow to, is missing; what the server has under
 //!   its old name waits for the next plan, and so does a file whose message is there.
-//! * While a directory could not be read, none that is missing counts as removed: it may be that one, renamed.
+//! * While one side has a mailbox that could not be looked into, none missing there was removed: it may be that one.
 //! * A mailbox that has the UIDs of another one, which cannot be looked into, may be that one: nothing.
 //! * A changed UIDVALIDITY drops all links; then everything is new and matched by content. Nothing happens
 //!   before all files of the mailbox were read. What was kept on one side comes back to the other.

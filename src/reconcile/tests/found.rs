@@ -70,6 +70,13 @@ fn while_a_directory_is_dark_none_that_is_missing_was_removed() {
     expect(&scene, &["A: expunge server 1", "A: remove server"]);
     scene.local.mailboxes.insert(name("B"), LocalMailbox::Unknown);
     expect(&scene, &[]);
+    // The same with the sides exchanged.
+    let mut scene = Scene::with(&["A"]);
+    scene.link("A", link(1, Presence::Both, "")).file("A", "f1", "");
+    scene.remote.mailboxes = [(name("C"), scene.remote.mailboxes[&name("A")].clone())].into();
+    assert!(scene.lines().contains(&"A: expunge local 1".to_owned()));
+    scene.remote.mailboxes.insert(name("B"), RemoteMailbox::Unknown);
+    assert!(scene.lines().iter().all(|line| !line.starts_with("A:")), "{:?}", scene.lines());
 }
 
 /// A and B swapped their names on the server, and A there cannot be looked into.

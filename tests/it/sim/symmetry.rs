@@ -149,8 +149,12 @@ fn outcome(case: &Case) -> Vec<(u32, Done)> {
     let mut views = (LocalView::default(), RemoteView::default());
     // Another mailbox, so that no side is empty.
     let beside = MailboxName::parse("beside").expect("it is a name");
-    views.0.mailboxes.insert(beside.clone(), LocalMailbox::Unknown);
-    views.1.mailboxes.insert(beside, RemoteMailbox::Unknown);
+    let empty = LocalListing { files: BTreeMap::new(), keywords: KeywordRoom::default() };
+    views.0.mailboxes.insert(beside.clone(), LocalMailbox::Listed(empty));
+    let (none, coverage) = (BTreeMap::new(), Coverage::Everything);
+    let any = PermanentFlags::everything();
+    let empty = RemoteListing { uid_validity: UidValidity(2), messages: none, coverage, permanent: any };
+    views.1.mailboxes.insert(beside, RemoteMailbox::Observed(empty));
     let listing = LocalListing { files, keywords: KeywordRoom::default() };
     match case.local {
         Sight::Absent => None,
