@@ -22,6 +22,7 @@
 //! | `damage` | the state damaged in sixty ways, newer, on a full or closed disk; the clock set back |
 //! | `secrets` | the password in no output and no file, at any verbosity; modes of what is kept |
 //! | `bytes` | bytes, dates, copies, keywords |
+//! | `ugly` | a corpus of ugly mail up, down, moved and over POP3: every octet |
 //! | `folders` | mailboxes made, removed, filtered, renamed; odd names; prefixes |
 //! | `moves` | moves, copies, renames, new UIDs, lost state: no body on the wire |
 //! | `adoption` | trees that mbsync and OfflineIMAP filled: linked, not doubled |
@@ -74,4 +75,5 @@ mod reports;
 mod rounds;
 mod secrets;
 mod sim;
+mod ugly;
 mod world;

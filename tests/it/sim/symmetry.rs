@@ -153,7 +153,8 @@ fn outcome(case: &Case) -> Vec<(u32, Done)> {
     views.0.mailboxes.insert(beside.clone(), LocalMailbox::Listed(empty));
     let (none, coverage) = (BTreeMap::new(), Coverage::Everything);
     let any = PermanentFlags::everything();
-    let empty = RemoteListing { uid_validity: UidValidity(2), messages: none, coverage, permanent: any };
+    let empty =
+        RemoteListing { uid_validity: UidValidity(2), messages: none, coverage, permanent: any, uid_next: None };
     views.1.mailboxes.insert(beside, RemoteMailbox::Observed(empty));
     let listing = LocalListing { files, keywords: KeywordRoom::default() };
     match case.local {
