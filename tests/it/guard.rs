@@ -186,7 +186,9 @@ fn a_tree_inside_another_is_refused_and_left_alone() {
     fs::create_dir_all(inside.join("INBOX")).unwrap();
     fs::copy(pair.tree.root.join(".mailtide"), inside.join(".mailtide")).unwrap();
     fs::rename(pair.tree.root.join("Lists"), inside.join("Lists")).unwrap();
-    pair.try_sync(&[]).expect(6).says(&["Another Maildir tree stands inside this one", "30 of 30"]);
+    // While a mailbox is dark none that is missing counts as removed.
+    pair.try_sync(&[]).expect(1).says(&["Another Maildir tree stands inside this one"]);
+    pair.try_sync(&[]).expect(1);
     assert_eq!(dovecot.client().snapshot().messages(), 2 * MESSAGES);
 }
 

@@ -9,6 +9,7 @@
 //! | `harness` | the world itself tells the truth |
 //! | `rounds` | random edits on both sides, against each real server: equal, and then nothing left to do |
 //! | `kill` | `kill -9` at ten moments of a first sync and of a push; Ctrl-C |
+//! | `many` | a hundred accounts in one run, more mailboxes than open files |
 //! | `memory` | 10,000 messages and one of 100 MB in 32 MB of memory |
 //! | `guard` | emptied, unmounted, lost, closed trees and emptied servers delete nothing |
 //! | `bad_config` | what is wrong on this machine alone: config, secrets, arguments; its message, its exit code |
@@ -62,6 +63,7 @@ mod imap_engine;
 mod import;
 mod kill;
 mod man;
+mod many;
 mod memory;
 mod moves;
 mod moves_killed;

@@ -2,7 +2,7 @@
 //!
 //! A link is entered only after its file is in its mailbox and on disk.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::download::Got;
 use super::{World, item_failed};
@@ -15,6 +15,8 @@ use crate::report::event::{Event, Progress};
 
 /// A batch is made durable when it has this many messages …
 const BATCH_MESSAGES: usize = 200;
+/// … or goes into this many mailboxes, each of which holds file descriptors …
+const BATCH_MAILBOXES: usize = 40;
 /// … or this many octets.
 const BATCH_OCTETS: u64 = 32 << 20;
 
@@ -24,14 +26,16 @@ pub(super) struct Landing<'l, 'w, 'b> {
     ledger: &'l mut Ledger<'b>,
     folders: BTreeMap<MailboxName, Folder>,
     batch: Vec<(MailboxName, Uid, Received)>,
+    /// Its mailboxes.
+    into: BTreeSet<MailboxName>,
     octets: u64,
     tally: BTreeMap<MailboxName, (u64, u64)>,
 }
 
 impl<'l, 'w, 'b> Landing<'l, 'w, 'b> {
     pub(super) fn new(world: &'l World<'w>, ledger: &'l mut Ledger<'b>) -> Landing<'l, 'w, 'b> {
-        let (folders, tally) = Default::default();
-        Landing { world, ledger, folders, batch: Vec::new(), octets: 0, tally }
+        let (folders, into, tally) = Default::default();
+        Landing { world, ledger, folders, batch: Vec::new(), into, octets: 0, tally }
     }
 
     /// How many messages and octets landed in each mailbox.
@@ -44,7 +48,12 @@ impl<'l, 'w, 'b> Landing<'l, 'w, 'b> {
             Heard::Result(Got::Message { name, uid, received }) => {
                 self.octets += received.content.wire_size;
                 self.batch.push((name.clone(), uid, received));
-                let full = self.batch.len() >= BATCH_MESSAGES || self.octets >= BATCH_OCTETS;
+                if !self.into.contains(name) {
+                    self.into.insert(name.clone());
+                }
+                let full = self.batch.len() >= BATCH_MESSAGES
+                    || self.octets >= BATCH_OCTETS
+                    || self.into.len() >= BATCH_MAILBOXES;
                 if full { self.land() } else { Ok(()) }
             }
             Heard::Result(Got::Failed { name, item, error }) => item_failed(self.ledger, name, item, error),
@@ -58,6 +67,7 @@ impl<'l, 'w, 'b> Landing<'l, 'w, 'b> {
 
     pub(super) fn land(&mut self) -> Result<()> {
         self.octets = 0;
+        self.into.clear();
         let mut groups: BTreeMap<MailboxName, Group> = BTreeMap::new();
         for (name, uid, received) in std::mem::take(&mut self.batch) {
             if let Some((link, delivery)) = self.prepare(&name, uid, received)? {

@@ -135,8 +135,8 @@ impl<'a> Block<'a> {
                 self.messages.retain(|uid, _| !uids.contains(*uid));
             }
             Untagged::Expunge => self.expunged(1),
-            // Unasked, it answers nothing.
-            Untagged::Search(uids) if step == Step::Search => self.found = Some(uids),
+            // Unasked, it answers nothing. Dovecot says it before the FETCH in front of it has ended.
+            Untagged::Search(uids) if self.search == Search::All => self.found = Some(uids),
             Untagged::Status(Status { code: Some(Code::Closed), .. }) if step == Step::Select => {
                 // What came before was of the mailbox before.
                 self.opening = Opening::default();
@@ -231,7 +231,11 @@ impl<'a> Block<'a> {
         }
     }
 
-    fn listing(self, checkpoint: RemoteCheckpoint, same: bool) -> Result<Verdict> {
+    fn listing(mut self, checkpoint: RemoteCheckpoint, same: bool) -> Result<Verdict> {
+        // What came between the FETCH and the SEARCH is for the next run.
+        if let (Some(found), Some(next)) = (&mut self.found, checkpoint.uid_next) {
+            *found = found.iter().filter(|uid| *uid < next || self.messages.contains_key(uid)).collect();
+        }
         let seen = self.messages.len() as u64;
         let all = match &self.found {
             None => seen >= u64::from(self.opening.exists) && !self.impossible && self.failure().is_none(),

@@ -63,10 +63,10 @@ pub fn rows() -> Vec<Behaviour> {
         );
         if !at.starts_with("GOAHEAD") {
             let bye = hang_up(at, "* BYE going down for maintenance\n");
-            // What ends the session at one mailbox or message each time is that one's failure.
+            // What ends the session at one message each time is that one's failure.
             let exit = match *name {
                 "LOGOUT" => 0,
-                "UID FETCH of bodies" | "DELETE" => 1,
+                "UID FETCH of bodies" => 1,
                 _ => 5,
             };
             let row = row(format!("BYE at {name}"), BYE).speaks(capability).says(bye).exits(&[exit]);
