@@ -1,7 +1,7 @@
 //! Uploads, copies, moves, flags and expunges that are not what the server says they are.
 
 use super::behaviour::{
-    Behaviour, Does, MODERN, May, PLAIN, USUAL, after, at, before, crlf, ends, fall_silent, hang_up, instead, row,
+    Behaviour, Does, MODERN, May, PLAIN, after, at, before, crlf, ends, fall_silent, hang_up, instead, row,
 };
 
 const APPENDUID: &str = "RFC 4315 §3; CVE-2021-3578 (mbsync): unexpected APPENDUID";
