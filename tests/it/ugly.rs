@@ -81,15 +81,13 @@ fn ugly_mail_keeps_every_octet() {
 
     let mut client = dovecot.client();
     client.create("Moved");
+    // Without a Message-ID nothing tells that they moved: they come anew, and have to be the same.
     client.move_to("INBOX", "1:*", "Moved");
-    let log = dovecot.wire_log().mark();
     for pair in [&up, &down] {
         pair.sync();
         assert_eq!(files(pair.tree.dir("Moved")), corpus, "what moved is the same");
         pair.assert_settled("ugly mail");
     }
-    let bodies: Vec<_> = log.commands().into_iter().filter(|c| c.contains("BODY.PEEK[]")).collect();
-    assert!(bodies.is_empty(), "{bodies:#?}");
 }
 
 fn files_of(pair: &Pair<'_>) -> Vec<Vec<u8>> {
