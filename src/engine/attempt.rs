@@ -12,7 +12,6 @@ use crate::error::{Error, Kind, Result};
 use crate::exit::Exit;
 use crate::faults;
 use crate::reconcile::guard::{self, Refusal};
-use crate::reconcile::held::hold_back;
 use crate::reconcile::view::{Expunge, Policy, TreeAge};
 use crate::reconcile::{Action, Disposal, Input, Plan, Side, reconcile};
 use crate::remote::imap::{Capability, Session};
@@ -82,8 +81,7 @@ pub fn attempt(
         false => Expunge::WholeMailbox,
     };
     pool.give(session);
-    let mut plan = plan(job, &ground, &seen, expunge);
-    let held = hold_back(&mut plan, &seen.base, &seen.local, &seen.remote);
+    let plan = plan(job, &ground, &seen, expunge);
     total.mailboxes = mailboxes as u64;
     // What is refused is shown too.
     let whole = (job.mode == Mode::DryRun).then(|| plan.clone());
@@ -113,7 +111,6 @@ pub fn attempt(
     for failure in seen.failures.drain(..) {
         ledger.fail(failure);
     }
-    held.iter().for_each(|name| ledger.hold(name));
     refusals.iter().for_each(|refusal| report.event(&account.name, Event::Refused(refusal)));
     let world = World { account, id: *id, store, pool, stop, report, seen: &seen };
     let executed = execute::execute(&world, &mut ledger, &approved, &refusals);

@@ -3,19 +3,19 @@
 
 use std::collections::BTreeSet;
 
+use super::Input;
 use super::plan::{Action, Disposal, Plan, Side};
 use super::view::{LocalContent, LocalMailbox, LocalView, RemoteMailbox, RemoteView};
-use crate::mail::{Base, Digest, MailboxName};
+use crate::mail::Digest;
 
-/// Takes the deletions of such messages out of a plan; gives the mailboxes they are in, whose changes stay to be seen.
-pub fn hold_back(plan: &mut Plan, base: &Base, local: &LocalView, remote: &RemoteView) -> BTreeSet<MailboxName> {
-    let mut held = BTreeSet::new();
-    let out_of_reach = out_of_reach(local, remote);
+/// Takes the deletions of such messages out of the plan; the mailboxes they are in are unfinished.
+pub(super) fn hold_back(input: &Input<'_>, plan: &mut Plan) {
+    let out_of_reach = out_of_reach(input.local, input.remote);
     if out_of_reach.is_empty() {
-        return held;
+        return;
     }
     for (name, actions) in &mut plan.mailboxes {
-        let Some(links) = base.get(name).and_then(|mailbox| mailbox.links.as_ref()) else { continue };
+        let Some(links) = input.base.get(name).and_then(|mailbox| mailbox.links.as_ref()) else { continue };
         for action in actions.iter_mut() {
             let Action::Delete { side: Side::Remote, uids, disposal: Disposal::Expunge | Disposal::Trash } = action
             else {
@@ -25,12 +25,11 @@ pub fn hold_back(plan: &mut Plan, base: &Base, local: &LocalView, remote: &Remot
             let went = |uid| links.get(&uid).is_some_and(|link| out_of_reach.contains(&link.digest));
             *uids = uids.iter().filter(|uid| !went(*uid)).collect();
             if uids.len() < before {
-                held.insert(name.clone());
+                plan.unfinished.insert(name.clone());
             }
         }
         actions.retain(|action| !matches!(action, Action::Delete { uids, .. } if uids.is_empty()));
     }
-    held
 }
 
 /// What new files hold in mailboxes that the server has and that could not be looked into.

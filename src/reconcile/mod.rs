@@ -117,7 +117,7 @@ mod delta;
 mod disposal;
 mod draft;
 pub mod guard;
-pub mod held;
+mod held;
 mod identity;
 mod mailboxes;
 mod merge;
@@ -213,6 +213,7 @@ pub fn reconcile(input: &Input<'_>) -> Plan {
     plan.unfinished.extend(input.left.iter().cloned());
     let unsure = input.base.keys().filter(|name| input.may_be_another(name)).cloned();
     plan.unfinished.extend(unsure);
+    held::hold_back(input, &mut plan);
     plan.mailboxes.retain(|_, actions| !actions.is_empty());
     plan
 }

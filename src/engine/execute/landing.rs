@@ -2,7 +2,7 @@
 //!
 //! A link is entered only after its file is in its mailbox and on disk.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use super::download::Got;
 use super::{World, item_failed};
@@ -25,17 +25,17 @@ pub(super) struct Landing<'l, 'w, 'b> {
     world: &'l World<'w>,
     ledger: &'l mut Ledger<'b>,
     folders: BTreeMap<MailboxName, Folder>,
-    batch: Vec<(MailboxName, Uid, Received)>,
-    /// Its mailboxes.
-    into: BTreeSet<MailboxName>,
+    batch: BTreeMap<MailboxName, Vec<(Uid, Received)>>,
+    /// Messages in the batch, and their octets.
+    messages: usize,
     octets: u64,
     tally: BTreeMap<MailboxName, (u64, u64)>,
 }
 
 impl<'l, 'w, 'b> Landing<'l, 'w, 'b> {
     pub(super) fn new(world: &'l World<'w>, ledger: &'l mut Ledger<'b>) -> Landing<'l, 'w, 'b> {
-        let (folders, into, tally) = Default::default();
-        Landing { world, ledger, folders, batch: Vec::new(), into, octets: 0, tally }
+        let (folders, batch, tally) = Default::default();
+        Landing { world, ledger, folders, batch, messages: 0, octets: 0, tally }
     }
 
     /// How many messages and octets landed in each mailbox.
@@ -46,14 +46,12 @@ impl<'l, 'w, 'b> Landing<'l, 'w, 'b> {
     pub(super) fn hear(&mut self, heard: Heard<Got<'_>>) -> Result<()> {
         match heard {
             Heard::Result(Got::Message { name, uid, received }) => {
+                self.messages += 1;
                 self.octets += received.content.wire_size;
-                self.batch.push((name.clone(), uid, received));
-                if !self.into.contains(name) {
-                    self.into.insert(name.clone());
-                }
-                let full = self.batch.len() >= BATCH_MESSAGES
+                self.batch.entry(name.clone()).or_default().push((uid, received));
+                let full = self.messages >= BATCH_MESSAGES
                     || self.octets >= BATCH_OCTETS
-                    || self.into.len() >= BATCH_MAILBOXES;
+                    || self.batch.len() >= BATCH_MAILBOXES;
                 if full { self.land() } else { Ok(()) }
             }
             Heard::Result(Got::Failed { name, item, error }) => item_failed(self.ledger, name, item, error),
@@ -66,14 +64,18 @@ impl<'l, 'w, 'b> Landing<'l, 'w, 'b> {
     }
 
     pub(super) fn land(&mut self) -> Result<()> {
-        self.octets = 0;
-        self.into.clear();
+        (self.messages, self.octets) = (0, 0);
         let mut groups: BTreeMap<MailboxName, Group> = BTreeMap::new();
-        for (name, uid, received) in std::mem::take(&mut self.batch) {
-            if let Some((link, delivery)) = self.prepare(&name, uid, received)? {
-                let group = groups.entry(name).or_default();
-                group.links.push(link);
-                group.deliveries.push(delivery);
+        for (name, arrived) in std::mem::take(&mut self.batch) {
+            let mut group = Group::default();
+            for (uid, received) in arrived {
+                if let Some((link, delivery)) = self.prepare(&name, uid, received)? {
+                    group.links.push(link);
+                    group.deliveries.push(delivery);
+                }
+            }
+            if !group.links.is_empty() {
+                groups.insert(name, group);
             }
         }
         // Only the mailboxes of this batch stay open: each holds file descriptors.

@@ -133,6 +133,11 @@ impl World<'_> {
         }
     }
 
+    /// Whether a UID is that of a message which was there before; then it is not the one of a message that just came.
+    fn is_taken(&self, ledger: &Ledger<'_>, name: &MailboxName, uid: Uid) -> bool {
+        ledger.link(name, uid).is_some() || self.message(name, uid).is_some()
+    }
+
     /// The flags the server's copy has: those observed, else those agreed on.
     fn remote_flags(&self, ledger: &Ledger<'_>, name: &MailboxName, uid: Uid) -> Flags {
         let observed = self.message(name, uid).map(|m| &m.flags);

@@ -354,10 +354,9 @@ fn enter(
     left: &Left,
 ) -> Result<()> {
     let mut seen = BTreeSet::new();
-    let before = super::upload::seen_before(world, job.to);
     for ((old, (task, link)), uid) in job.tasks.into_iter().zip(uids) {
         let Here::File(file) = &task.relocation.here else { continue };
-        let is_free = |uid: &Uid| !before.contains(*uid) && ledger.link(job.to, *uid).is_none();
+        let is_free = |uid: &Uid| !world.is_taken(ledger, job.to, *uid);
         let Some(uid) = uid.filter(is_free).filter(|uid| seen.insert(*uid)) else {
             // It went meanwhile, or cannot be told from others, or the server named a message that was there before; the
             // next run looks for it by its content. The intent stays: it tells with which flags the message came.

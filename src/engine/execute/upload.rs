@@ -341,7 +341,7 @@ impl<'p> Booking<'_, '_, '_, 'p> {
         // the next look finds the right one, by its content.
         let next = self.world.seen.remote_checks.get(name).and_then(|checkpoint| checkpoint.uid_next);
         let far_ahead = next.is_some_and(|next| uid.get() > next.get().saturating_add(UIDS_AHEAD));
-        if far_ahead || self.ledger.link(name, uid).is_some() || seen_before(self.world, name).contains(uid) {
+        if far_ahead || self.world.is_taken(self.ledger, name, uid) {
             self.ledger.look_again(name);
             return Ok(());
         }

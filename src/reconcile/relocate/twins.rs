@@ -20,11 +20,12 @@ pub(super) fn part(input: &Input<'_>, plan: &mut Plan) {
         return;
     }
     let (from_server, from_tree) = (contents(input, plan, Side::Remote), contents(input, plan, Side::Local));
+    let hidden = hidden(input);
     let mut pairs: BTreeMap<Digest, usize> = BTreeMap::new();
     for digest in from_server.keys().chain(from_tree.keys()) {
         let of = |contents: &BTreeMap<Digest, usize>| contents.get(digest).copied().unwrap_or(0);
         let (there, here) = (of(&from_server), of(&from_tree));
-        let dark = hidden(input, *digest);
+        let dark = of(&hidden);
         pairs.insert(*digest, there.min(here + dark).max(here.min(there + dark)));
     }
     pairs.retain(|_, n| *n > 0);
@@ -65,8 +66,8 @@ fn contents(input: &Input<'_>, plan: &Plan, side: Side) -> BTreeMap<Digest, usiz
     contents
 }
 
-/// How many messages of a content may have gone unseen from mailboxes that could not be looked into.
-fn hidden(input: &Input<'_>, digest: Digest) -> usize {
+/// How many messages of each content may have gone unseen from mailboxes that could not be looked into.
+fn hidden(input: &Input<'_>) -> BTreeMap<Digest, usize> {
     let is_dark = |name: &MailboxName| match (input.local.mailboxes.get(name), input.remote.mailboxes.get(name)) {
         (Some(LocalMailbox::Unknown), _) | (_, Some(RemoteMailbox::Unknown)) => true,
         (Some(LocalMailbox::Listed(listing)), _) => {
@@ -74,8 +75,12 @@ fn hidden(input: &Input<'_>, digest: Digest) -> usize {
         }
         (Some(LocalMailbox::Unchanged) | None, _) => false,
     };
+    let mut hidden = BTreeMap::new();
     let dark = input.base.iter().filter(|(name, _)| is_dark(name));
-    dark.flat_map(|(_, mailbox)| mailbox.links.iter().flat_map(BTreeMap::values)).filter(|l| l.digest == digest).count()
+    for link in dark.flat_map(|(_, mailbox)| mailbox.links.iter().flat_map(BTreeMap::values)) {
+        *hidden.entry(link.digest).or_default() += 1;
+    }
+    hidden
 }
 
 /// Whether we brought one of the two there: a run broke off before it was recorded.
