@@ -13,6 +13,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use rustix::fs::{Timespec, Timestamps, UTIME_OMIT};
 
 use super::content::survey;
+use super::dir::flush;
 use super::folder::Folder;
 use super::incoming::{Incoming, Received};
 use super::keywords::Table;
@@ -20,7 +21,6 @@ use super::name::{self, Letters};
 use super::settle::{Place, Sub};
 use super::trouble::repeated;
 use crate::error::{Error, Kind, Result};
-use crate::faults::{self, Step};
 use crate::mail::{FileId, FileOrigin, Flags, Keyword, UnixSeconds};
 
 /// What becomes of a received message.
@@ -62,15 +62,14 @@ impl Flushed {
     /// Gives a file its mtime and puts it on disk.
     fn flush(delivery: &Delivery) -> Result<()> {
         let tmp = &delivery.received.tmp;
-        let flush = || -> io::Result<()> {
+        let write = || -> io::Result<()> {
             let file = tmp.reopen()?;
             let omit = Timespec { tv_sec: 0, tv_nsec: UTIME_OMIT };
             let modified = Timespec { tv_sec: delivery.internal_date.0, tv_nsec: 0 };
             rustix::fs::futimens(&file, &Timestamps { last_access: omit, last_modification: modified })?;
-            faults::disk(Step::Flush)?;
-            file.sync_data()
+            flush(&file)
         };
-        flush().map_err(|e| tmp.failed(e))
+        write().map_err(|e| tmp.failed(e))
     }
 
     /// Flushes a batch, several files at a time: a disk writes them together then.
@@ -180,8 +179,7 @@ impl Folder {
                 Ok(()) => {}
                 Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {
                     let same = |mut file: File| -> io::Result<bool> {
-                        faults::disk(Step::Flush)?;
-                        file.sync_data()?;
+                        flush(&file)?;
                         Ok(survey(&mut file, &name)?.0.whole == received.content)
                     };
                     if !to.open_file(&name).and_then(same).unwrap_or(false) {

@@ -19,6 +19,12 @@ use super::trouble::{failed, is_a_link};
 use crate::error::{Error, Result};
 use crate::faults::{self, Step};
 
+/// Puts the octets of a file on disk.
+pub(super) fn flush(file: &File) -> io::Result<()> {
+    faults::disk(Step::Flush)?;
+    file.sync_data()
+}
+
 /// A directory, open; its path is for messages and for the `maildir` crate.
 #[derive(Debug)]
 pub(super) struct Dir {
@@ -256,6 +262,7 @@ impl Dir {
 
     /// Flushes the whole file system that this directory is on; fails with `ENOSYS` where the system cannot.
     pub(super) fn sync_file_system(&self) -> io::Result<()> {
+        faults::disk(Step::Flush)?;
         #[cfg(target_os = "linux")]
         return Ok(rustix::fs::syncfs(&self.file)?);
         #[cfg(not(target_os = "linux"))]
@@ -286,8 +293,7 @@ impl Dir {
             let mut file = self.create_file(&temporary)?;
             faults::disk(Step::Write)?;
             file.write_all(bytes)?;
-            faults::disk(Step::Flush)?;
-            file.sync_data()?;
+            flush(&file)?;
             faults::disk(Step::Rename)?;
             Ok(rustix::fs::renameat(&self.file, &temporary, &self.file, name)?)
         };

@@ -8,6 +8,7 @@ use std::io;
 
 use rustix::io::Errno;
 
+use super::dir::flush;
 use super::folder::Folder;
 use super::settle::Sub;
 use super::store::Store;
@@ -22,7 +23,7 @@ impl Folder {
     pub fn flush(&self, ids: &[&FileId]) -> Result<()> {
         let flushed =
             self.each("flush the message", ids, |_, place| match self.boxes.sub(place.sub).open_file(&place.name) {
-                Ok(file) => file.sync_data(),
+                Ok(file) => flush(&file),
                 Err(e) if e.kind() == io::ErrorKind::NotFound => Err(e),
                 Err(_) => Ok(()),
             });

@@ -9,7 +9,7 @@ use std::ffi::OsStr;
 use std::io::{self, Read, Seek, SeekFrom};
 
 use super::content::survey;
-use super::dir::{Dir, now};
+use super::dir::{Dir, flush, now};
 use super::folder::Folder;
 use super::name;
 use super::settle::{Boxes, Place, Sub};
@@ -18,7 +18,6 @@ use super::tree::Directory;
 use super::trouble::shown;
 use super::{LocalOptions, Scan, ScannedFile};
 use crate::error::{Error, Kind, Result};
-use crate::faults::{self, Step};
 use crate::mail::{AccountId, Content, Digest, FileId, Generation, HeaderHash, MailboxName};
 
 const PREFIX: &str = ".mailtide-";
@@ -172,8 +171,7 @@ impl Store {
         let boxes = Boxes::open(self.inner().root.descend(&relative)?)?;
         let read = |place: &Place| -> io::Result<Recovered> {
             let mut file = boxes.sub(place.sub).open_file(&place.name)?;
-            faults::disk(Step::Flush)?;
-            file.sync_data()?;
+            flush(&file)?;
             let content = survey(&mut file, &place.name)?.0.whole;
             file.seek(SeekFrom::Start(0))?;
             let mut head = Vec::new();

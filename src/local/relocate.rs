@@ -10,7 +10,7 @@ use std::ffi::OsStr;
 use std::io;
 
 use super::Delivered;
-use super::dir::Dir;
+use super::dir::{Dir, flush};
 use super::folder::{Folder, Found};
 use super::keywords::Table;
 use super::name::{self, Letters};
@@ -157,8 +157,7 @@ impl Folder {
         faults::disk(Step::Write)?;
         io::copy(&mut source, &mut file)?;
         file.set_modified(source.metadata()?.modified()?)?;
-        faults::disk(Step::Flush)?;
-        file.sync_data()?;
+        flush(&file)?;
         temporary.place(to, new)
     }
 }

@@ -30,8 +30,7 @@ impl State {
             facts.iter().try_for_each(|fact| batch.apply(fact))?;
             batch.count()?;
             then(&transaction)?;
-            fault::point()?;
-            transaction.commit()
+            fault::commit(transaction)
         };
         record(&mut self.connection).map_err(|e| fault::sqlite(&self.path, e))
     }

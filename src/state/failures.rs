@@ -80,8 +80,7 @@ fn replace(
             .prepare_cached("INSERT INTO failure (mailbox, item, what, hint, first_seen) VALUES (?1, ?2, ?3, ?4, ?5)")?
             .execute(params![key.0, key.1, failure.what, failure.hint, first_seen])?;
     }
-    fault::point()?;
-    transaction.commit()
+    fault::commit(transaction)
 }
 
 #[cfg(test)]

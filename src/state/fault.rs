@@ -3,7 +3,7 @@
 use std::io;
 use std::path::Path;
 
-use rusqlite::ErrorCode;
+use rusqlite::{ErrorCode, Transaction};
 
 use crate::error::{Error, Kind};
 use crate::faults::{self, Step};
@@ -54,6 +54,12 @@ pub(super) fn sqlite(path: &Path, error: rusqlite::Error) -> Error {
     };
     // As text: its cause says the same once more.
     Error::new(Kind::State, what).at(path.display()).because(error.to_string()).hint(hint)
+}
+
+/// Commits; the fault point before it is in here.
+pub(super) fn commit(transaction: Transaction<'_>) -> rusqlite::Result<()> {
+    point()?;
+    transaction.commit()
 }
 
 /// A fault point before a commit: what fails there fails as SQLite would tell it.

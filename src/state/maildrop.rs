@@ -64,8 +64,7 @@ impl State {
         let record = |connection: &mut Connection| {
             let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
             facts.iter().try_for_each(|fact| apply(&transaction, fact))?;
-            fault::point()?;
-            transaction.commit()
+            fault::commit(transaction)
         };
         record(&mut self.connection).map_err(|e| fault::sqlite(&self.path, e))
     }

@@ -178,8 +178,7 @@ fn advance(
     steps.iter().skip(version as usize).try_for_each(|step| transaction.execute_batch(step))?;
     transaction.pragma_update(None, "user_version", steps.len() as u32)?;
     then(&transaction)?;
-    fault::point()?;
-    transaction.commit()
+    fault::commit(transaction)
 }
 
 /// Reads whose state it is.

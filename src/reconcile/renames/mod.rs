@@ -12,7 +12,6 @@
 //! other case ([`fits`]) nothing is renamed: messages move one by one, without their bodies ([`super::relocate`]), and
 //! nothing is lost. INBOX is never renamed: RENAME leaves it and takes its mail (RFC 3501 §6.3.5). Under Pull the server
 //! follows no rename, under Push the tree.
-
 //!
 //! Where the tree or the state is an older copy, nothing follows to a name that both sides have: one of them did already.
 //!
