@@ -7,6 +7,7 @@
 //! | `target` | which accounts a command is about: names from the configuration, or a URL |
 //! | `page` | the man page: what clap knows, and the sections written by hand |
 //! | `signal` | Ctrl-C ends between two facts |
+//! | `trust_store` | the system's certificates are looked up, not all read |
 
 mod check;
 mod completions;
@@ -20,6 +21,7 @@ mod signal;
 mod status;
 mod sync;
 mod target;
+mod trust_store;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -127,6 +129,16 @@ enum Command {
     Man(man::Args),
 }
 
+impl Command {
+    /// Whether it speaks with a server.
+    fn connects(&self) -> bool {
+        match self {
+            Command::Sync(_) | Command::Mailboxes(_) | Command::Pop(_) | Command::Check(_) | Command::Status(_) => true,
+            Command::Import(_) | Command::Completions(_) | Command::Man(_) => false,
+        }
+    }
+}
+
 /// Runs the command that `args` (the program's name first) say; messages are printed.
 pub fn run(args: impl IntoIterator<Item = OsString>) -> Exit {
     let cli = match Cli::try_parse_from(args) {
@@ -138,6 +150,9 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> Exit {
         }
     };
     report::start_log(cli.global.log_level());
+    if cli.command.connects() {
+        trust_store::look_up();
+    }
     dispatch(&cli).unwrap_or_else(|error| {
         report::error_line(&error);
         error.kind().into()

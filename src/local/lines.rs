@@ -64,7 +64,7 @@ impl ToLf {
             out.push(b'\n');
             self.held_cr = false;
         }
-        while let Some(at) = rest.iter().position(|b| matches!(b, b'\r' | b'\n')) {
+        while let Some(at) = memchr::memchr2(b'\r', b'\n', rest) {
             let (plain, end) = rest.split_at(at);
             out.extend_from_slice(plain);
             match end {

@@ -16,6 +16,8 @@ use rustix::process::{Pid, Signal, kill_process_group};
 use crate::error::{Error, Kind, Result, safe_line};
 use crate::stop::Stop;
 
+/// The `SSL_CERT_FILE` that a run may have set for itself, spelt as nobody else does: a command does not get it.
+pub const NO_BUNDLE: &str = "/dev//null";
 /// More than any password; what a command prints beyond it is an error.
 const LIMIT: usize = 64 * 1024;
 /// How much of what the command says on stderr is kept.
@@ -34,6 +36,9 @@ pub(super) fn first_line(line: &str, timeout: Duration, what_for: &str, stop: &S
     command.arg("-c").arg(line).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     if grouped {
         command.process_group(0);
+    }
+    if std::env::var_os("SSL_CERT_FILE").is_some_and(|file| file == NO_BUNDLE) {
+        command.env_remove("SSL_CERT_FILE");
     }
     let mut child = command.spawn().map_err(|e| {
         Error::new(Kind::Config, format!("The password command for {what_for} could not run")).because(e)

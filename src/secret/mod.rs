@@ -8,6 +8,8 @@ mod command;
 mod file;
 mod prompt;
 
+pub use command::NO_BUNDLE;
+
 use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;

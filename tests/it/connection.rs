@@ -50,10 +50,17 @@ fn a_url_needs_no_configuration() {
     // From a command.
     let url = format!("imaps://{USER}@localhost:{}", dovecot.tls_port());
     fs::write(scratch.path().join("password"), PASSWORD).unwrap();
-    let command = format!("cat '{}'", scratch.path().join("password").display());
+    let seen = scratch.path().join("seen");
+    let command = format!("env > '{}'; cat '{}'", seen.display(), scratch.path().join("password").display());
     let args = ["sync", &url, "--maildir", "third", "--ca-file", ca, "--password-command", &command];
-    let output = mailtide.command(&args).env_remove("MAILTIDE_PASSWORD").output().unwrap();
+    let mut run = mailtide.command(&args);
+    ["MAILTIDE_PASSWORD", "SSL_CERT_FILE", "SSL_CERT_DIR"].iter().for_each(|name| {
+        run.env_remove(name);
+    });
+    let output = run.output().unwrap();
     assert!(output.status.success(), "{output:?}");
+    // What a run sets for itself, to look certificates up, is not for commands that it runs.
+    assert!(!fs::read_to_string(seen).unwrap().contains("SSL_CERT_FILE"));
 }
 
 #[test]

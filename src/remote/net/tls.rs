@@ -21,7 +21,8 @@ use super::trust::{ClientCertificate, Pin, Trust};
 use crate::error::{Error, Kind, Result};
 use crate::stop::Stop;
 
-/// A [`Trust`] made ready; cheap to clone. Making one reads the system's trust store (about 0.1 s): one a run is enough.
+/// A [`Trust`] made ready; cheap to clone. Making one may read the system's whole trust store (about 0.1 s,
+/// see `cli::trust_store`): one a run is enough.
 ///
 /// That goes on, on a thread of its own, while the connection is set up; the first handshake waits for it.
 #[derive(Debug, Clone)]
