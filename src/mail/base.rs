@@ -71,6 +71,11 @@ impl PermanentFlags {
         out.keywords = flags.keywords.iter().filter(fits).cloned().collect();
         out
     }
+
+    /// Whether there is a flag that these allow and `others` do not.
+    pub fn allow_more_than(&self, others: &PermanentFlags) -> bool {
+        self.any_keyword && !others.any_keyword || others.storable(&self.named) != self.named
+    }
 }
 
 /// What was observed of a mailbox on the server when everything up to it had been processed.

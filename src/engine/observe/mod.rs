@@ -4,6 +4,7 @@
 //! side, so an account in which nothing changed costs one round trip, two `stat`s a mailbox, and no row of the state
 //! a message.
 
+mod again;
 mod elsewhere;
 pub mod local;
 pub mod names;
@@ -25,7 +26,7 @@ use crate::error::{Error, ItemFailure, Kind, Result};
 use crate::local::Store;
 use crate::mail::{AccountId, Base, BaseMailbox, Intent, LocalCheckpoint, MailboxId, MailboxName, RemoteCheckpoint};
 use crate::reconcile::alike::Dates;
-use crate::reconcile::view::{Direction, Keywords, LocalView, MailboxIds, RemoteMailbox, RemoteView, TreeAge};
+use crate::reconcile::view::{Direction, LocalView, MailboxIds, RemoteMailbox, RemoteView, TreeAge};
 use crate::reconcile::{Names, Relatives};
 use crate::remote::imap::Session;
 use crate::state::State;
@@ -108,15 +109,12 @@ pub fn observe<'a>(sources: &Sources<'_, 'a>) -> Result<Observation<'a>> {
     let mut seen = remote::look(&mut session, &directory, &moved_remotely, &base, account.direction)?;
     let names = renames::look(&base, &local, &seen, account.direction, sources.age);
     let replaced = renames::apply(&names.renamed, &mut base, &mut local, &mut seen, &mut directory, &mut intents);
-    let mut reset = reset_mailboxes(&base, &seen.view);
+    let mut reset = again::reset(&base, &seen.view);
     reset.retain(|name| !names.left.contains(name));
     if let Some(store) = sources.store {
-        let mut anew = reset.clone();
-        if account.keywords == Keywords::Synced {
-            anew.extend(with_new_keywords(&base, &seen.view));
-        }
-        anew.retain(|name| local.is_unchanged(name));
-        anew.iter().for_each(|name| local.rescan(store, name, None));
+        let mut again = again::to_read(account, &base, &seen.view, &reset);
+        again.retain(|name| local.is_unchanged(name));
+        again.iter().for_each(|name| local.rescan(store, name, None));
     }
     let local_checks = local.checkpoints();
     let (mut local_view, mut failures) = match sources.store {
@@ -231,33 +229,6 @@ fn load_links(
         }
     }
     Ok(())
-}
-
-/// Mailboxes whose UIDs mean something else now.
-fn reset_mailboxes(base: &Base, remote: &RemoteView) -> BTreeSet<MailboxName> {
-    let reset = |(name, mailbox): (&MailboxName, &RemoteMailbox)| match mailbox {
-        RemoteMailbox::Observed(listing) => {
-            let before = base.get(name).and_then(|m| m.remote.as_ref()).map(|c| c.uid_validity);
-            before.is_some_and(|v| v != listing.uid_validity).then(|| name.clone())
-        }
-        RemoteMailbox::Unchanged | RemoteMailbox::Unknown => None,
-    };
-    remote.mailboxes.iter().filter_map(reset).collect()
-}
-
-/// Mailboxes in which the server shows a keyword that no link has: which letters are left, only the directory tells.
-fn with_new_keywords(base: &Base, remote: &RemoteView) -> BTreeSet<MailboxName> {
-    let shows_new = |(name, mailbox): &(&MailboxName, &RemoteMailbox)| {
-        let RemoteMailbox::Observed(listing) = mailbox else { return false };
-        let links = base.get(*name).and_then(|m| m.links.as_ref());
-        let mut shown = listing.messages.values().flat_map(|m| &m.flags.keywords).peekable();
-        // Most servers show none, and then the links need not be gone through.
-        shown.peek().is_some() && {
-            let known: BTreeSet<_> = links.into_iter().flatten().flat_map(|(_, l)| &l.flags.keywords).collect();
-            shown.any(|keyword| !known.contains(keyword))
-        }
-    };
-    remote.mailboxes.iter().filter(shows_new).map(|(name, _)| name.clone()).collect()
 }
 
 /// The number of every mailbox, known or not.

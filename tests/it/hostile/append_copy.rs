@@ -1,7 +1,8 @@
 //! Uploads, copies, moves, flags and expunges that are not what the server says they are.
 
 use super::behaviour::{
-    Behaviour, Does, MODERN, May, PLAIN, after, at, before, crlf, ends, fall_silent, hang_up, instead, row,
+    Behaviour, Does, MODERN, May, PLAIN, USUAL, after, at, before, crlf, ends, fall_silent, hang_up, instead, replace,
+    row,
 };
 
 const APPENDUID: &str = "RFC 4315 §3; CVE-2021-3578 (mbsync): unexpected APPENDUID";
@@ -139,5 +140,9 @@ fn others() -> Vec<Behaviour> {
         row("OK for ENABLE, and nothing is enabled", "RFC 5161 §3.2")
             .speaks(MODERN)
             .says(instead("ENABLE", "* ENABLED\nTAG OK done\n")),
+        row("PERMANENTFLAGS without anything", "RFC 3501 §7.1: no flag is kept")
+            .speaks(USUAL)
+            .says(replace("SELECT", "\\Answered \\Flagged \\Deleted \\Seen \\Draft \\*)]", ")]"))
+            .exits(&[0, 1]),
     ]
 }
