@@ -82,6 +82,9 @@ pub fn attempt(
     };
     pool.give(session);
     let plan = plan(job, &ground, &seen, expunge);
+    if plan.held > 0 {
+        report.event(&account.name, Event::Notice(&stay(plan.held)));
+    }
     total.mailboxes = mailboxes as u64;
     // What is refused is shown too.
     let whole = (job.mode == Mode::DryRun).then(|| plan.clone());
@@ -144,6 +147,16 @@ const OLDER: &str = "The tree, or the state, is an older copy: what is missing i
                      deleted on the server because of it";
 
 const NONE_SELECTED: &str = "No mailbox is selected; `mailtide mailboxes` shows which there are";
+
+fn stay(messages: u64) -> String {
+    match messages {
+        1 => "A message that is missing in the tree stays on the server, since it may be where nothing can be read"
+            .into(),
+        _ => format!(
+            "{messages} messages that are missing in the tree stay on the server, since they may be where nothing can be read"
+        ),
+    }
+}
 
 fn waits_for(files: usize) -> String {
     let messages = if files == 1 { "a message" } else { "messages" };

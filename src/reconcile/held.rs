@@ -1,5 +1,6 @@
-//! What left a mailbox for one in which nothing can be decided now, because the server does not let us look into it: the
-//! message stays on the server until it can be moved, lest the tree hold the only copy of it.
+//! What left a mailbox for a place that nobody can look into now stays on the server, lest the tree hold the only copy of
+//! it: for a mailbox that the server does not let us look into, and, on this side, for one that cannot be read, or as a
+//! file that cannot. Of those nobody can tell which messages they hold, so that nothing missing counts as deleted.
 
 use std::collections::BTreeSet;
 
@@ -11,7 +12,8 @@ use crate::mail::Digest;
 /// Takes the deletions of such messages out of the plan; the mailboxes they are in are unfinished.
 pub(super) fn hold_back(input: &Input<'_>, plan: &mut Plan) {
     let out_of_reach = out_of_reach(input.local, input.remote);
-    if out_of_reach.is_empty() {
+    let hides_some = hides_some(input.local);
+    if out_of_reach.is_empty() && !hides_some {
         return;
     }
     for (name, actions) in &mut plan.mailboxes {
@@ -22,14 +24,25 @@ pub(super) fn hold_back(input: &Input<'_>, plan: &mut Plan) {
                 continue;
             };
             let before = uids.len();
-            let went = |uid| links.get(&uid).is_some_and(|link| out_of_reach.contains(&link.digest));
+            let went = |uid| hides_some || links.get(&uid).is_some_and(|link| out_of_reach.contains(&link.digest));
             *uids = uids.iter().filter(|uid| !went(*uid)).collect();
-            if uids.len() < before {
+            let held = before - uids.len();
+            if held > 0 {
+                plan.held += held as u64;
                 plan.unfinished.insert(name.clone());
             }
         }
         actions.retain(|action| !matches!(action, Action::Delete { uids, .. } if uids.is_empty()));
     }
+}
+
+/// Whether a message that is missing may be somewhere in the tree all the same.
+fn hides_some(local: &LocalView) -> bool {
+    local.mailboxes.values().any(|mailbox| match mailbox {
+        LocalMailbox::Unknown => true,
+        LocalMailbox::Unchanged => false,
+        LocalMailbox::Listed(listing) => listing.files.values().any(|file| file.content == LocalContent::Unreadable),
+    })
 }
 
 /// What new files hold in mailboxes that the server has and that could not be looked into.

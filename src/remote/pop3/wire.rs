@@ -26,7 +26,7 @@ pub struct Window {
 
 impl Window {
     /// For servers with PIPELINING: half of it is more than a fast line holds in a long round trip.
-    pub const PIPELINED: Window = Window { commands: 1024, octets: 32 << 20 };
+    pub const PIPELINED: Window = Window { commands: 512, octets: 32 << 20 };
     /// One command, one answer.
     pub const LOCK_STEP: Window = Window { commands: 1, octets: 0 };
 
