@@ -122,6 +122,11 @@ impl FileId {
         FileId(name.into().into_boxed_os_str())
     }
 
+    /// Octets of the message on the wire, where the name tells (`W=`, a Maildir++ field; whatever we deliver has it).
+    pub fn wire_size(&self) -> Option<u64> {
+        self.0.to_str()?.split(',').find_map(|field| field.strip_prefix("W="))?.parse().ok()
+    }
+
     /// The name as the file system has it.
     pub fn as_os_str(&self) -> &OsStr {
         &self.0

@@ -17,7 +17,8 @@
 //!    not found by its UIDL can be found this way: what we deleted comes back as new mail, since a person may have put it
 //!    there. N listed and M known ones that cannot be told apart are the same when N ≤ M, else all N are doubtful.
 //! 3. **Size and digest**, for what is doubtful: a message that may be known and has no header to tell by (no TOP; no
-//!    Message-ID and no trace field in it). It is fetched and compared; only what is new then is delivered.
+//!    Message-ID and no trace field in it), or has the header and is by far larger or smaller than it was. It is fetched
+//!    and compared; only what is new then is delivered.
 //!
 //! A UIDL that several listed messages have counts as none. And whatever is fetched for whatever reason is compared
 //! with the known messages that were not found: so 0 doubles hold also where sizes are counted otherwise now.
@@ -29,6 +30,7 @@
 //! | new, or only seen before | fetched, unless it is larger than `max-size` or `max-messages` are fetched already |
 //! | doubtful | fetched and compared, within the same limits |
 //! | known and delivered | kept, or deleted when `keep` says so or its file was deleted (where that counts) |
+//! | delivered, and less than half or at least twice as large as listed | kept, since it may be a part, or two; and fetched once more |
 //! | known and not listed | remembered for 30 days since it was first missed, or since its deletion was confirmed |
 //!
 //! Ages count in seconds from the first listing that had the message, whether or not it was fetched then.
@@ -69,7 +71,7 @@ use std::collections::{BTreeMap, BTreeSet};
 pub use arrivals::{Arrivals, Verdict};
 pub use numbers::Numbers;
 pub use plan::{Action, Fetch, Fetched, Left, Plan};
-pub use policy::{Keep, Order, Policy};
+pub use policy::{Keep, Order, Policy, is_as_listed};
 
 use crate::mail::{HeaderHash, KnownMessage, MessageNumber, Serial, UidlHash, UnixSeconds};
 

@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::arrivals::robbed;
 use super::identity::Identified;
-use super::policy::{REMEMBERED, age};
+use super::policy::{REMEMBERED, age, is_as_listed};
 use super::{Input, Listed, Numbers, Order};
 use crate::mail::{KnownMessage, LocalCopy, MaildropFact, MessageNumber, Serial, ServerCopy, UidlHash, UnixSeconds};
 
@@ -169,6 +169,7 @@ impl Plan {
 /// Makes the plan once it is known who is who.
 pub(super) fn make(input: &Input<'_>, found: Identified) -> Plan {
     let mut maker = Maker { input, plan: Plan { next: input.next, ..Plan::default() }, found };
+    maker.look_again();
     maker.robbed();
     let mut wanted = Vec::new();
     for listed in input.listing {
@@ -186,6 +187,19 @@ struct Maker<'a> {
 }
 
 impl Maker<'_> {
+    /// What the last run got only a part of, by its size, is fetched once more: it is whole now, or the size is wrong.
+    fn look_again(&mut self) {
+        let Identified { same, doubtful, .. } = &mut self.found;
+        for listed in self.input.listing.iter().filter(|listed| self.input.failed.contains(&listed.number)) {
+            let known = same.get(&listed.number).and_then(|serial| Some((*serial, self.input.known.get(serial)?)));
+            if let Some((serial, _)) = known.filter(|(_, known)| known.local.is_done() && !is_whole(known, listed.size))
+            {
+                same.remove(&listed.number);
+                doubtful.insert(listed.number, Some(serial));
+            }
+        }
+    }
+
     /// Records whose UIDL names another message now go without one.
     fn robbed(&mut self) {
         for serial in &self.found.robbed {
@@ -220,7 +234,8 @@ impl Maker<'_> {
                 if known.local.is_done() {
                     self.plan.held.insert(listed.number);
                     let over = self.input.policy.keep.is_over(known.first_seen, self.input.now);
-                    if over || self.input.deleted_here.contains(&serial) {
+                    let whole = is_whole(known, listed.size);
+                    if whole && (over || self.input.deleted_here.contains(&serial)) {
                         self.plan.delete.insert(listed.number, serial);
                     }
                     return None;
@@ -293,6 +308,11 @@ impl Maker<'_> {
             self.plan.missed.insert(*serial, fact);
         }
     }
+}
+
+/// Whether the file that was delivered can be all of a message with this size, as far as its name tells.
+fn is_whole(known: &KnownMessage, listed: u64) -> bool {
+    known.local.file().and_then(|delivered| delivered.file.wire_size()).is_none_or(|came| is_as_listed(listed, came))
 }
 
 impl Fetch {

@@ -32,6 +32,15 @@ pub fn age(first_seen: UnixSeconds, now: UnixSeconds) -> u64 {
     u64::try_from(now.0.saturating_sub(first_seen.0)).unwrap_or_default()
 }
 
+/// Whether what came of a message has about the size that the server lists. Many count otherwise than they send, but
+/// half or twice as much is another message or not all of it: such a one is not deleted. A size of 0 tells nothing.
+pub fn is_as_listed(listed: u64, came: u64) -> bool {
+    const ADDED_MOST: u64 = 1024;
+    let less = came < listed / 2;
+    let more = came / 2 >= listed && came > listed.saturating_add(ADDED_MOST);
+    listed == 0 || !less && !more
+}
+
 /// Which messages are fetched first (`order`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Order {
@@ -74,5 +83,15 @@ mod tests {
         }
         assert!(!Keep::Always.is_over(seen, UnixSeconds(i64::MAX)) && Keep::Never.is_over(seen, seen));
         assert_eq!(age(UnixSeconds(i64::MAX), UnixSeconds(i64::MIN)), 0);
+    }
+
+    #[test]
+    fn half_and_twice_the_listed_size_are_another_message() {
+        for (listed, came) in [(0, 0), (0, 9), (10, 5), (10, 900), (6000, 3000), (6000, 11_999), (6000, 5900)] {
+            assert!(is_as_listed(listed, came), "{listed} {came}");
+        }
+        for (listed, came) in [(6000, 0), (100, 31), (6000, 2999), (6000, 12_000), (u64::MAX, 1)] {
+            assert!(!is_as_listed(listed, came), "{listed} {came}");
+        }
     }
 }

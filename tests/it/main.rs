@@ -19,6 +19,7 @@
 //! | `pop3_engine` | the POP3 client alone: real servers, and a scripted one that is hostile, cut and stalled |
 //! | `pop` | a maildrop into the tree: keep, limits, several accounts, lost state, `pop --list` |
 //! | `pop_trouble` | what other POP3 clients lose or double, row by row; kill, EOF and stall anywhere |
+//! | `pop_doubt` | messages at which sessions break, or that are not what is listed: they stop no other and are not deleted |
 //! | `power/` | the order of writes, flushes, renames, commits and commands, from a trace of the system calls |
 //! | `damage` | the state damaged in sixty ways, newer, on a full or closed disk; the clock set back |
 //! | `secrets` | the password in no output and no file, at any verbosity; modes of what is kept |
@@ -71,6 +72,7 @@ mod outside;
 mod policies;
 mod pop;
 mod pop3_engine;
+mod pop_doubt;
 mod pop_trouble;
 mod power;
 mod reports;

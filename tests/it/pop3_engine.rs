@@ -455,7 +455,8 @@ fn hostile_replies_end_in_a_clear_error_or_a_right_result() {
 fn odd_replies_that_can_be_understood_are() {
     let maildrop = Maildrop::start(&three());
     let fetched = |faults: &[Fault]| {
-        maildrop.trouble(faults);
+        // In a pipeline a wrong size may mean that answers ran into each other.
+        maildrop.trouble(&[faults, &[Fault::LockStep]].concat());
         let mut messages = Messages::default();
         fetch(&maildrop, &mut messages).unwrap();
         messages.whole.into_values().collect::<Vec<_>>()
@@ -469,9 +470,9 @@ fn odd_replies_that_can_be_understood_are() {
     // Lists in other clothes.
     assert_eq!(fetched(&[Fault::saying("LIST", "+ok x\r\n3   9 more\r\n1\t9\r\n 2 9\r\n.\r\n")]), three());
     assert_eq!(fetched(&[Fault::saying("LIST", "+OK\r\n1 9\r\n2 0\r\n3 18446744073709551615\r\n.\r\n")]), three());
-    // Lists that do not agree: what is there is fetched, what is not is not made up.
+    // Lists that do not agree: what any of them names is fetched, what is not there is not made up.
     for list in ["1 9\r\n2 9\r\n", "1 9\r\n1 9\r\n2 9\r\n0 9\r\n-1 9\r\n99999999999 9\r\n"] {
-        assert_eq!(fetched(&[Fault::saying("LIST", format!("+OK\r\n{list}.\r\n"))]), three()[..2]);
+        assert_eq!(fetched(&[Fault::saying("LIST", format!("+OK\r\n{list}.\r\n"))]), three());
     }
     for uidl in ["", "1 a\r\n", "1 a\r\n2 b\r\n3 c\r\n4 d\r\n", "3 c\r\n3 d\r\n"] {
         maildrop.trouble(&[Fault::saying("UIDL", format!("+OK\r\n{uidl}.\r\n"))]);

@@ -16,6 +16,7 @@ pub(super) struct Door<'a> {
     meter: Meter,
     stop: &'a Stop,
     had_session: bool,
+    in_lock_step: bool,
 }
 
 impl<'a> Door<'a> {
@@ -28,6 +29,7 @@ impl<'a> Door<'a> {
             meter: Meter::default(),
             stop,
             had_session: false,
+            in_lock_step: false,
         }
     }
 
@@ -36,14 +38,22 @@ impl<'a> Door<'a> {
         let options = &self.account.pop3;
         let connector = self.connectors.of(&options.server)?;
         let secret = self.credentials.get()?;
-        let session = Session::open(options, connector.as_ref(), &secret, &self.meter, self.stop)?;
+        let mut session = Session::open(options, connector.as_ref(), &secret, &self.meter, self.stop)?;
         self.had_session = true;
+        if self.in_lock_step {
+            session.in_lock_step();
+        }
         Ok(session)
     }
 
     /// Whether a session ever stood.
     pub(super) fn had_session(&self) -> bool {
         self.had_session
+    }
+
+    /// One command at a time in all later sessions: an answer was taken for another.
+    pub(super) fn lock_step(&mut self) {
+        self.in_lock_step = true;
     }
 
     /// Octets and commands of all sessions.

@@ -1,9 +1,9 @@
 //! Bodies from the socket into `tmp`, on a thread of its own, so that the line goes on while a batch is made durable.
 
 use std::collections::BTreeMap;
-use std::sync::mpsc::{SyncSender, sync_channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 
-use super::land::Landing;
+use super::land::{BATCH_AGE, Landing};
 use super::look::Looked;
 use crate::error::{Error, ItemFailure, Kind, Result};
 use crate::local::{Folder, Incoming, Received};
@@ -48,14 +48,41 @@ pub(super) fn fetch(
     std::thread::scope(|scope| {
         let (sender, receiver) = sync_channel(QUEUE);
         let by_number = fetches.iter().map(|fetch| (fetch.number, *fetch)).collect();
-        let mut sink =
-            Sink { folder: &folder, by_number, mailbox: &mailbox, looked, now: None, octets: 0, results: sender, stop };
-        let fetching = scope.spawn(move || session.retrieve(&numbers, &mut sink));
+        let mut sink = Sink {
+            folder: &folder,
+            by_number,
+            mailbox: &mailbox,
+            looked,
+            now: None,
+            ended: 0,
+            octets: 0,
+            results: sender,
+            stop,
+        };
+        let fetching = scope.spawn(move || {
+            let fetched = session.retrieve(&numbers, &mut sink);
+            (fetched, numbers.get(sink.ended).copied())
+        });
         // An error here drops the receiver, and with it ends the fetching.
-        let landed = receiver.into_iter().try_for_each(|got| landing.take(got));
-        let fetched = fetching.join().unwrap_or_else(|_| Err(Error::new(Kind::Protocol, "The fetching broke off")));
+        let landed = land(receiver, landing);
+        let broken = || (Err(Error::new(Kind::Protocol, "The fetching broke off")), None);
+        let (fetched, broke_at) = fetching.join().unwrap_or_else(|_| broken());
+        if let (Err(_), Some(number)) = (&fetched, broke_at) {
+            landing.broke_at(number);
+        }
         landed.and(fetched)
     })
+}
+
+/// Lands what comes, in batches; what waits while nothing comes, too.
+fn land(receiver: Receiver<Got>, landing: &mut Landing<'_>) -> Result<()> {
+    loop {
+        match receiver.recv_timeout(BATCH_AGE) {
+            Ok(got) => landing.take(got)?,
+            Err(RecvTimeoutError::Timeout) => landing.land()?,
+            Err(RecvTimeoutError::Disconnected) => return Ok(()),
+        }
+    }
 }
 
 struct Sink<'a> {
@@ -64,6 +91,8 @@ struct Sink<'a> {
     mailbox: &'a MailboxName,
     looked: &'a Looked,
     now: Option<(Incoming, HeaderHashScan)>,
+    /// Messages that came or were refused: they do in the order they were asked for.
+    ended: usize,
     /// Octets that are not yet told.
     octets: u64,
     results: SyncSender<Got>,
@@ -101,6 +130,7 @@ impl MaildropSink for Sink<'_> {
     }
 
     fn done(&mut self, number: MessageNumber) -> Result<()> {
+        self.ended += 1;
         let (Some((incoming, scan)), Some(fetch)) = (self.now.take(), self.by_number.get(&number).copied()) else {
             return Ok(());
         };
@@ -111,6 +141,7 @@ impl MaildropSink for Sink<'_> {
 
     fn refused(&mut self, number: MessageNumber, error: &Error) -> Result<()> {
         self.now = None;
+        self.ended += 1;
         self.send(Got::Refused(ItemFailure::new(self.mailbox, self.looked.item(number), error)))
     }
 }

@@ -8,8 +8,8 @@
 use crate::config::Pop3Account;
 use crate::engine::{Job, Mode};
 use crate::error::Result;
-use crate::local::{Expected, Marker, Opened, Store};
-use crate::mail::{AccountId, Generation};
+use crate::local::{Directory, Expected, Marker, Opened, Store};
+use crate::mail::{AccountId, Generation, Serial};
 use crate::reconcile::view::TreeAge;
 use crate::state::State;
 
@@ -66,7 +66,13 @@ impl Ground {
                 (id, State::create(&job.state_dir, &account.name, id)?)
             }
         };
-        if !store.mailboxes()?.contains_key(&account.mailbox) {
+        let is_wanted = match store.mailboxes()?.get(&account.mailbox) {
+            None => true,
+            // Another account makes it right now, or a kill came while it was made; nothing of ours is in it.
+            Some(Directory::Incomplete(_)) => state.maildrop_outline()?.0 == Serial::FIRST,
+            Some(Directory::Usable | Directory::Unusable(_)) => false,
+        };
+        if is_wanted {
             store.create_mailbox(&account.mailbox)?;
         }
         let (age, memory) = match is_kept {

@@ -4,26 +4,29 @@
 //! leaves no file. A run in which a batch failed never says that everything is recorded: files of it may be there.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::{Duration, Instant};
 
 use super::fetch::Got;
 use super::look::Looked;
 use super::others::Others;
 use crate::config::{Dedup, Pop3Account};
 use crate::engine::Job;
-use crate::error::{ItemFailure, Kind, Result};
+use crate::error::{Error, ItemFailure, Kind, Result};
 use crate::local::{Delivery, Folder, Received, Store};
 use crate::mail::{
     AccountId, DeliveredMessage, Digest, FileOrigin, Flags, HeaderHash, KnownMessage, LocalCopy, MailboxName,
     MaildropFact, MaildropOrigin, MessageNumber, Serial, ServerCopy,
 };
-use crate::maildrop::{Arrivals, Fetch, Verdict};
+use crate::maildrop::{Arrivals, Fetch, Verdict, is_as_listed};
 use crate::report::event::{Counts, Event, Progress, Report};
 use crate::state::State;
 
 /// A batch is made durable when it has this many messages …
 const BATCH_MESSAGES: usize = 200;
-/// … or this many octets.
+/// … or this many octets …
 const BATCH_OCTETS: u64 = 32 << 20;
+/// … or is so old: what a slow server has sent should not be asked for again after a kill.
+pub(super) const BATCH_AGE: Duration = Duration::from_secs(5);
 
 type Arrived = (Fetch, Received, Option<HeaderHash>);
 
@@ -39,6 +42,8 @@ pub(super) struct Landing<'a> {
     report: &'a dyn Report,
     batch: Vec<Arrived>,
     octets: u64,
+    /// When the last batch was landed.
+    landed: Instant,
     harvest: Harvest,
     batches: Batches,
 }
@@ -65,8 +70,10 @@ pub(super) struct Harvest {
     pub due: BTreeMap<MessageNumber, (Serial, KnownMessage)>,
     /// For the summary.
     pub counts: Counts,
-    /// What did not come.
+    /// What did not come, or not as it should have.
     pub failures: Vec<ItemFailure>,
+    /// The message at which the session broke.
+    pub broke_at: Option<MessageNumber>,
 }
 
 impl<'a> Landing<'a> {
@@ -90,6 +97,7 @@ impl<'a> Landing<'a> {
             report,
             batch: Vec::new(),
             octets: 0,
+            landed: Instant::now(),
             harvest: Harvest::default(),
             batches: Batches::Recorded,
         })
@@ -118,7 +126,8 @@ impl<'a> Landing<'a> {
             Got::Message { fetch, received, header } => {
                 self.octets += received.content.wire_size;
                 self.batch.push((fetch, received, header));
-                if self.batch.len() >= BATCH_MESSAGES || self.octets >= BATCH_OCTETS {
+                let is_full = self.batch.len() >= BATCH_MESSAGES || self.octets >= BATCH_OCTETS;
+                if is_full || self.landed.elapsed() >= BATCH_AGE {
                     self.land()?;
                 }
             }
@@ -137,12 +146,18 @@ impl<'a> Landing<'a> {
         }
     }
 
+    /// The session broke at this message.
+    pub(super) fn broke_at(&mut self, number: MessageNumber) {
+        self.harvest.broke_at = Some(number);
+    }
+
     /// What was brought in.
     pub(super) fn harvest(self) -> Harvest {
         self.harvest
     }
 
-    fn land(&mut self) -> Result<()> {
+    /// Lands what has come.
+    pub(super) fn land(&mut self) -> Result<()> {
         self.octets = 0;
         let batch = std::mem::take(&mut self.batch);
         if batch.is_empty() {
@@ -152,6 +167,7 @@ impl<'a> Landing<'a> {
         if landed.is_err() {
             self.batches = Batches::Failed;
         }
+        self.landed = Instant::now();
         landed
     }
 
@@ -175,7 +191,8 @@ impl<'a> Landing<'a> {
                     self.harvest.compared += 1;
                     self.harvest.counts.linked += 1;
                     self.harvest.found.insert(serial);
-                    let over = self.account.policy.keep.is_over(first_seen, self.looked.now);
+                    let whole = is_as_listed(fetch.size, content.wire_size);
+                    let over = whole && self.account.policy.keep.is_over(first_seen, self.looked.now);
                     let now = learned.iter().find_map(|fact| match fact {
                         MaildropFact::Known(s, known) if *s == serial => Some(known.clone()),
                         _ => None,
@@ -193,7 +210,8 @@ impl<'a> Landing<'a> {
                     };
                     if let Some(file) = twin {
                         self.harvest.counts.linked += 1;
-                        facts.push(self.known(&fetch, DeliveredMessage { digest: content.digest, header, file }));
+                        let delivered = DeliveredMessage { digest: content.digest, header, file };
+                        facts.push(self.known(&fetch, delivered, content.wire_size));
                         continue;
                     }
                     let origin = MaildropOrigin { account: self.id, uidl: fetch.uidl, serial: fetch.serial };
@@ -213,7 +231,11 @@ impl<'a> Landing<'a> {
             match outcome {
                 Ok(delivered) => {
                     self.others.take(&delivered.file);
-                    facts.push(self.known(&fetch, DeliveredMessage { digest, header, file: delivered.file }));
+                    if !is_as_listed(fetch.size, octets) {
+                        self.harvest.failures.push(self.unlike(&fetch, octets));
+                    }
+                    let delivered = DeliveredMessage { digest, header, file: delivered.file };
+                    facts.push(self.known(&fetch, delivered, octets));
                     self.harvest.delivered += 1;
                     self.harvest.counts.local.new += 1;
                     self.harvest.counts.local.octets += octets;
@@ -235,8 +257,18 @@ impl<'a> Landing<'a> {
         Ok(())
     }
 
+    /// Tells of a message that may be a part of one, or two.
+    fn unlike(&self, fetch: &Fetch, octets: u64) -> ItemFailure {
+        let listed = fetch.size;
+        let what =
+            format!("{octets} octets came where the server lists {listed}: its copy is kept, whatever `keep` says");
+        let error =
+            Error::new(Kind::Protocol, what).hint("Look at the message; is it whole, delete it there yourself.");
+        ItemFailure::new(&self.account.mailbox, self.looked.item(fetch.number), &error)
+    }
+
     /// The record of a message that is delivered now.
-    fn known(&mut self, fetch: &Fetch, delivered: DeliveredMessage) -> MaildropFact {
+    fn known(&mut self, fetch: &Fetch, delivered: DeliveredMessage, octets: u64) -> MaildropFact {
         let known = KnownMessage {
             uidl: fetch.uidl,
             size: fetch.size,
@@ -244,7 +276,7 @@ impl<'a> Landing<'a> {
             local: LocalCopy::File(delivered),
             copy: ServerCopy::Listed,
         };
-        if fetch.due {
+        if fetch.due && is_as_listed(fetch.size, octets) {
             self.harvest.due.insert(fetch.number, (fetch.serial, known.clone()));
         }
         MaildropFact::Known(fetch.serial, known)

@@ -9,7 +9,7 @@ use crate::config::{Fetched, LocalDeletion, Pop3Account};
 use crate::engine::Job;
 use crate::error::{Error, Item, Result};
 use crate::local::Store;
-use crate::mail::{HeaderHash, HeaderHashScan, MessageNumber, Serial, Uidl, UidlHash, UnixSeconds};
+use crate::mail::{HeaderHash, HeaderHashScan, MessageNumber, Serial, ServerCopy, Uidl, UidlHash, UnixSeconds};
 use crate::maildrop::{self, Headers, Ids, Input, Known, Listed, Next, Plan};
 use crate::reconcile::guard::{Refusal, Rest};
 use crate::reconcile::view::TreeAge;
@@ -43,6 +43,8 @@ pub(super) struct Looked {
     pub is_whole: bool,
     /// What a person should know.
     pub notices: Vec<String>,
+    /// Lines of the server's list that name no message: what they stand for cannot be fetched.
+    pub unnamed: usize,
     /// When the session was listed.
     pub now: UnixSeconds,
     /// The messages, by number.
@@ -93,10 +95,11 @@ pub(super) fn look(
         Some(Rest::Waits) => plan = Plan { held: plan.held, next: plan.next, ..Plan::default() },
     }
     let looked = Looked {
-        plan,
         refusals: refusal.into_iter().collect(),
         is_whole: listing.is_whole(),
-        notices: notices(account, &listing, before),
+        notices: notices(account, &listing, before, undead(&plan, &known)),
+        unnamed: listing.unnamed,
+        plan,
         now: sources.now,
         entries: listing.entries.into_iter().map(|entry| (entry.number, entry)).collect(),
         known,
@@ -166,10 +169,19 @@ fn start(session: &Session) -> Headers {
     }
 }
 
-fn notices(account: &Pop3Account, listing: &Listing, before: u64) -> Vec<String> {
+/// How many messages go again that the server had confirmed as deleted.
+fn undead(plan: &Plan, known: &Known) -> usize {
+    let was_deleted = |serial: &&Serial| known.get(serial).is_some_and(|m| matches!(m.copy, ServerCopy::Deleted(_)));
+    plan.delete.values().filter(was_deleted).count()
+}
+
+fn notices(account: &Pop3Account, listing: &Listing, before: u64, undead: usize) -> Vec<String> {
     let mut notices: Vec<String> = listing.odd.iter().map(|odd| format!("The server's list: {odd}")).collect();
     if let Some(by) = account.fetched_before.as_ref().filter(|_| before > 0).map(|file| file.by) {
         notices.push(format!("{before} of the messages were fetched by {by} before, and are not fetched again"));
+    }
+    if undead > 0 {
+        notices.push(format!("The server lists {undead} messages again that it has confirmed as deleted"));
     }
     if !listing.is_whole() {
         notices.push("Nothing that is absent in this list counts as gone from the server".to_owned());

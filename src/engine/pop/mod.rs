@@ -33,7 +33,7 @@ mod others;
 mod recover;
 mod view;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
 
 use door::Door;
@@ -46,10 +46,10 @@ pub use view::{MaildropRow, Standing, list};
 
 use super::{Job, Mode, Outcome, clock, now, retry};
 use crate::config::{Fetched, Pop3Account};
-use crate::error::{Error, ItemFailure, Kind, Result};
+use crate::error::{Error, Item, ItemFailure, Kind, Result};
 use crate::exit::Exit;
 use crate::mail::{MaildropFact, Serial};
-use crate::maildrop::{Action, Known};
+use crate::maildrop::{Action, Fetch, Known};
 use crate::reconcile::view::TreeAge;
 use crate::remote::pop3::Session;
 use crate::report::event::{Counts, Event, Report, Summary};
@@ -78,7 +78,14 @@ struct Run<'a> {
     deletions: Deletions,
     /// What it has confirmed as deleted.
     gone: BTreeSet<Serial>,
+    /// Messages at which a session broke, and how often.
+    breaking: BTreeMap<Item, u32>,
 }
+
+/// Sessions of a run that may break after they brought something, or at another message than those before.
+const BREAKS_MOST: u32 = 20;
+/// How often a session may break at one message before that is left out.
+const BREAKS_AT_ONE: u32 = 2;
 
 /// Whether a run that is going to change something is counted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -113,16 +120,26 @@ pub(super) fn run(job: &Job<'_, Pop3Account>, report: &dyn Report, stop: &Stop) 
         counted: Counted::No,
         deletions: Deletions::Made,
         gone: BTreeSet::new(),
+        breaking: BTreeMap::new(),
     };
-    let mut next_try = 2;
+    let (mut next_try, mut breaks) = (2, 0);
     loop {
+        let before = run.progress();
         let error = match run.attempt() {
             Ok(exit) => return Ok(Outcome { exit, summary: run.summary(begun) }),
             Err(error) => error,
         };
+        // A server may hold the maildrop for the session that broke.
+        let error = if error.kind() == Kind::TryLater { error.worth_retrying() } else { error };
         let Some(pause) = retry::pause(&error, next_try, run.door.had_session()) else { return Err(error) };
         run.notice(&format!("{error}; trying again"));
-        next_try += 1;
+        if error.kind() == Kind::Protocol {
+            run.door.lock_step();
+        }
+        breaks += 1;
+        if run.progress() == before || breaks >= BREAKS_MOST {
+            next_try += 1;
+        }
         clock::sleep(pause, stop)?;
     }
 }
@@ -139,6 +156,11 @@ impl Run<'_> {
             commands: meter.commands(),
             milliseconds: u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX),
         }
+    }
+
+    /// What tells whether a try came further than the one before.
+    fn progress(&self) -> (u64, u32) {
+        (self.fetched, self.breaking.values().sum())
     }
 
     fn event(&self, event: Event<'_>) {
@@ -187,6 +209,7 @@ impl Run<'_> {
                 leave::without_deletions(session);
                 return Ok(exit);
             }
+            self.tell_unnamed(&looked);
             looked.refusals.iter().for_each(|refusal| self.event(Event::Refused(refusal)));
             if self.visit(&mut ground, session, &looked)? == Next::Done {
                 break;
@@ -212,11 +235,39 @@ impl Run<'_> {
         let connected = |session: &Session| {
             report.event(account, Event::Connected { host: &place, tier: &door::tier(session) });
         };
-        let (session, looked) = look(&sources, &mut self.door, &connected)?;
+        let (session, mut looked) = look(&sources, &mut self.door, &connected)?;
+        self.set_aside(&mut looked);
         looked.notices.iter().for_each(|text| self.notice(text));
         let changed = usize::from(!looked.plan.actions().is_empty());
         self.event(Event::Observed { mailboxes: 1, changed });
         Ok((session, looked))
+    }
+
+    /// What the server does not name, nobody can fetch.
+    fn tell_unnamed(&mut self, looked: &Looked) {
+        if looked.unnamed > 0 {
+            let what =
+                format!("Lines of the server's list that name no message: {}. Those cannot come", looked.unnamed);
+            let error = Error::new(Kind::Protocol, what).hint("Each run asks again; another program may see them.");
+            self.fail(ItemFailure::new(&self.job.account.mailbox, Item::Mailbox, &error));
+        }
+    }
+
+    /// Messages at which sessions broke come last, lest they keep all others away; in the end without them.
+    fn set_aside(&mut self, looked: &mut Looked) {
+        if self.breaking.is_empty() {
+            return;
+        }
+        let breaks = |run: &Self, fetch: &Fetch| run.breaking.get(&looked.item(fetch.number)).copied().unwrap_or(0);
+        let all = looked.plan.fetch.iter().copied();
+        let (mut fetch, left): (Vec<Fetch>, Vec<Fetch>) = all.partition(|one| breaks(self, one) < BREAKS_AT_ONE);
+        fetch.sort_by_key(|one| breaks(self, one));
+        for one in left {
+            let error = Error::new(Kind::Unreachable, "The session broke at this message each time")
+                .hint("Look at it with another program, or delete it there. The other messages are fetched.");
+            self.fail(ItemFailure::new(&self.job.account.mailbox, looked.item(one.number), &error));
+        }
+        looked.plan.fetch = fetch;
     }
 
     /// A dry run ends with its plan.
@@ -248,6 +299,9 @@ impl Run<'_> {
         let landed = landing.end();
         let harvest = landing.harvest();
         self.bring_in(plan, &portion, &harvest);
+        if let Some(number) = harvest.broke_at {
+            *self.breaking.entry(looked.item(number)).or_default() += 1;
+        }
         fetched.and(landed)?;
         if portion.is_last && looked.is_whole {
             let missed = plan.missed.iter().filter(|(serial, _)| !harvest.found.contains(serial));

@@ -1,9 +1,10 @@
 //! What is in the maildrop: STAT, LIST and UIDL, in one round trip where the server pipelines.
 //!
-//! Invariant: an [`Entry`] is a number that LIST gave a size, once. Whatever does not fit is left out and named in
-//! [`Listing::odd`]; then, and when the counts differ, the listing is not [whole](Listing::is_whole), and what is not
-//! in it is not known to be gone. A list has a limit in messages and octets.
+//! Invariant: an [`Entry`] is a number that LIST gave a size, once, or UIDL a unique id. Whatever does not fit is left out
+//! and named in [`Listing::odd`]; then, and when the counts differ, the listing is not [whole](Listing::is_whole), and
+//! what is not in it is not known to be gone. A list has a limit in messages and octets.
 
+use std::collections::BTreeSet;
 use std::fmt;
 
 use super::capability::Capability;
@@ -35,7 +36,7 @@ pub struct Stat {
 pub struct Entry {
     /// Its number in this session.
     pub number: MessageNumber,
-    /// Its octets as the server counts them; some count otherwise than they send.
+    /// Its octets as the server counts them; some count otherwise than they send. 0 when it does not tell.
     pub size: u64,
     /// Its unique id, as sent; may repeat. `None`: the server has none, or a wrong one for this message.
     pub uidl: Option<Uidl>,
@@ -50,6 +51,8 @@ pub struct Listing {
     pub entries: Vec<Entry>,
     /// What was left out of the lists, the first few.
     pub odd: Vec<Odd>,
+    /// Lines of LIST that name no message, and for which UIDL names none either.
+    pub unnamed: usize,
 }
 
 impl Listing {
@@ -77,7 +80,7 @@ impl Sizes {
     /// The listed size of a message.
     pub fn of(&self, number: MessageNumber) -> Option<u64> {
         let at = self.0.binary_search_by_key(&number, |(n, _)| *n).ok()?;
-        self.0.get(at).map(|(_, size)| *size)
+        self.0.get(at).map(|(_, size)| *size).filter(|size| *size > 0)
     }
 }
 
@@ -126,6 +129,8 @@ struct Looking {
     list_refused: Option<Error>,
     uidl_refused: Option<Error>,
     sizes: Vec<(MessageNumber, u64)>,
+    /// Lines of LIST that make no sense.
+    garbled: usize,
     uidls: Option<Vec<(MessageNumber, Uidl)>>,
     odd: Oddities,
 }
@@ -148,12 +153,15 @@ impl<E: Exchange> Job<E> for Looking {
         match which {
             0 => self.stat = Some(stat(&reply)),
             1 if reply.is_ok() => {
-                let (sizes, odd, mut octets) = (&mut self.sizes, &mut self.odd, 0);
+                let (sizes, garbled, odd, mut octets) = (&mut self.sizes, &mut self.garbled, &mut self.odd, 0);
                 wire.list(reply.line_end, &mut |line| {
                     bounded(line, sizes.len(), &mut octets)?;
                     match split(line).and_then(|(number, rest)| Some((number, size(rest)?))) {
                         Some(entry) => sizes.push(entry),
-                        None => odd.add(|| format!("LIST says `{}`", shown(line))),
+                        None => {
+                            *garbled += 1;
+                            odd.add(|| format!("LIST says `{}`", shown(line)));
+                        }
                     }
                     Ok(())
                 })?;
@@ -196,14 +204,31 @@ impl Looking {
             }
         }
         if let Some(uidls) = self.uidls {
+            let added = add_unlisted(&mut entries, &uidls, stat.messages, &mut self.odd);
+            self.garbled = self.garbled.saturating_sub(added);
             name(&mut entries, uidls, &mut self.odd);
         }
         if u32::try_from(entries.len()) != Ok(stat.messages) {
             let listed = entries.len();
             self.odd.add(|| format!("STAT says {} messages, LIST names {listed}", stat.messages));
         }
-        Ok(Listing { stat, entries, odd: self.odd.told() })
+        Ok(Listing { stat, entries, odd: self.odd.told(), unnamed: self.garbled })
     }
+}
+
+/// Adds the messages that the server counts and UIDL names, and LIST does not: they can be fetched all the same. Tells how
+/// many.
+fn add_unlisted(entries: &mut Vec<Entry>, uidls: &[(MessageNumber, Uidl)], counted: u32, odd: &mut Oddities) -> usize {
+    let listed: BTreeSet<MessageNumber> = entries.iter().map(|entry| entry.number).collect();
+    let mut added = BTreeSet::new();
+    for (number, _) in uidls {
+        if number.get() <= counted && !listed.contains(number) && added.insert(*number) {
+            odd.add(|| format!("LIST gives message {number} no size"));
+            entries.push(Entry { number: *number, size: 0, uidl: None });
+        }
+    }
+    entries.sort_by_key(|entry| entry.number);
+    added.len()
 }
 
 /// Gives each message its unique id.

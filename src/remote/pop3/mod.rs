@@ -11,6 +11,7 @@ mod delete;
 #[cfg(any(test, fuzzing))]
 pub mod fuzz;
 mod listing;
+mod measure;
 pub mod open;
 pub mod quirk;
 mod retrieve;

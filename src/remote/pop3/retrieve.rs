@@ -3,13 +3,16 @@
 //! Invariant: a message is done when its end was seen *and* what follows it is an answer, or the connection's end. A
 //! server that forgets to double a dot ends a message in its middle; the rest of it is no answer, so that message is
 //! never done. To see what follows the last one, a NOOP goes after it. A server that forgets the end itself runs into
-//! the next answer; it is caught where the listed size says that the message is over. Nothing of a message is kept.
+//! the next answer, and each answer after it then counts for the message before: so in a pipeline a message has to have
+//! about the listed size ([`Measure`]). One whose size is wrong for another reason comes in lock-step, where nothing can
+//! be mistaken for it. Nothing of a message is kept.
 
 use super::capability::Capability;
+use super::measure::{Flight, Measure};
 use super::session::Session;
 use super::status::Reply;
 use super::unstuff::LineEnd;
-use super::wire::{Command, Job, Wire};
+use super::wire::{Command, Job, Window, Wire};
 use crate::error::{Error, Kind, Result};
 use crate::mail::MessageNumber;
 use crate::remote::net::Exchange;
@@ -18,9 +21,6 @@ use crate::remote::net::Exchange;
 const USUAL: u64 = 4 * 1024;
 /// Refusals for now in a row after which no more is asked for: a single one may be about one message.
 const LATER_MOST: usize = 10;
-/// Octets beyond twice the listed size at which a message has no end.
-const BEYOND_MOST: u64 = 64 << 20;
-
 /// Takes messages as they come off the wire, one after the other, in the order they were asked for.
 ///
 /// A message's calls are [`start`](Self::start), [`data`](Self::data) any number of times, then
@@ -68,6 +68,7 @@ impl Session {
         let mut job = Getting {
             verb,
             is_announced: verb == Verb::Retr || self.capabilities.has(Capability::Top),
+            flight: if self.window == Window::LOCK_STEP { Flight::LockStep } else { Flight::Pipelined },
             to_ask: numbers,
             to_hear: numbers,
             noop_sent: false,
@@ -105,6 +106,7 @@ struct Getting<'a> {
     verb: Verb,
     /// Whether the server says that it knows the command, or has shown it.
     is_announced: bool,
+    flight: Flight,
     to_ask: &'a [MessageNumber],
     to_hear: &'a [MessageNumber],
     noop_sent: bool,
@@ -159,14 +161,14 @@ impl<E: Exchange> Job<E> for Getting<'_> {
 
 impl<'a> Getting<'a> {
     fn message<E: Exchange>(&mut self, number: MessageNumber, line_end: LineEnd, wire: &mut Wire<E>) -> Result<()> {
-        let listed = (self.brings)(number);
-        let mut end = listed.map(ListedEnd::new);
+        let mut measure = (self.brings)(number).map(|listed| Measure::new(listed, self.flight));
         wire.body(line_end, &mut |octets| {
-            if let Some(end) = &mut end {
-                end.pass(octets)?;
+            if let Some(measure) = &mut measure {
+                measure.pass(octets)?;
             }
             self.sink.data(octets)
-        })
+        })?;
+        measure.map_or(Ok(()), |measure| measure.end())
     }
 
     fn refused(&mut self, number: MessageNumber, reply: &Reply) -> Result<()> {
@@ -192,46 +194,6 @@ impl<'a> Getting<'a> {
         let asked = self.to_hear.len().saturating_sub(unasked.len());
         self.to_hear = self.to_hear.get(..asked).unwrap_or_default();
         unasked
-    }
-}
-
-/// Watches over the place where a message is over by its listed size.
-struct ListedEnd {
-    passed: u64,
-    listed: u64,
-    /// What stands there, at most as much as an answer's mark has.
-    there: Vec<u8>,
-}
-
-impl ListedEnd {
-    const MARK: usize = 4;
-
-    fn new(listed: u64) -> ListedEnd {
-        ListedEnd { passed: 0, listed, there: Vec::with_capacity(Self::MARK) }
-    }
-
-    fn pass(&mut self, octets: &[u8]) -> Result<()> {
-        let before = self.passed;
-        self.passed = self.passed.saturating_add(octets.len() as u64);
-        if self.passed <= self.listed {
-            return Ok(());
-        }
-        if self.there.len() < Self::MARK {
-            let from = usize::try_from(self.listed.saturating_sub(before)).unwrap_or(usize::MAX);
-            let there = octets.get(from..).unwrap_or_default().iter().take(Self::MARK - self.there.len());
-            self.there.extend(there);
-            if self.there.starts_with(b"+OK") || self.there == b"-ERR" {
-                return Err(Error::new(Kind::Protocol, "A message has no end: the next answer begins inside it")
-                    .worth_retrying());
-            }
-        }
-        if self.passed > self.listed.saturating_mul(2).saturating_add(BEYOND_MOST) {
-            return Err(Error::new(
-                Kind::Protocol,
-                format!("A message has no end: {} octets are listed, {} came", self.listed, self.passed),
-            ));
-        }
-        Ok(())
     }
 }
 

@@ -52,6 +52,11 @@ impl Session {
         Session { wire, capabilities, window, sizes: Sizes::default(), marked: 0 }
     }
 
+    /// Sends one command at a time from here on, so that no answer can be taken for another.
+    pub fn in_lock_step(&mut self) {
+        self.window = Window::LOCK_STEP;
+    }
+
     /// What the server can do and may be used.
     pub fn capabilities(&self) -> &Capabilities {
         &self.capabilities

@@ -181,6 +181,10 @@ impl<E: Exchange> Wire<E> {
             let mut unanswered: VecDeque<u64> = VecDeque::new();
             let (mut octets, mut answered, mut more) = (0u64, 0, true);
             loop {
+                // What ended too early goes on: a server that puts no dots, and a text with a line of one.
+                if answered > 0 && unanswered.is_empty() && !wire.unused().is_empty() {
+                    return Err(garbage(wire.unused()));
+                }
                 if more && window.is_half_empty(unanswered.len(), octets) {
                     while window.has_room(unanswered.len(), octets) {
                         let Some(command) = job.next() else {
