@@ -484,7 +484,8 @@ fn odd_replies_that_can_be_understood_are() {
     maildrop.trouble(&[Fault::saying("LIST", "+OK\r\n1 9\r\n7 9\r\n.\r\n")]);
     let mut messages = Messages::default();
     fetch(&maildrop, &mut messages).unwrap();
-    assert_eq!((messages.whole.len(), messages.refused), (1, [(7, Kind::Refused)].into()));
+    // Those that only UIDL names come all the same.
+    assert_eq!((messages.whole.len(), messages.refused), (3, [(7, Kind::Refused)].into()));
     maildrop.trouble(&[Fault::saying("STAT", "+OK 3 60 and words\r\n")]);
     assert_eq!(visit(&maildrop).unwrap().stat().unwrap(), Stat { messages: 3, octets: 60 });
 }
