@@ -33,6 +33,7 @@
 //! | `moves_killed` | `kill -9` in the midst of moves and renames |
 //! | `policies` | expunge, trash, mark, never; push; limits |
 //! | `reports` | the dry run is the real run; NDJSON; silence; status, mailboxes, check, help |
+//! | `check` | what `check` says of a tree is what a run makes of it |
 //! | `import` | other tools' configurations become one of ours; trees they have filled are taken as they are |
 //! | `man` | the manual pages are in step |
 //! | `architecture` | the tree is what `src/lib.rs` draws |
@@ -50,6 +51,7 @@ mod architecture;
 mod bad_config;
 mod bad_input;
 mod bytes;
+mod check;
 mod conflicts;
 mod connection;
 mod damage;
