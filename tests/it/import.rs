@@ -143,6 +143,18 @@ fn all_accounts_of_getmail_are_taken() {
     taken(&[], &["one", "three", "two"]);
 }
 
+/// A list that cannot be taken is told, not left out.
+#[test]
+fn a_damaged_list_is_told_where_it_would_be_used() {
+    let scratch = Scratch::new();
+    let mailtide = mailtide(&scratch);
+    fs::write(mailtide.home().join(".mpoprc"), format!("{MPOPRC}uidls_file ~/uidls\n")).unwrap();
+    fs::write(mailtide.home().join("uidls"), " 25 pop.example.org me\nonly-one\n").unwrap();
+    let ended = mailtide.run(&["import", "--from", "mpop"]).expect(0).says(&["uidls:1", "1 of 25"]);
+    let table: toml::Table = ended.stdout.parse().unwrap();
+    assert_eq!(table["accounts"]["home"]["pop3"].get("fetched-before"), None);
+}
+
 /// Eight messages in each of five mailboxes, whose names other tools write in another way. None is without a Message-ID:
 /// such a one is known by its body only, which has to be fetched.
 fn filled(dovecot: &Dovecot) -> Snapshot {

@@ -18,6 +18,7 @@
 //! | `imap_engine` | the IMAP engine alone: every tier sees the same, every operation works, round trips are counted |
 //! | `pop3_engine` | the POP3 client alone: real servers, and a scripted one that is hostile, cut and stalled |
 //! | `pop` | a maildrop into the tree: keep, limits, several accounts, lost state, `pop --list` |
+//! | `pop_before` | what another program fetched before the first run: its lists, good and bad |
 //! | `pop_trouble` | what other POP3 clients lose or double, row by row; kill, EOF and stall anywhere |
 //! | `power/` | the order of writes, flushes, renames, commits and commands, from a trace of the system calls |
 //! | `damage` | the state damaged in sixty ways, newer, on a full or closed disk; the clock set back |
@@ -73,6 +74,7 @@ mod outside;
 mod policies;
 mod pop;
 mod pop3_engine;
+mod pop_before;
 mod pop_trouble;
 mod power;
 mod reports;

@@ -165,6 +165,7 @@ impl Run<'_> {
         let before = before::read(self.job.account, &found)?;
         let age = ground.age;
         if self.job.mode == Mode::Sync {
+        let mut nothing_before = before::nothing(self.job.account, &found, &before);
             recover::record(self.job.account, &mut ground, &found)?;
             // From here on the state knows it.
             found.known.clear();
@@ -181,6 +182,9 @@ impl Run<'_> {
             let (session, looked) = self.look(&ground, &found.known, &before)?;
             if !looked.refusals.is_empty() {
                 exit = exit.merge(Exit::Guard);
+            if let Some(text) = nothing_before.take_if(|_| !looked.entries.is_empty()) {
+                self.notice(&text);
+            }
             }
             if self.job.mode == Mode::DryRun {
                 self.show(&looked);
