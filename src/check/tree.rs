@@ -92,7 +92,7 @@ fn mailboxes(account: &Account, store: &Store, change: Need, put: &mut dyn FnMut
 
 type Directories = BTreeMap<MailboxName, Directory>;
 
-/// A run leaves a mailbox that it cannot use alone and goes on.
+/// A run leaves a mailbox that it cannot use alone and goes on; of those that take no part it wants nothing.
 fn of_imap(
     account: &ImapAccount,
     store: &Store,
@@ -105,12 +105,11 @@ fn of_imap(
         Direction::Both | Direction::Pull => change,
     };
     for (name, directory) in directories {
-        let used = match directory {
-            Directory::Usable if !account.mailboxes.selects(name) => continue,
-            directory => usable(store, name, directory, need),
-        };
-        if let Err(why) = used {
-            put(Finding { grade: Grade::Fail(Exit::SomeFailed), ..why });
+        let selected = account.mailboxes.selects(name);
+        match usable(store, name, directory, if selected { need } else { Need::Read }) {
+            Err(why) if selected => put(Finding { grade: Grade::Fail(Exit::SomeFailed), ..why }),
+            Err(why) => put(Finding { grade: Grade::Warn, ..why }),
+            Ok(()) => {}
         }
     }
 }

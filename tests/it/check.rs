@@ -11,6 +11,7 @@ use super::world::maildrop::Maildrop;
 use super::world::pair::{Pair, Setting};
 use super::world::post::Post;
 use super::world::process::As;
+use super::world::scratch::give_away;
 use super::world::server::Server;
 
 fn close(path: &Path, mode: u32) {
@@ -39,7 +40,7 @@ fn a_closed_tree_of_a_maildrop() {
     post.sync();
     post.run("check", &[]).expect(0);
     for (dir, mode, exit) in CLOSED {
-        maildrop.deliver(b"Subject: another\r\n\r\nx\r\n");
+        maildrop.deliver(format!("Subject: {dir} {mode}\r\n\r\nx\r\n").as_bytes());
         let path = below(&post.tree.root, dir);
         close(&path, mode);
         let checked = post.run("check", &[]);
@@ -51,11 +52,20 @@ fn a_closed_tree_of_a_maildrop() {
     }
     // What is no business of the maildrop's is none of the check's.
     post.tree.create_mailbox("Other");
+    give_away(&post.tree.root);
     close(&post.tree.root.join("Other"), 0o000);
     maildrop.deliver(b"Subject: last\r\n\r\nx\r\n");
     post.run("check", &[]).expect(0);
     post.sync().says(&["1 new"]);
+
+    // Unless it has to be known what is not there any more.
+    post.configure("delete-after-local-deletion = true");
+    post.run("check", &[]).expect(3).says(&["FAIL  home: tree: ", "Mail/Other", "fix:"]);
+    post.tree.messages("INBOX").remove(0).delete();
+    post.try_sync().expect(3).says(&["Mail/Other"]);
     close(&post.tree.root.join("Other"), 0o700);
+    post.run("check", &[]).expect(0);
+    post.sync().says(&["1 deleted on the server"]);
 }
 
 /// With IMAP a mailbox that cannot be used costs that mailbox.
@@ -78,6 +88,18 @@ fn a_closed_tree_of_an_imap_account() {
         assert_eq!((ran.code(), checked.code()), (exit, exit), "{dir:?} {mode:o}: {ran:#?}{checked:#?}");
         checked.says(&["FAIL  work: tree: ", path.to_str().unwrap(), "ermission denied", "fix:"]);
         pair.sync();
+    }
+    // Nor is one looked at that takes no part.
+    let setting = Setting { account: "mailboxes = [\"*\", \"!Other\"]".to_owned(), ..Setting::default() };
+    pair.configure(&setting);
+    pair.tree.create_mailbox("Other");
+    give_away(&pair.tree.root);
+    for (dir, mode) in [("Other/new", 0o000), ("Other/new", 0o500), ("Other", 0o000)] {
+        let path = below(&pair.tree.root, dir);
+        close(&path, mode);
+        let (checked, ran) = (check(), pair.try_sync(&[]));
+        close(&path, 0o700);
+        assert_eq!((ran.code(), checked.code()), (0, 0), "{dir:?} {mode:o}: {ran:#?}{checked:#?}");
     }
 }
 
