@@ -114,6 +114,9 @@ mod tests {
         let temp = tempfile::tempdir().unwrap();
         allows_making(&temp.path().join("a/b/Mail")).unwrap();
         std::fs::write(temp.path().join("file"), "").unwrap();
+        // Root may do anything with a file, if only somebody may run it.
+        let open = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+        std::fs::set_permissions(temp.path().join("file"), open).unwrap();
         let error = allows_making(&temp.path().join("file/Mail")).unwrap_err();
         assert!(error.to_string().contains("file: Could not make") && error.hint_text().is_some(), "{error}");
     }
