@@ -9,9 +9,11 @@
 //! | `server` | an IMAP server: login, mailboxes |
 //! | `maildrop` | a POP3 server: login, what it can, what its provider does otherwise |
 //! | `capabilities` | what an IMAP server can, what that buys and what its lack costs |
+//! | `before` | what another program fetched before the first run |
 //! | `tree` | the local tree |
 //! | `kept` | the state and the lock |
 
+mod before;
 mod capabilities;
 mod kept;
 mod maildrop;
@@ -111,6 +113,9 @@ pub fn check(subject: &Subject<'_>, put: &mut dyn FnMut(Finding)) -> Result<()> 
         }
     };
     let known = kept::state(&state_dir, subject.account.name(), put);
+    if let Account::Pop3(account) = subject.account {
+        before::check(account, &state_dir, put);
+    }
     tree::check(subject.account, known, put);
     kept::lock(&state_dir, subject.account.name(), known, subject.stop, put)
 }

@@ -1,16 +1,20 @@
 //! The local tree: there, ours, writable, laid out as configured.
+//!
+//! What a run cannot do in it fails with the run's own exit code: with a maildrop's mailbox all is lost, an IMAP account
+//! goes on without a mailbox.
 
+use std::collections::BTreeMap;
 use std::fs::Metadata;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
-use rustix::fs::{Access, access};
-
 use super::kept::Known;
 use super::{Finding, Grade};
-use crate::config::Account;
+use crate::config::{Account, Direction, ImapAccount, LocalDeletion, Pop3Account};
+use crate::error::{Error, Result};
 use crate::exit::Exit;
-use crate::local::{Directory, Expected, Layout, LocalOptions, Marker, Store};
+use crate::local::{Directory, Expected, Layout, LocalOptions, Marker, Need, Store, allows_making, unusable_at};
+use crate::mail::MailboxName;
 
 const SUBJECT: &str = "tree";
 
@@ -21,7 +25,10 @@ pub(super) fn check(account: &Account, known: Known, put: &mut dyn FnMut(Finding
     let expected = match known {
         Known::Account(id) => Expected::Known(id),
         Known::Nothing | Known::Unreadable if options.root.symlink_metadata().is_err() => {
-            put(Finding::ok(SUBJECT, format!("{root} does not exist yet; the first run makes it")));
+            put(match allows_making(&options.root) {
+                Ok(()) => Finding::ok(SUBJECT, format!("{root} does not exist yet; the first run makes it")),
+                Err(error) => Finding::error(SUBJECT, &error),
+            });
             return;
         }
         Known::Nothing | Known::Unreadable => Expected::First,
@@ -43,14 +50,13 @@ pub(super) fn check(account: &Account, known: Known, put: &mut dyn FnMut(Finding
         (Marker::Present(id), _) => format!("the marker names account {id}, whose state is not there"),
     };
     put(Finding::ok(SUBJECT, format!("{root}: {whose}")));
-    if let Err(errno) = access(&options.root, Access::WRITE_OK | Access::EXEC_OK) {
-        put(Finding::warn(
-            SUBJECT,
-            format!("{root} cannot be written to: {}", std::io::Error::from(errno)),
-            format!("Make it writable: `chmod u+rwx '{root}'`, or mount its file system for writing."),
-        ));
+    let marking = opened.store.allows_marking();
+    if let Err(error) = &marking {
+        put(Finding::error(SUBJECT, error));
     }
-    mailboxes(&opened.store, put);
+    // Where the root is closed to changes, so is often everything in it.
+    let change = if marking.is_ok() { Need::Change } else { Need::Read };
+    mailboxes(account, &opened.store, change, put);
     if let Some(other) = other_layout(options) {
         put(Finding::warn(
             SUBJECT,
@@ -67,7 +73,8 @@ pub(super) fn check(account: &Account, known: Known, put: &mut dyn FnMut(Finding
     }
 }
 
-fn mailboxes(store: &Store, put: &mut dyn FnMut(Finding)) {
+/// All mailboxes of the tree; `change` is what is needed of those that a run delivers into.
+fn mailboxes(account: &Account, store: &Store, change: Need, put: &mut dyn FnMut(Finding)) {
     let directories = match store.mailboxes() {
         Ok(directories) => directories,
         Err(error) => {
@@ -77,11 +84,65 @@ fn mailboxes(store: &Store, put: &mut dyn FnMut(Finding)) {
     };
     let usable = directories.values().filter(|directory| matches!(directory, Directory::Usable)).count();
     put(Finding::ok(SUBJECT, format!("Mailboxes in it: {usable}")));
-    for directory in directories.into_values() {
-        if let Directory::Unusable(why) | Directory::Incomplete(why) = directory {
-            // A run leaves such a mailbox alone and goes on.
-            put(Finding { grade: Grade::Fail(Exit::SomeFailed), ..Finding::error(SUBJECT, &why) });
+    match account {
+        Account::Imap(account) => of_imap(account, store, &directories, change, put),
+        Account::Pop3(account) => of_maildrop(account, store, &directories, change, put),
+    }
+}
+
+type Directories = BTreeMap<MailboxName, Directory>;
+
+/// A run leaves a mailbox that it cannot use alone and goes on; of those that take no part it wants nothing.
+fn of_imap(
+    account: &ImapAccount,
+    store: &Store,
+    directories: &Directories,
+    change: Need,
+    put: &mut dyn FnMut(Finding),
+) {
+    let need = match account.direction {
+        Direction::Push => Need::Read,
+        Direction::Both | Direction::Pull => change,
+    };
+    for (name, directory) in directories {
+        let selected = account.mailboxes.selects(name);
+        match usable(store, name, directory, if selected { need } else { Need::Read }) {
+            Err(why) if selected => put(Finding { grade: Grade::Fail(Exit::SomeFailed), ..why }),
+            Err(why) => put(Finding { grade: Grade::Warn, ..why }),
+            Ok(()) => {}
         }
+    }
+}
+
+/// Without its mailbox a run does nothing. The others it looks into, all of them, only for mail that somebody deleted.
+fn of_maildrop(
+    account: &Pop3Account,
+    store: &Store,
+    directories: &Directories,
+    change: Need,
+    put: &mut dyn FnMut(Finding),
+) {
+    let own = match (unusable_at(directories, &account.mailbox), directories.get(&account.mailbox)) {
+        (Some(why), _) => Err(Finding::error(SUBJECT, why)),
+        (None, Some(directory)) => usable(store, &account.mailbox, directory, change),
+        (None, None) => Ok(()),
+    };
+    own.unwrap_or_else(&mut *put);
+    for (name, directory) in directories.iter().filter(|(name, _)| **name != account.mailbox) {
+        match (usable(store, name, directory, Need::Read), account.local_deletion) {
+            (Err(why), LocalDeletion::Repeated) => put(why),
+            (Err(why), LocalDeletion::Ignored) => put(Finding { grade: Grade::Warn, ..why }),
+            (Ok(()), _) => {}
+        }
+    }
+}
+
+/// What is wrong with a mailbox.
+fn usable(store: &Store, name: &MailboxName, directory: &Directory, need: Need) -> Result<(), Finding> {
+    let finding = |why: &Error| Finding::error(SUBJECT, why);
+    match directory {
+        Directory::Usable => store.allows(name, need).map_err(|why| finding(&why)),
+        Directory::Unusable(why) | Directory::Incomplete(why) => Err(finding(why)),
     }
 }
 

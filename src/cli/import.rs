@@ -36,8 +36,8 @@ pub(super) struct Args {
     /// Read this configuration instead of the one at the tool's usual place
     ///
     /// mbsync: `~/.mbsyncrc`, `~/.config/isyncrc`. OfflineIMAP: `~/.config/offlineimap/config`, `~/.offlineimaprc`.
-    /// getmail: `~/.config/getmail`, `~/.getmail`; a directory stands for all rc files in it. mpop: `~/.mpoprc`,
-    /// `~/.config/mpop/config`.
+    /// getmail: all rc files in `~/.config/getmail` and `~/.getmail`; a directory stands for all rc files in it. mpop:
+    /// `~/.mpoprc`, `~/.config/mpop/config`.
     #[arg(value_name = "FILE")]
     file: Option<PathBuf>,
 

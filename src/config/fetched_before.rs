@@ -3,10 +3,12 @@
 //! Neither keeps sizes, digests or file names, so such a file says only that a message with that UIDL was delivered once;
 //! where to, and whether it is still there, nobody knows.
 
-use std::collections::BTreeMap;
+mod lists;
+
 use std::fmt;
 use std::path::PathBuf;
 
+use self::lists::{Flaw, What};
 use super::file::Value;
 use crate::error::{Error, Kind, Result};
 use crate::mail::{Uidl, UnixSeconds};
@@ -49,18 +51,44 @@ impl FetchedBefore {
     /// Reads the file; `host` and `user` are those of the account.
     ///
     /// # Errors
-    /// Kind `Config` when it cannot be read: without it everything would be fetched once more.
+    /// Kind `Config` when it cannot be read, is no such list, or lacks its end: without it everything would be fetched once
+    /// more.
     pub fn read(&self, host: &str, user: &str) -> Result<Fetched> {
+        const WITHOUT: &str = "Without the line `fetched-before` all that is on the server is fetched once more.";
         let octets = std::fs::read(&self.path).map_err(|error| {
             Error::new(Kind::Config, format!("What {} has fetched before cannot be read", self.by))
                 .at(self.path.display())
                 .because(error)
-                .hint("Without the line `fetched-before` all that is on the server is fetched once more.")
+                .hint(WITHOUT)
         })?;
-        Ok(match self.by {
-            Fetcher::Getmail => getmail(&octets),
-            Fetcher::Mpop => mpop(&octets, host, user),
-        })
+        let (spelling, listed) = match self.by {
+            Fetcher::Getmail => (Spelling::Dashed, lists::getmail(&octets)),
+            Fetcher::Mpop => (Spelling::Exact, lists::mpop(&octets, host, user)),
+        };
+        let of_uidl = listed.map_err(|flaw| {
+            self.failed(&flaw).hint(format!("Name the file as {} wrote it, whole. {WITHOUT}", self.by))
+        })?;
+        Ok(Fetched { spelling, of_uidl })
+    }
+
+    fn failed(&self, flaw: &Flaw) -> Error {
+        let by = self.by;
+        let what = match flaw.what {
+            What::Foreign => format!("This is no list of {by}'s of what it has fetched"),
+            What::Cut => format!("The list of what {by} has fetched ends in the midst of a line"),
+            What::Short { there, promised } => {
+                format!("The list of what {by} has fetched ends after {there} of {promised} messages")
+            }
+        };
+        Error::new(Kind::Config, what).at(format!("{}:{}", self.path.display(), flaw.line))
+    }
+
+    /// What is to be said of a list that has nothing of this host and user: it may be right, or another's.
+    pub fn nothing(&self, host: &str, user: &str) -> String {
+        let (path, by) = (self.path.display(), self.by);
+        format!(
+            "{path} has nothing that {by} fetched for {user} at {host}: none of the messages counts as fetched before"
+        )
     }
 }
 
@@ -84,8 +112,7 @@ pub(super) fn value(value: &Value<'_>) -> Result<FetchedBefore> {
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Fetched {
     spelling: Spelling,
-    /// When each was first seen, where the program keeps that.
-    of_uidl: BTreeMap<Vec<u8>, Option<UnixSeconds>>,
+    of_uidl: lists::Listed,
 }
 
 /// How a UIDL is written down.
@@ -136,78 +163,30 @@ pub fn getmail_file(host: &str, port: u16, user: &str) -> String {
     out.replace('\u{0}', "-")
 }
 
-/// Reads getmail's file: lines of a UIDL, a NUL, and the time of first sight. Malformed lines are passed over, as there.
-fn getmail(octets: &[u8]) -> Fetched {
-    let line = |line: &[u8]| {
-        let line = line.trim_ascii();
-        let nul = line.iter().position(|b| *b == 0)?;
-        let (uidl, time) = (line.get(..nul)?, std::str::from_utf8(line.get(nul + 1..)?).ok()?);
-        let first_seen = UnixSeconds(time.trim().parse().ok()?);
-        Some((Uidl::new(uidl)?.as_bytes().to_vec(), Some(first_seen)))
-    };
-    Fetched { spelling: Spelling::Dashed, of_uidl: octets.split(|b| *b == b'\n').filter_map(line).collect() }
-}
-
-/// Reads mpop's file for one host and user: after ` NUMBER HOST USER`, one UIDL a line.
-fn mpop(octets: &[u8], host: &str, user: &str) -> Fetched {
-    let mut fetched = Fetched::default();
-    let (mut left, mut ours) = (0u64, false);
-    for line in octets.split(|b| *b == b'\n') {
-        if left > 0 {
-            left -= 1;
-            if let Some(uidl) = Uidl::new(line).filter(|_| ours) {
-                fetched.of_uidl.insert(uidl.as_bytes().to_vec(), None);
-            }
-        } else if let Some(heading) = line.strip_prefix(b" ") {
-            let heading = String::from_utf8_lossy(heading);
-            let mut words = heading.splitn(3, ' ');
-            left = words.next().and_then(|n| n.parse().ok()).unwrap_or_default();
-            ours = words.next() == Some(host) && words.next() == Some(user);
-        }
-    }
-    fetched
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn uidl(text: &str) -> Uidl {
-        Uidl::new(text.as_bytes()).unwrap()
-    }
-
-    fn listed(fetched: &Fetched) -> Vec<(String, Option<i64>)> {
-        let text = |octets: &Vec<u8>| String::from_utf8_lossy(octets).into_owned();
-        fetched.of_uidl.iter().map(|(uidl, seen)| (text(uidl), seen.map(|seen| seen.0))).collect()
-    }
-
     #[test]
-    fn getmails_file_is_read_and_its_odd_lines_are_not() {
-        let file = b"abc-1\x001700000000\nodd\n\x00\n\xffx\x0017\ny\x00soon\n\n";
-        let fetched = getmail(file);
-        assert_eq!(listed(&fetched), [("abc-1".into(), Some(1_700_000_000)), ("\u{fffd}x".into(), Some(17))]);
-        for (uidl, is) in [(uidl("abc/1"), true), (uidl("abc-1"), true), (uidl("abc_1"), false)] {
-            assert_eq!(fetched.get(&uidl), is.then_some(Some(UnixSeconds(1_700_000_000))));
+    fn getmail_writes_a_dash_for_a_slash_and_mpop_does_not() {
+        let dir = tempfile::tempdir().unwrap();
+        let read = |by, text: &str| {
+            let path = dir.path().join("list");
+            std::fs::write(&path, text).unwrap();
+            FetchedBefore { by, path }.read("h", "u").unwrap()
+        };
+        let seen = |fetched: &Fetched, uidl: &str| fetched.get(&Uidl::new(uidl.as_bytes()).unwrap());
+        let getmail = read(Fetcher::Getmail, "abc-1\x001700000000\n");
+        for (uidl, is) in [("abc/1", true), ("abc-1", true), ("abc_1", false)] {
+            assert_eq!(seen(&getmail, uidl), is.then_some(Some(UnixSeconds(1_700_000_000))));
         }
+        let mpop = read(Fetcher::Mpop, " 1 h u\nabc-1\n");
+        assert_eq!((seen(&mpop, "abc/1"), seen(&mpop, "abc-1")), (None, Some(None)));
     }
 
     #[test]
     fn getmails_file_is_named_as_there() {
         assert_eq!(getmail_file("127.0.0.1", 110, "me@example.org"), "oldmail-127.0.0.1-110-me@example.org");
         assert_eq!(getmail_file("::1", 995, r"dom\me//x|"), r"oldmail--1-995-dom\me-x-");
-    }
-
-    #[test]
-    fn mpops_file_is_read_for_one_account() {
-        // As mpop 1.4.18 writes it.
-        let file = b"# This file was generated by mpop version 1.4.18.\n#\n# The list of UIDs follows.\n#\n\
-            \x202 127.0.0.1 other\nAAAA0001\nweird/ID 2~\n 2 127.0.0.1 me@example.org\n 9 127.0.0.1 me\nBBBB\n";
-        let of = |host, user| listed(&mpop(file, host, user)).into_iter().map(|(uidl, _)| uidl).collect::<Vec<_>>();
-        assert_eq!(of("127.0.0.1", "other"), ["AAAA0001", "weird/ID 2~"]);
-        assert_eq!(of("127.0.0.1", "me@example.org"), [" 9 127.0.0.1 me", "BBBB"]);
-        assert_eq!(of("localhost", "other"), Vec::<String>::new());
-        let other = mpop(file, "127.0.0.1", "other");
-        assert_eq!((other.get(&uidl("AAAA-0001")), other.get(&uidl("AAAA0001"))), (None, Some(None)));
-        assert!(mpop(b" 99999999999999999999 h u\nx", "h", "u").is_empty());
     }
 }

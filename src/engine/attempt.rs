@@ -146,7 +146,8 @@ pub fn attempt(
 const OLDER: &str = "The tree, or the state, is an older copy: what is missing in the tree comes back, and nothing is \
                      deleted on the server because of it";
 
-const NONE_SELECTED: &str = "No mailbox is selected; `mailtide mailboxes` shows which there are";
+/// What is to be known of a run that looks at nothing.
+pub(super) const NONE_SELECTED: &str = "No mailbox is selected; `mailtide mailboxes` shows which there are";
 
 fn stay(messages: u64) -> String {
     match messages {

@@ -16,13 +16,14 @@ pub(super) fn read(file: &File, around: &Surroundings) -> Found {
     let mut found = Found::new(Tool::Getmail);
     let mut say = |weight, text: String| found.notes.push(Note { at: None, weight, text });
     let name = file.path.display();
-    for line in &ini.odd {
-        say(Weight::Differs, format!("{name}: Line {line} could not be understood and was passed over."));
-    }
     let Some(retriever) = ini.section("retriever") else {
+        // A log, say: of its lines there is nothing more to tell.
         say(Weight::Differs, format!("{name} has no [retriever]."));
         return found;
     };
+    for line in &ini.odd {
+        say(Weight::Differs, format!("{name}: Line {line} could not be understood and was passed over."));
+    }
     let kind = retriever.text("type").unwrap_or_default();
     let (protocol, tls) = match kind {
         "SimplePOP3Retriever" | "BrokenUIDLPOP3Retriever" | "MultidropPOP3Retriever" | "MultidropSDPSRetriever" => {

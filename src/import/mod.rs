@@ -128,8 +128,17 @@ fn read(tool: Tool, file: &File, around: &Surroundings) -> Found {
 /// Says what the old tool has fetched from a maildrop.
 fn known(draft: &mut Draft, before: FetchedBefore) {
     let (Some(host), Some(user)) = (draft.text(Key::Host), draft.text(Key::User)) else { return };
-    let Some(fetched) = before.read(host, user).ok().filter(|fetched| !fetched.is_empty()) else { return };
     let by = before.by;
+    let fetched = match before.read(host, user) {
+        Ok(fetched) if fetched.is_empty() => return,
+        Ok(fetched) => fetched,
+        // It has not fetched anything yet.
+        Err(_) if !before.path.exists() => return,
+        Err(error) => {
+            let text = format!("What {by} has fetched is fetched once more: {error}.");
+            return draft.note(Key::FetchedBefore, Weight::Differs, text);
+        }
+    };
     // TOML holds text only.
     let path = std::path::absolute(&before.path).ok().and_then(|path| path.into_os_string().into_string().ok());
     let Some(path) = path else {

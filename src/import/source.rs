@@ -1,6 +1,6 @@
 //! Where the old tools keep their files, and what paths in them mean. Nothing here writes.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use etcetera::BaseStrategy;
@@ -58,42 +58,41 @@ impl Surroundings {
         }
     }
 
-    /// The old configuration: `named`, or what is first found at the usual places. A directory stands for the
-    /// configurations in it, as getmail has it.
+    /// The old configuration: `named`, or what is first found at the usual places. Of getmail, whose rc files hold an
+    /// account each, it is what is found at any of them; a directory stands for all rc files in it.
     ///
     /// # Errors
     /// Kind `Config` when there is none, with the places that were looked at, or one cannot be read.
     pub fn files(&self, tool: Tool, named: Option<&Path>) -> Result<Vec<File>> {
         let places = named.map_or_else(|| self.places(tool), |path| vec![path.to_owned()]);
-        let Some(path) = places.iter().find(|path| path.exists()) else {
+        let most = if tool == Tool::Getmail { places.len() } else { 1 };
+        let there: Vec<&PathBuf> = places.iter().filter(|path| path.exists()).take(most).collect();
+        if there.is_empty() {
             let looked: Vec<_> = places.iter().map(|path| path.display().to_string()).collect();
             return Err(Error::new(Kind::Config, format!("There is no configuration of {tool}"))
                 .at(looked.join(", "))
                 .hint(format!("Name it: `mailtide import --from {tool} FILE`.")));
-        };
-        if !path.is_dir() {
-            return Ok(vec![read(tool, path)?]);
         }
-        if tool != Tool::Getmail {
-            return Err(Error::new(Kind::Config, format!("The configuration of {tool} is a file, not a directory"))
-                .at(path.display())
-                .hint(format!("Name the file: `mailtide import --from {tool} FILE`.")));
+        let (mut files, mut real) = (Vec::new(), BTreeSet::new());
+        for place in there {
+            let paths = match (place.is_dir(), tool) {
+                (false, _) => vec![place.clone()],
+                (true, Tool::Getmail) => rc_files(place)?,
+                (true, Tool::Mbsync | Tool::Offlineimap | Tool::Mpop) => {
+                    let what = format!("The configuration of {tool} is a file, not a directory");
+                    return Err(Error::new(Kind::Config, what)
+                        .at(place.display())
+                        .hint(format!("Name the file: `mailtide import --from {tool} FILE`.")));
+                }
+            };
+            for path in paths {
+                // One place may be the other, under another name.
+                if real.insert(path.canonicalize().unwrap_or_else(|_| path.clone())) {
+                    files.push(read(tool, &path)?);
+                }
+            }
         }
-        // One of this name is the only one, unless others are asked for by name.
-        let only = path.join("getmailrc");
-        if named.is_none() && only.is_file() {
-            return Ok(vec![read(tool, &only)?]);
-        }
-        let entries = std::fs::read_dir(path).map_err(|e| unreadable(tool, path, e))?;
-        let is_old_state =
-            |name: &str| name.starts_with('.') || name.starts_with("oldmail-") || name.ends_with(".json");
-        let mut paths: Vec<PathBuf> = entries
-            .flatten()
-            .map(|entry| entry.path())
-            .filter(|path| path.is_file() && !path.file_name().is_some_and(|n| is_old_state(&n.to_string_lossy())))
-            .collect();
-        paths.sort();
-        paths.iter().map(|path| read(tool, path)).collect()
+        Ok(files)
     }
 
     /// A path as Mailtide's configuration writes it: variables filled in, `~` for the home directory.
@@ -142,6 +141,21 @@ impl Surroundings {
         out.push_str(rest);
         out
     }
+}
+
+/// The files in a directory of getmail's that may hold an account; what it has fetched, and what an editor left, does not.
+fn rc_files(dir: &Path) -> Result<Vec<PathBuf>> {
+    let entries = std::fs::read_dir(dir).map_err(|e| unreadable(Tool::Getmail, dir, e))?;
+    let is_other = |name: &str| {
+        name.starts_with('.') || name.starts_with("oldmail-") || name.ends_with(".json") || name.ends_with('~')
+    };
+    let mut paths: Vec<PathBuf> = entries
+        .flatten()
+        .map(|entry| entry.path())
+        .filter(|path| path.is_file() && !path.file_name().is_some_and(|n| is_other(&n.to_string_lossy())))
+        .collect();
+    paths.sort();
+    Ok(paths)
 }
 
 fn read(tool: Tool, path: &Path) -> Result<File> {
@@ -210,7 +224,7 @@ pub(super) mod tests {
         let home = tempfile::tempdir().unwrap();
         let dir = home.path().join(".config/getmail");
         std::fs::create_dir_all(&dir).unwrap();
-        for name in ["work", "home", "oldmail-x-110-me", ".hidden"] {
+        for name in ["work", "home", "home~", "oldmail-x-110-me", ".hidden"] {
             std::fs::write(dir.join(name), "").unwrap();
         }
         let names = |named: Option<&Path>| -> Vec<_> {
@@ -219,7 +233,10 @@ pub(super) mod tests {
         };
         assert_eq!(names(None), ["home", "work"]);
         std::fs::write(dir.join("getmailrc"), "").unwrap();
-        assert_eq!(names(None), ["getmailrc"]);
+        let old = home.path().join(".getmail");
+        std::fs::create_dir(&old).unwrap();
+        std::fs::write(old.join("rc2"), "").unwrap();
+        assert_eq!(names(None), ["getmailrc", "home", "work", "rc2"]);
         assert_eq!(names(Some(&dir)), ["getmailrc", "home", "work"]);
         assert!(at(home.path()).files(Tool::Mpop, Some(&dir)).unwrap_err().what().contains("not a directory"));
     }

@@ -11,7 +11,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use rustix::fs::{AtFlags, FileType, Mode, OFlags};
+use rustix::fs::{Access, AtFlags, FileType, Mode, OFlags};
 use rustix::io::Errno;
 
 use super::temporary::{TEMPORARY_PREFIX, temporary_name};
@@ -128,6 +128,11 @@ impl Dir {
             Err(Errno::NOENT) => Ok(None),
             Err(e) => Err(e.into()),
         }
+    }
+
+    /// Whether the user may do this in the directory `name`; `.` is this one.
+    pub(super) fn allows(&self, name: &OsStr, what: Access) -> io::Result<()> {
+        Ok(rustix::fs::accessat(&self.file, name, what, AtFlags::empty())?)
     }
 
     /// Calls `each` with every name but `.` and `..`; one readdir, and a stat only where the file system keeps no

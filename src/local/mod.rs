@@ -6,6 +6,7 @@
 //!
 //! | file | what lives there |
 //! | --- | --- |
+//! | `access` | whether a run would be allowed what it has to do |
 //! | `bench` | a door for benchmarks |
 //! | `layout` | names of mailboxes ⇄ directories: the one encoder |
 //! | `name` | names of message files: origin, sizes, flag letters |
@@ -30,6 +31,7 @@
 //! | `maildrop` | a tree that the mail of a POP3 account goes into, perhaps beside another account's |
 //! | `keywords` | `dovecot-keywords` |
 
+mod access;
 #[doc(hidden)]
 pub mod bench;
 mod content;
@@ -59,6 +61,7 @@ mod trouble;
 
 use std::path::PathBuf;
 
+pub use access::{Need, allows_making};
 pub use content::WireDigest;
 pub use deliver::{Delivered, Delivery, deliver};
 pub use folder::Folder;

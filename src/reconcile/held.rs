@@ -28,7 +28,7 @@ pub(super) fn hold_back(input: &Input<'_>, plan: &mut Plan) {
             *uids = uids.iter().filter(|uid| !went(*uid)).collect();
             let held = before - uids.len();
             if held > 0 {
-                plan.held += held as u64;
+                plan.held += held;
                 plan.unfinished.insert(name.clone());
             }
         }

@@ -18,6 +18,7 @@
 //! | `summary` | `outcome`, `dry-run`, `refused`, `counts`, `mailboxes`, `messages`, `sent`, `received`, `commands`, `milliseconds` | the account's last line |
 //! | `finding` | `mark` (`good`, `note`, `bad`), `subject`, `what`, `fix` | a line of `check` |
 //! | `mailbox` | `mailbox`, `on-server`, `use`, `messages`, `local`, `selected` | a row of `mailboxes` |
+//! | `message` | `number`, `size`, `age` (seconds), `state`, `uidl` | a row of `pop --list` |
 //! | `last-run` | `last-run`, `exit` | `status`: how the last run ended |
 //! | `unresolved` | `mailbox`, `item`, `since`, `what`, `hint` | `status`: what earlier runs could not do |
 //!

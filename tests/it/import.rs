@@ -104,6 +104,57 @@ fn an_account_that_cannot_be_taken_makes_the_exit_code_1() {
     ended.says(&["odd: The account could not be taken over", "1 account taken over: home."]);
 }
 
+/// getmail reads whatever rc files it is told to; each account has one, in the old directory or in the new.
+#[test]
+fn all_accounts_of_getmail_are_taken() {
+    let scratch = Scratch::new();
+    let mailtide = mailtide(&scratch);
+    let rc = |dir: &str, name: &str, user: &str| {
+        fs::create_dir_all(mailtide.home().join(dir)).unwrap();
+        let text = format!(
+            "[retriever]\ntype = SimplePOP3SSLRetriever\nserver = pop.example.org\nusername = {user}\npassword = x\n\
+             [destination]\ntype = Maildir\npath = ~/Mail/{user}/\n"
+        );
+        fs::write(mailtide.home().join(dir).join(name), text).unwrap();
+    };
+    rc(".getmail", "getmailrc", "one");
+    rc(".getmail", "rc2", "two");
+    rc(".getmail", "workrc", "three");
+    rc(".getmail", "workrc~", "old-three");
+    fs::write(mailtide.home().join(".getmail/getmail.log"), "one\ntwo\n").unwrap();
+    fs::write(mailtide.home().join(".getmail/oldmail-pop.example.org-995-one"), "u1\x001700000000\n").unwrap();
+    let taken = |more: &[&str], users: &[&str]| {
+        let ended = mailtide.run(&[&["import", "--from", "getmail"], more].concat()).expect(0);
+        let table: toml::Table = ended.stdout.parse().unwrap();
+        let accounts = table["accounts"].as_table().unwrap();
+        let mut found: Vec<_> = accounts.values().map(|a| a["pop3"]["user"].as_str().unwrap()).collect();
+        found.sort_unstable();
+        assert_eq!(found, users, "{}", ended.stdout);
+        ended
+    };
+    let ended = taken(&[], &["one", "three", "two"]).says(&["getmail.log has no [retriever]"]);
+    assert_eq!(ended.stderr.matches("getmail.log").count(), 1, "{}", ended.stderr);
+    rc(".config/getmail", "getmailrc", "four");
+    taken(&[], &["four", "one", "three", "two"]);
+    taken(&[".getmail"], &["one", "three", "two"]);
+    // The new directory may be the old one, under another name.
+    fs::remove_dir_all(mailtide.home().join(".config/getmail")).unwrap();
+    std::os::unix::fs::symlink("../.getmail", mailtide.home().join(".config/getmail")).unwrap();
+    taken(&[], &["one", "three", "two"]);
+}
+
+/// A list that cannot be taken is told, not left out.
+#[test]
+fn a_damaged_list_is_told_where_it_would_be_used() {
+    let scratch = Scratch::new();
+    let mailtide = mailtide(&scratch);
+    fs::write(mailtide.home().join(".mpoprc"), format!("{MPOPRC}uidls_file ~/uidls\n")).unwrap();
+    fs::write(mailtide.home().join("uidls"), " 25 pop.example.org me\nonly-one\n").unwrap();
+    let ended = mailtide.run(&["import", "--from", "mpop"]).expect(0).says(&["uidls:1", "1 of 25"]);
+    let table: toml::Table = ended.stdout.parse().unwrap();
+    assert_eq!(table["accounts"]["home"]["pop3"].get("fetched-before"), None);
+}
+
 /// Eight messages in each of five mailboxes, whose names other tools write in another way. None is without a Message-ID:
 /// such a one is known by its body only, which has to be fetched.
 fn filled(dovecot: &Dovecot) -> Snapshot {

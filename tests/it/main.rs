@@ -18,6 +18,7 @@
 //! | `imap_engine` | the IMAP engine alone: every tier sees the same, every operation works, round trips are counted |
 //! | `pop3_engine` | the POP3 client alone: real servers, and a scripted one that is hostile, cut and stalled |
 //! | `pop` | a maildrop into the tree: keep, limits, several accounts, lost state, `pop --list` |
+//! | `pop_before` | what another program fetched before the first run: its lists, good and bad |
 //! | `pop_trouble` | what other POP3 clients lose or double, row by row; kill, EOF and stall anywhere |
 //! | `pop_doubt` | messages at which sessions break, or that are not what is listed: they stop no other and are not deleted |
 //! | `power/` | the order of writes, flushes, renames, commits and commands, from a trace of the system calls |
@@ -34,6 +35,7 @@
 //! | `moves_killed` | `kill -9` in the midst of moves and renames |
 //! | `policies` | expunge, trash, mark, never; push; limits |
 //! | `reports` | the dry run is the real run; NDJSON; silence; status, mailboxes, check, help |
+//! | `check` | what `check` says of a tree is what a run makes of it |
 //! | `import` | other tools' configurations become one of ours; trees they have filled are taken as they are |
 //! | `man` | the manual pages are in step |
 //! | `architecture` | the tree is what `src/lib.rs` draws |
@@ -51,6 +53,7 @@ mod architecture;
 mod bad_config;
 mod bad_input;
 mod bytes;
+mod check;
 mod conflicts;
 mod connection;
 mod damage;
@@ -73,6 +76,7 @@ mod policies;
 mod pop;
 mod pop3_engine;
 mod pop_doubt;
+mod pop_before;
 mod pop_trouble;
 mod power;
 mod reports;

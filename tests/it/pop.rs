@@ -509,3 +509,32 @@ fn a_url_is_enough() {
     post.mailtide.run(&["pop", &url, "--maildir", "Mail", "--ca-file", &ca, "--list"]).expect(0).says(&["kept"]);
     assert_eq!(post.mail().len(), 1);
 }
+
+/// A name that the mailbox is to have from now on is no reason for a dry run to fail: the run makes it.
+#[test]
+fn a_dry_run_may_come_before_a_new_mailbox() {
+    let mail = mail(20, 6);
+    let maildrop = Maildrop::start(&mail);
+    let post = Post::new(&maildrop, "delete-after-local-deletion = true");
+    post.sync();
+    post.tree.messages("INBOX").remove(0).delete();
+    post.configure("delete-after-local-deletion = true\nmailbox = \"Pop\"");
+    post.run("sync", &["-n"]).expect(0).says(&["delete 1 on the server"]);
+    post.run("status", &[]).expect(0);
+    post.run("pop", &["--list"]).expect(0);
+    assert!(!post.tree.dir("Pop").exists());
+    post.sync().says(&["1 deleted on the server"]);
+    assert!(post.tree.dir("Pop").exists());
+    assert_eq!((maildrop.messages().len(), fetched(&maildrop)), (5, 6));
+}
+
+#[test]
+fn a_run_that_looks_at_nothing_says_so() {
+    let maildrop = Maildrop::start(&mail(21, 2));
+    let post = Post::new(&maildrop, "");
+    for mailbox in ["NoSuch", "!INBOX"] {
+        post.run("sync", &["-m", mailbox]).expect(0).says(&["No mailbox is selected; `mailtide mailboxes` shows"]);
+    }
+    assert_eq!(maildrop.heard().len(), 0);
+    post.run("sync", &["-m", "INBOX"]).expect(0).says(&["2 new"]);
+}

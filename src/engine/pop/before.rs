@@ -17,6 +17,12 @@ pub(super) fn read(account: &Pop3Account, found: &Found) -> Result<Fetched> {
     }
 }
 
+/// What a person should know who has named a list that has nothing of the account.
+pub(super) fn nothing(account: &Pop3Account, found: &Found, fetched: &Fetched) -> Option<String> {
+    let before = account.fetched_before.as_ref().filter(|_| found.is_first && fetched.is_empty())?;
+    Some(before.nothing(&account.pop3.server.host, &account.pop3.user))
+}
+
 /// Adds records of the listed messages among `fetched` to `known`, from the serial `next` on; how many there are.
 pub(super) fn recognise(
     fetched: &Fetched,

@@ -26,8 +26,10 @@ pub(super) fn gone(account: &Pop3Account, store: &Store, known: &Known) -> Resul
     if files.is_empty() {
         return Ok(BTreeSet::new());
     }
-    // Most are where they were delivered, and that is one mailbox to read.
-    if let Scan::Listed(listing) = store.scan(&account.mailbox, None)? {
+    // Most are where they were delivered, and that is one mailbox to read; a dry run may find a new name for it.
+    if store.mailboxes()?.contains_key(&account.mailbox)
+        && let Scan::Listed(listing) = store.scan(&account.mailbox, None)?
+    {
         files.retain(|file, _| !listing.files.contains_key(file));
     }
     let missing = if files.is_empty() { BTreeSet::new() } else { store.gone_from_tree(&files)? };

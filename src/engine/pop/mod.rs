@@ -44,6 +44,7 @@ use look::{Looked, Sources, look};
 pub(super) use view::mailbox;
 pub use view::{MaildropRow, Standing, list};
 
+use super::attempt::NONE_SELECTED;
 use super::{Job, Mode, Outcome, clock, now, retry};
 use crate::config::{Fetched, Pop3Account};
 use crate::error::{Error, Item, ItemFailure, Kind, Result};
@@ -105,6 +106,7 @@ enum Next {
 pub(super) fn run(job: &Job<'_, Pop3Account>, report: &dyn Report, stop: &Stop) -> Result<Outcome> {
     let account = job.account;
     if !account.mailboxes.selects(&account.mailbox) {
+        report.event(&account.name, Event::Notice(NONE_SELECTED));
         return Ok(Outcome { exit: Exit::InSync, summary: Summary::default() });
     }
     let begun = Instant::now();
@@ -185,6 +187,7 @@ impl Run<'_> {
         let mut ground = Ground::enter(self.job)?;
         let mut found = recover::look(self.job.account, &ground, self.stop)?;
         let before = before::read(self.job.account, &found)?;
+        let mut nothing_before = before::nothing(self.job.account, &found, &before);
         let age = ground.age;
         if self.job.mode == Mode::Sync {
             recover::record(self.job.account, &mut ground, &found)?;
@@ -201,6 +204,9 @@ impl Run<'_> {
         let mut exit = Exit::InSync;
         loop {
             let (session, looked) = self.look(&ground, &found.known, &before)?;
+            if let Some(text) = nothing_before.take_if(|_| !looked.entries.is_empty()) {
+                self.notice(&text);
+            }
             if !looked.refusals.is_empty() {
                 exit = exit.merge(Exit::Guard);
             }

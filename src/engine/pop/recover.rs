@@ -36,7 +36,8 @@ pub(super) struct Found {
 
 /// Looks for it; changes nothing.
 pub(super) fn look(account: &Pop3Account, ground: &Ground, stop: &Stop) -> Result<Found> {
-    let Some(store) = &ground.store else { return Ok(Found::default()) };
+    // Only a dry run before the first run finds no tree.
+    let Some(store) = &ground.store else { return Ok(Found { is_first: true, ..Found::default() }) };
     let state = ground.state.as_ref();
     let outline = state.map(State::maildrop_outline).transpose()?;
     let (next, settling) = outline.unwrap_or((Serial::FIRST, Settling::Settled));

@@ -26,8 +26,13 @@ impl Post {
 
     /// A server at a port of this machine, without TLS.
     pub fn at(port: u16, settings: &str) -> Post {
+        Post::run_as(port, settings, As::Me)
+    }
+
+    /// As [`Post::at`], for somebody.
+    pub fn run_as(port: u16, settings: &str, run_as: As) -> Post {
         let scratch = Scratch::new();
-        let mailtide = Mailtide::new(&scratch, As::Me);
+        let mailtide = Mailtide::new(&scratch, run_as);
         let tree = Tree::new(mailtide.home().join("Mail"), Layout::Nested);
         let config = scratch.path().join("mailtide.toml");
         let post = Post { tree, mailtide, config, scratch, port };
