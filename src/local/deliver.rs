@@ -8,7 +8,8 @@
 use std::collections::BTreeSet;
 use std::fs::File;
 use std::io;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
 
 use rustix::fs::{Timespec, Timestamps, UTIME_OMIT};
 
@@ -58,22 +59,57 @@ impl Delivered {
 /// A delivery whose octets are on disk.
 struct Flushed(Delivery);
 
+/// From how many files on they are flushed with all else on their file system.
+const TOGETHER: usize = 8;
+/// Whether that goes quickly. Others may write much at the same time, and then each of our batches would wait for it.
+static TOGETHER_IS_QUICK: AtomicBool = AtomicBool::new(true);
+/// A batch is on disk sooner than that where nobody else writes.
+const QUICK: Duration = Duration::from_secs(1);
+
 impl Flushed {
+    /// Gives a file its mtime.
+    fn date(delivery: &Delivery) -> io::Result<File> {
+        let file = delivery.received.tmp.reopen()?;
+        let omit = Timespec { tv_sec: 0, tv_nsec: UTIME_OMIT };
+        let modified = Timespec { tv_sec: delivery.internal_date.0, tv_nsec: 0 };
+        rustix::fs::futimens(&file, &Timestamps { last_access: omit, last_modification: modified })?;
+        Ok(file)
+    }
+
     /// Gives a file its mtime and puts it on disk.
     fn flush(delivery: &Delivery) -> Result<()> {
-        let tmp = &delivery.received.tmp;
-        let write = || -> io::Result<()> {
-            let file = tmp.reopen()?;
-            let omit = Timespec { tv_sec: 0, tv_nsec: UTIME_OMIT };
-            let modified = Timespec { tv_sec: delivery.internal_date.0, tv_nsec: 0 };
-            rustix::fs::futimens(&file, &Timestamps { last_access: omit, last_modification: modified })?;
-            flush(&file)
-        };
-        write().map_err(|e| tmp.failed(e))
+        let dated = Self::date(delivery);
+        dated.and_then(|file| flush(&file)).map_err(|e| delivery.received.tmp.failed(e))
     }
 
     /// Flushes a batch, several files at a time: a disk writes them together then.
     fn batch(batch: Vec<Delivery>) -> Vec<Result<Flushed>> {
+        let together = batch.len() >= TOGETHER && TOGETHER_IS_QUICK.load(Ordering::Relaxed);
+        // Whatever goes wrong goes wrong once more, and then it is known with which file.
+        match together.then(|| Self::file_systems(&batch)) {
+            Some(Ok(())) => batch.into_iter().map(|delivery| Ok(Flushed(delivery))).collect(),
+            Some(Err(_)) | None => Self::one_by_one(batch),
+        }
+    }
+
+    /// Flushes whole file systems: ext4 writes its journal once then, and not once a file.
+    fn file_systems(batch: &[Delivery]) -> io::Result<()> {
+        batch.iter().try_for_each(|delivery| Self::date(delivery).map(drop))?;
+        let begun = Instant::now();
+        let mut flushed = BTreeSet::new();
+        for dir in batch.iter().map(|delivery| delivery.received.tmp.dir()) {
+            if flushed.insert(dir.device()?) {
+                dir.sync_file_system()?;
+            }
+        }
+        if begun.elapsed() > QUICK {
+            TOGETHER_IS_QUICK.store(false, Ordering::Relaxed);
+        }
+        Ok(())
+    }
+
+    /// Flushes each file.
+    fn one_by_one(batch: Vec<Delivery>) -> Vec<Result<Flushed>> {
         const THREADS: usize = 8;
         let next = AtomicUsize::new(0);
         let work = || {

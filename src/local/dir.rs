@@ -274,6 +274,11 @@ impl Dir {
         Err(Errno::NOSYS.into())
     }
 
+    /// The file system that this directory is on.
+    pub(super) fn device(&self) -> io::Result<u64> {
+        Ok(rustix::fs::fstat(&self.file)?.st_dev)
+    }
+
     /// Reads the small file `name`; `None` when there is none, an error beyond `limit` octets.
     pub(super) fn read_file(&self, name: &OsStr, limit: u64) -> Result<Option<Vec<u8>>> {
         let wrong = |e| self.failed("read", name, e);

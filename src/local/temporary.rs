@@ -77,6 +77,10 @@ impl Temporary {
         Ok((Temporary { dir: Arc::clone(dir), name: Some(name) }, file))
     }
 
+    pub(super) fn dir(&self) -> &Dir {
+        &self.dir
+    }
+
     pub(super) fn name(&self) -> &OsStr {
         self.name.as_deref().unwrap_or_default()
     }

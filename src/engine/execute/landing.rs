@@ -3,6 +3,7 @@
 //! A link is entered only after its file is in its mailbox and on disk.
 
 use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
 
 use super::download::Got;
 use super::{World, item_failed};
@@ -17,8 +18,10 @@ use crate::report::event::{Event, Progress};
 const BATCH_MESSAGES: usize = 200;
 /// … or goes into this many mailboxes, each of which holds file descriptors …
 const BATCH_MAILBOXES: usize = 40;
-/// … or this many octets.
+/// … or this many octets …
 const BATCH_OCTETS: u64 = 32 << 20;
+/// … or is so old: what a slow server has sent should not be asked for again after a kill.
+const BATCH_AGE: Duration = Duration::from_secs(5);
 
 /// Where messages arrive: gathers them into batches, makes those durable, and enters them.
 pub(super) struct Landing<'l, 'w, 'b> {
@@ -29,13 +32,15 @@ pub(super) struct Landing<'l, 'w, 'b> {
     /// Messages in the batch, and their octets.
     messages: usize,
     octets: u64,
+    /// When the last batch was landed.
+    landed: Instant,
     tally: BTreeMap<MailboxName, (u64, u64)>,
 }
 
 impl<'l, 'w, 'b> Landing<'l, 'w, 'b> {
     pub(super) fn new(world: &'l World<'w>, ledger: &'l mut Ledger<'b>) -> Landing<'l, 'w, 'b> {
         let (folders, batch, tally) = Default::default();
-        Landing { world, ledger, folders, batch, messages: 0, octets: 0, tally }
+        Landing { world, ledger, folders, batch, messages: 0, octets: 0, landed: Instant::now(), tally }
     }
 
     /// How many messages and octets landed in each mailbox.
@@ -51,7 +56,8 @@ impl<'l, 'w, 'b> Landing<'l, 'w, 'b> {
                 self.batch.entry(name.clone()).or_default().push((uid, received));
                 let full = self.messages >= BATCH_MESSAGES
                     || self.octets >= BATCH_OCTETS
-                    || self.batch.len() >= BATCH_MAILBOXES;
+                    || self.batch.len() >= BATCH_MAILBOXES
+                    || self.landed.elapsed() >= BATCH_AGE;
                 if full { self.land() } else { Ok(()) }
             }
             Heard::Result(Got::Failed { name, item, error }) => item_failed(self.ledger, name, item, error),
@@ -64,7 +70,7 @@ impl<'l, 'w, 'b> Landing<'l, 'w, 'b> {
     }
 
     pub(super) fn land(&mut self) -> Result<()> {
-        (self.messages, self.octets) = (0, 0);
+        (self.messages, self.octets, self.landed) = (0, 0, Instant::now());
         let mut groups: BTreeMap<MailboxName, Group> = BTreeMap::new();
         for (name, arrived) in std::mem::take(&mut self.batch) {
             let mut group = Group::default();
