@@ -9,6 +9,7 @@
 //!
 //! | file | what lives there |
 //! | --- | --- |
+//! | `breaks` | messages at which sessions break |
 //! | `door` | sessions with the maildrop |
 //! | `ground` | tree and state, and that they belong together |
 //! | `recover` | files that a broken run delivered and did not record |
@@ -22,6 +23,7 @@
 //! | `view` | `mailtide pop` and `mailtide mailboxes` |
 
 mod before;
+mod breaks;
 mod door;
 mod fetch;
 mod gone;
@@ -33,9 +35,10 @@ mod others;
 mod recover;
 mod view;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::time::Instant;
 
+use breaks::Breaks;
 use door::Door;
 use ground::Ground;
 use land::{Harvest, Landing};
@@ -50,7 +53,7 @@ use crate::config::{Fetched, Pop3Account};
 use crate::error::{Error, Item, ItemFailure, Kind, Result};
 use crate::exit::Exit;
 use crate::mail::{MaildropFact, Serial};
-use crate::maildrop::{Action, Fetch, Known};
+use crate::maildrop::{Action, Known};
 use crate::reconcile::view::TreeAge;
 use crate::remote::pop3::Session;
 use crate::report::event::{Counts, Event, Report, Summary};
@@ -79,14 +82,12 @@ struct Run<'a> {
     deletions: Deletions,
     /// What it has confirmed as deleted.
     gone: BTreeSet<Serial>,
-    /// Messages at which a session broke, and how often.
-    breaking: BTreeMap<Item, u32>,
+    /// Messages at which a session broke.
+    breaks: Breaks,
 }
 
-/// Sessions of a run that may break after they brought something, or at another message than those before.
+/// Sessions of a run that may break after they came further than the one before.
 const BREAKS_MOST: u32 = 20;
-/// How often a session may break at one message before that is left out.
-const BREAKS_AT_ONE: u32 = 2;
 
 /// Whether a run that is going to change something is counted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -122,7 +123,7 @@ pub(super) fn run(job: &Job<'_, Pop3Account>, report: &dyn Report, stop: &Stop) 
         counted: Counted::No,
         deletions: Deletions::Made,
         gone: BTreeSet::new(),
-        breaking: BTreeMap::new(),
+        breaks: Breaks::default(),
     };
     let (mut next_try, mut breaks) = (2, 0);
     loop {
@@ -162,7 +163,7 @@ impl Run<'_> {
 
     /// What tells whether a try came further than the one before.
     fn progress(&self) -> (u64, u32) {
-        (self.fetched, self.breaking.values().sum())
+        (self.fetched, self.breaks.total())
     }
 
     fn event(&self, event: Event<'_>) {
@@ -242,7 +243,8 @@ impl Run<'_> {
             report.event(account, Event::Connected { host: &place, tier: &door::tier(session) });
         };
         let (session, mut looked) = look(&sources, &mut self.door, &connected)?;
-        self.set_aside(&mut looked);
+        let left_out = self.breaks.set_aside(&mut looked, &self.job.account.mailbox);
+        left_out.into_iter().for_each(|failure| self.fail(failure));
         looked.notices.iter().for_each(|text| self.notice(text));
         let changed = usize::from(!looked.plan.actions().is_empty());
         self.event(Event::Observed { mailboxes: 1, changed });
@@ -257,23 +259,6 @@ impl Run<'_> {
             let error = Error::new(Kind::Protocol, what).hint("Each run asks again; another program may see them.");
             self.fail(ItemFailure::new(&self.job.account.mailbox, Item::Mailbox, &error));
         }
-    }
-
-    /// Messages at which sessions broke come last, lest they keep all others away; in the end without them.
-    fn set_aside(&mut self, looked: &mut Looked) {
-        if self.breaking.is_empty() {
-            return;
-        }
-        let breaks = |run: &Self, fetch: &Fetch| run.breaking.get(&looked.item(fetch.number)).copied().unwrap_or(0);
-        let all = looked.plan.fetch.iter().copied();
-        let (mut fetch, left): (Vec<Fetch>, Vec<Fetch>) = all.partition(|one| breaks(self, one) < BREAKS_AT_ONE);
-        fetch.sort_by_key(|one| breaks(self, one));
-        for one in left {
-            let error = Error::new(Kind::Unreachable, "The session broke at this message each time")
-                .hint("Look at it with another program, or delete it there. The other messages are fetched.");
-            self.fail(ItemFailure::new(&self.job.account.mailbox, looked.item(one.number), &error));
-        }
-        looked.plan.fetch = fetch;
     }
 
     /// A dry run ends with its plan.
@@ -306,7 +291,7 @@ impl Run<'_> {
         let harvest = landing.harvest();
         self.bring_in(plan, &portion, &harvest);
         if let Some(number) = harvest.broke_at {
-            *self.breaking.entry(looked.item(number)).or_default() += 1;
+            self.breaks.count(looked.item(number));
         }
         fetched.and(landed)?;
         if portion.is_last && looked.is_whole {
