@@ -20,13 +20,13 @@ pub enum Kind {
 
 /// The kinds, and which part of the steps is tried with each ordinarily: one in so many.
 const KINDS: [(Kind, usize); 7] = [
-    (Kind::Kill, 2),
-    (Kind::Cut, 4),
-    (Kind::Down, 12),
-    (Kind::Disk { name: "ENOSPC", says: "No space left|full" }, 8),
-    (Kind::Disk { name: "EIO", says: "Input/output error|disk I/O error" }, 8),
-    (Kind::Disk { name: "EACCES", says: "Permission denied|access permission" }, 8),
-    (Kind::Disk { name: "EROFS", says: "Read-only file system|readonly" }, 8),
+    (Kind::Kill, 4),
+    (Kind::Cut, 8),
+    (Kind::Down, 24),
+    (Kind::Disk { name: "ENOSPC", says: "No space left|full" }, 16),
+    (Kind::Disk { name: "EIO", says: "Input/output error|disk I/O error" }, 16),
+    (Kind::Disk { name: "EACCES", says: "Permission denied|access permission" }, 16),
+    (Kind::Disk { name: "EROFS", says: "Read-only file system|readonly" }, 16),
 ];
 
 impl Kind {
