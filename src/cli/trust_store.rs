@@ -31,9 +31,9 @@ pub(super) fn look_up() {
     }
     let (Ok(program), mut args) = (std::env::current_exe(), std::env::args_os()) else { return };
     let mut again = Command::new(program);
-    args.next().into_iter().for_each(|name| {
+    if let Some(name) = args.next() {
         again.arg0(name);
-    });
+    }
     let error = again.args(args).env("SSL_CERT_FILE", NO_BUNDLE).exec();
     log::debug!("The whole trust store is read: {error}");
 }

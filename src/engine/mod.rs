@@ -8,6 +8,7 @@
 //! planner, and what the planner decides back to them. It decides nothing itself.
 
 mod attempt;
+mod batch;
 mod clock;
 mod execute;
 mod ledger;

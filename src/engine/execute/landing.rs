@@ -3,10 +3,10 @@
 //! A link is entered only after its file is in its mailbox and on disk.
 
 use std::collections::BTreeMap;
-use std::time::{Duration, Instant};
 
 use super::download::Got;
 use super::{World, item_failed};
+use crate::engine::batch::Batch;
 use crate::engine::ledger::Ledger;
 use crate::engine::pool::Heard;
 use crate::error::{Item, Result};
@@ -14,33 +14,23 @@ use crate::local::{self, Delivered, Delivery, Folder, Received};
 use crate::mail::{Fact, FileId, Flags, Link, MailboxName, Origin, Presence, Uid, UnixSeconds};
 use crate::report::event::{Event, Progress};
 
-/// A batch is made durable when it has this many messages …
-const BATCH_MESSAGES: usize = 200;
-/// … or goes into this many mailboxes, each of which holds file descriptors …
+/// A batch is full, too, when it goes into this many mailboxes, each of which holds file descriptors.
 const BATCH_MAILBOXES: usize = 40;
-/// … or this many octets …
-const BATCH_OCTETS: u64 = 32 << 20;
-/// … or is so old: what a slow server has sent should not be asked for again after a kill.
-const BATCH_AGE: Duration = Duration::from_secs(5);
 
 /// Where messages arrive: gathers them into batches, makes those durable, and enters them.
 pub(super) struct Landing<'l, 'w, 'b> {
     world: &'l World<'w>,
     ledger: &'l mut Ledger<'b>,
     folders: BTreeMap<MailboxName, Folder>,
-    batch: BTreeMap<MailboxName, Vec<(Uid, Received)>>,
-    /// Messages in the batch, and their octets.
-    messages: usize,
-    octets: u64,
-    /// When the last batch was landed.
-    landed: Instant,
+    arrived: BTreeMap<MailboxName, Vec<(Uid, Received)>>,
+    batch: Batch,
     tally: BTreeMap<MailboxName, (u64, u64)>,
 }
 
 impl<'l, 'w, 'b> Landing<'l, 'w, 'b> {
     pub(super) fn new(world: &'l World<'w>, ledger: &'l mut Ledger<'b>) -> Landing<'l, 'w, 'b> {
-        let (folders, batch, tally) = Default::default();
-        Landing { world, ledger, folders, batch, messages: 0, octets: 0, landed: Instant::now(), tally }
+        let (folders, arrived, tally) = Default::default();
+        Landing { world, ledger, folders, arrived, batch: Batch::default(), tally }
     }
 
     /// How many messages and octets landed in each mailbox.
@@ -51,13 +41,9 @@ impl<'l, 'w, 'b> Landing<'l, 'w, 'b> {
     pub(super) fn hear(&mut self, heard: Heard<Got<'_>>) -> Result<()> {
         match heard {
             Heard::Result(Got::Message { name, uid, received }) => {
-                self.messages += 1;
-                self.octets += received.content.wire_size;
-                self.batch.entry(name.clone()).or_default().push((uid, received));
-                let full = self.messages >= BATCH_MESSAGES
-                    || self.octets >= BATCH_OCTETS
-                    || self.batch.len() >= BATCH_MAILBOXES
-                    || self.landed.elapsed() >= BATCH_AGE;
+                self.batch.add(received.content.wire_size);
+                self.arrived.entry(name.clone()).or_default().push((uid, received));
+                let full = self.batch.is_full() || self.arrived.len() >= BATCH_MAILBOXES;
                 if full { self.land() } else { Ok(()) }
             }
             Heard::Result(Got::Failed { name, item, error }) => item_failed(self.ledger, name, item, error),
@@ -70,9 +56,9 @@ impl<'l, 'w, 'b> Landing<'l, 'w, 'b> {
     }
 
     pub(super) fn land(&mut self) -> Result<()> {
-        (self.messages, self.octets, self.landed) = (0, 0, Instant::now());
+        self.batch = Batch::default();
         let mut groups: BTreeMap<MailboxName, Group> = BTreeMap::new();
-        for (name, arrived) in std::mem::take(&mut self.batch) {
+        for (name, arrived) in std::mem::take(&mut self.arrived) {
             let mut group = Group::default();
             for (uid, received) in arrived {
                 if let Some((link, delivery)) = self.prepare(&name, uid, received)? {

@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 
-use super::land::{BATCH_AGE, Landing};
+use super::land::Landing;
 use super::look::Looked;
+use crate::engine::batch;
 use crate::error::{Error, ItemFailure, Kind, Result};
 use crate::local::{Folder, Incoming, Received};
 use crate::mail::{HeaderHash, HeaderHashScan, MailboxName, MessageNumber};
@@ -77,7 +78,7 @@ pub(super) fn fetch(
 /// Lands what comes, in batches; what waits while nothing comes, too.
 fn land(receiver: Receiver<Got>, landing: &mut Landing<'_>) -> Result<()> {
     loop {
-        match receiver.recv_timeout(BATCH_AGE) {
+        match receiver.recv_timeout(batch::AGE) {
             Ok(got) => landing.take(got)?,
             Err(RecvTimeoutError::Timeout) => landing.land()?,
             Err(RecvTimeoutError::Disconnected) => return Ok(()),

@@ -4,13 +4,13 @@
 //! leaves no file. A run in which a batch failed never says that everything is recorded: files of it may be there.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::{Duration, Instant};
 
 use super::fetch::Got;
 use super::look::Looked;
 use super::others::Others;
 use crate::config::{Dedup, Pop3Account};
 use crate::engine::Job;
+use crate::engine::batch::Batch;
 use crate::error::{Error, ItemFailure, Kind, Result};
 use crate::local::{Delivery, Folder, Received, Store};
 use crate::mail::{
@@ -20,13 +20,6 @@ use crate::mail::{
 use crate::maildrop::{Arrivals, Fetch, Verdict, is_as_listed};
 use crate::report::event::{Counts, Event, Progress, Report};
 use crate::state::State;
-
-/// A batch is made durable when it has this many messages …
-const BATCH_MESSAGES: usize = 200;
-/// … or this many octets …
-const BATCH_OCTETS: u64 = 32 << 20;
-/// … or is so old: what a slow server has sent should not be asked for again after a kill.
-pub(super) const BATCH_AGE: Duration = Duration::from_secs(5);
 
 type Arrived = (Fetch, Received, Option<HeaderHash>);
 
@@ -40,10 +33,8 @@ pub(super) struct Landing<'a> {
     arrivals: Arrivals<'a>,
     others: Others<'a>,
     report: &'a dyn Report,
-    batch: Vec<Arrived>,
-    octets: u64,
-    /// When the last batch was landed.
-    landed: Instant,
+    arrived: Vec<Arrived>,
+    batch: Batch,
     harvest: Harvest,
     batches: Batches,
 }
@@ -95,9 +86,8 @@ impl<'a> Landing<'a> {
             looked,
             others: Others::new(&job.state_dir, id, &looked.known),
             report,
-            batch: Vec::new(),
-            octets: 0,
-            landed: Instant::now(),
+            arrived: Vec::new(),
+            batch: Batch::default(),
             harvest: Harvest::default(),
             batches: Batches::Recorded,
         })
@@ -124,10 +114,9 @@ impl<'a> Landing<'a> {
             Got::Octets(octets) => self.progress(Progress::Octets(octets)),
             Got::Refused(failure) => self.harvest.failures.push(failure),
             Got::Message { fetch, received, header } => {
-                self.octets += received.content.wire_size;
-                self.batch.push((fetch, received, header));
-                let is_full = self.batch.len() >= BATCH_MESSAGES || self.octets >= BATCH_OCTETS;
-                if is_full || self.landed.elapsed() >= BATCH_AGE {
+                self.batch.add(received.content.wire_size);
+                self.arrived.push((fetch, received, header));
+                if self.batch.is_full() {
                     self.land()?;
                 }
             }
@@ -158,16 +147,15 @@ impl<'a> Landing<'a> {
 
     /// Lands what has come.
     pub(super) fn land(&mut self) -> Result<()> {
-        self.octets = 0;
-        let batch = std::mem::take(&mut self.batch);
-        if batch.is_empty() {
+        self.batch = Batch::default();
+        let arrived = std::mem::take(&mut self.arrived);
+        if arrived.is_empty() {
             return Ok(());
         }
-        let landed = self.land_batch(batch);
+        let landed = self.land_batch(arrived);
         if landed.is_err() {
             self.batches = Batches::Failed;
         }
-        self.landed = Instant::now();
         landed
     }
 

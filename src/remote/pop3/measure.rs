@@ -32,8 +32,10 @@ pub(super) struct Measure {
     lines: u64,
     /// What stands where the message is over by its size, as much as a mark has.
     there: Vec<u8>,
-    /// The beginning of a line near that place; `None` before the first one, and behind its first octets.
-    line: Option<Vec<u8>>,
+    /// The beginning of a line near that place, at most as much as a mark has.
+    line: Vec<u8>,
+    /// Whether the next octet belongs to it: not before the first line there, nor behind a line's beginning.
+    begins: bool,
     /// Whether one began like an answer.
     doubtful: bool,
 }
@@ -41,7 +43,8 @@ pub(super) struct Measure {
 impl Measure {
     /// For a message that is listed with so many octets.
     pub fn new(listed: u64, flight: Flight) -> Measure {
-        Measure { flight, listed, passed: 0, lines: 0, there: Vec::with_capacity(MARK), line: None, doubtful: false }
+        let [there, line] = [(); 2].map(|()| Vec::with_capacity(MARK));
+        Measure { flight, listed, passed: 0, lines: 0, there, line, begins: false, doubtful: false }
     }
 
     /// Takes the next octets.
@@ -99,14 +102,14 @@ impl Measure {
         let near = self.listed - self.listed.min(self.listed / 16 + 64);
         let from = usize::try_from(near.saturating_sub(before)).unwrap_or(usize::MAX);
         for octet in octets.get(from..).unwrap_or_default() {
-            if let Some(line) = &mut self.line {
-                line.push(*octet);
-                self.doubtful |= is_mark(line);
+            if self.begins {
+                self.line.push(*octet);
+                self.doubtful |= is_mark(&self.line);
+                self.begins = self.line.len() < MARK;
             }
-            match octet {
-                b'\n' => self.line = Some(Vec::with_capacity(MARK)),
-                _ if self.line.as_ref().is_some_and(|line| line.len() == MARK) => self.line = None,
-                _ => {}
+            if *octet == b'\n' {
+                self.line.clear();
+                self.begins = true;
             }
         }
     }

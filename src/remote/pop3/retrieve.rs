@@ -21,6 +21,7 @@ use crate::remote::net::Exchange;
 const USUAL: u64 = 4 * 1024;
 /// Refusals for now in a row after which no more is asked for: a single one may be about one message.
 const LATER_MOST: usize = 10;
+
 /// Takes messages as they come off the wire, one after the other, in the order they were asked for.
 ///
 /// A message's calls are [`start`](Self::start), [`data`](Self::data) any number of times, then
