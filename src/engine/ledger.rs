@@ -263,7 +263,7 @@ fn apply(mailbox: &mut BaseMailbox, fact: &Fact) {
             mailbox.links.get_or_insert_default().insert(link.uid, link.clone());
         }
         Fact::Unlinked(_, uids) => {
-            mailbox.links.iter_mut().for_each(|links| links.retain(|uid, _| !uids.contains(*uid)));
+            mailbox.links.iter_mut().for_each(|links| remove(links, uids));
         }
         Fact::Renamed(_, uid, _) | Fact::FlagsAgreed(_, uid, _) | Fact::PresenceChanged(_, uid, ..) => {
             if let Some(link) = mailbox.links.as_mut().and_then(|links| links.get_mut(uid)) {
@@ -275,6 +275,15 @@ fn apply(mailbox: &mut BaseMailbox, fact: &Fact) {
         | Fact::MailboxForgotten(_)
         | Fact::Intended(_)
         | Fact::Settled(..) => {}
+    }
+}
+
+/// Removes links. A large mailbox loses its messages one by one, so a look at all of it for each would not do.
+fn remove(links: &mut BTreeMap<Uid, Link>, uids: &UidSet) {
+    if uids.len() < links.len() as u64 {
+        uids.iter().for_each(|uid| _ = links.remove(&uid));
+    } else {
+        links.retain(|uid, _| !uids.contains(*uid));
     }
 }
 

@@ -93,13 +93,20 @@ pub enum Heard<M> {
     Pause,
 }
 
-/// Where workers put their results.
-pub struct Results<'a, M> {
+/// What a worker has at hand: more to do, and where its results go.
+pub struct Worker<'a, J, M> {
+    queue: &'a Mutex<VecDeque<J>>,
     sender: SyncSender<M>,
     halted: &'a AtomicBool,
 }
 
-impl<M> Results<'_, M> {
+impl<J, M> Worker<'_, J, M> {
+    /// Takes another job over while the last one is still under way; `None` when there is none, or the run is ending.
+    pub fn next_job(&self) -> Option<J> {
+        let wanted = !self.halted.load(Ordering::Relaxed);
+        wanted.then(|| self.queue.lock().unwrap_or_else(PoisonError::into_inner).pop_front()).flatten()
+    }
+
     /// Hands a result over; an error once nobody wants any more.
     pub fn send(&self, message: M) -> Result<()> {
         let over = || Error::new(Kind::Interrupted, "The run is ending");
@@ -171,6 +178,11 @@ impl<'a> Pool<'a> {
         Ok(session)
     }
 
+    /// How many connections will work when `wanted` are worth it for so many jobs.
+    pub fn width(&self, wanted: usize, jobs: usize) -> usize {
+        wanted.min(self.options.connections).min(jobs).max(1)
+    }
+
     /// Works off `jobs` on at most `width` connections; `receive` runs on the calling thread.
     ///
     /// An error of a worker or of `receive` ends the work of all; what was received before stays received. Only the
@@ -179,13 +191,13 @@ impl<'a> Pool<'a> {
     where
         J: Send,
         M: Send,
-        W: Fn(&mut Session, J, &Results<'_, M>) -> Result<()> + Sync,
+        W: Fn(&mut Session, J, &Worker<'_, J, M>) -> Result<()> + Sync,
         R: FnMut(Heard<M>) -> Result<()>,
     {
         if jobs.is_empty() {
             return Ok(());
         }
-        let width = width.min(self.options.connections).min(jobs.len()).max(1);
+        let width = self.width(width, jobs.len());
         let queue = Mutex::new(VecDeque::from(jobs));
         let halted = AtomicBool::new(false);
         let first_error: Mutex<Option<Error>> = Mutex::new(None);
@@ -196,8 +208,8 @@ impl<'a> Pool<'a> {
         std::thread::scope(|scope| {
             let (sender, receiver) = sync_channel(QUEUE);
             for number in 0..width {
-                let results = Results { sender: sender.clone(), halted: &halted };
-                let (queue, work, fail) = (&queue, &work, &fail);
+                let worker = Worker { queue: &queue, sender: sender.clone(), halted: &halted };
+                let (work, fail) = (&work, &fail);
                 scope.spawn(move || {
                     let mut session = match self.take() {
                         Ok(session) => session,
@@ -205,11 +217,8 @@ impl<'a> Pool<'a> {
                         Err(error) => return log::info!("going on with fewer connections: {error}"),
                     };
                     loop {
-                        let job = queue.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
-                        let Some(job) = job.filter(|_| !results.halted.load(Ordering::Relaxed)) else {
-                            return self.give(session);
-                        };
-                        if let Err(error) = self.stop.check().and_then(|()| work(&mut session, job, &results)) {
+                        let Some(job) = worker.next_job() else { return self.give(session) };
+                        if let Err(error) = self.stop.check().and_then(|()| work(&mut session, job, &worker)) {
                             return fail(error);
                         }
                     }

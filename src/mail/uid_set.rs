@@ -58,6 +58,11 @@ impl UidSet {
         self.ranges.splice(from..to.max(from), [(start, end)]);
     }
 
+    /// Puts all of `other` in.
+    pub fn insert_all(&mut self, other: &UidSet) {
+        other.ranges.iter().for_each(|&(first, last)| self.insert_range(first, last));
+    }
+
     /// Whether `uid` is in the set.
     pub fn contains(&self, uid: Uid) -> bool {
         let at = self.ranges.partition_point(|&(_, end)| end < uid);

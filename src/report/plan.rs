@@ -158,7 +158,7 @@ impl<'a> Treatment<'a> {
 
 impl Group<'_> {
     fn put(&mut self, uids: &UidSet) {
-        uids.ranges().iter().for_each(|&(first, last)| self.uids.insert_range(first, last));
+        self.uids.insert_all(uids);
     }
 
     fn line(&self, treatment: Treatment<'_>, detail: Detail) -> String {

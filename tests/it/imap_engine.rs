@@ -196,7 +196,7 @@ fn works(server: &dyn Server, disable: &[&str], inbox_path: &str) {
         (uids.iter().copied().step_by(2).collect(), change(&["\\Answered"], &[])),
         (part(0, 1), FlagChange::default()),
     ];
-    assert!(session.store(&inbox, validity, &changes).unwrap().iter().all(Result::is_ok));
+    assert!(session.store(&inbox, validity, &changes).unwrap().results.iter().all(Result::is_ok));
     for (uid, message) in &all_of(&mut session, &inbox).messages {
         let mut want = seen.messages[uid].flags.clone();
         changes.iter().filter(|(uids, _)| uids.contains(*uid)).for_each(|(_, change)| want = want.after(change));
@@ -318,7 +318,9 @@ fn tiers_agree(server: &dyn Server) {
         let mut some = |one_in: usize| now.messages.keys().copied().filter(|_| random.usize(0..one_in) == 0).collect();
         let (changed, gone): (UidSet, UidSet) = (some(5), some(10));
         let add = ["\\Seen", "K2", "\\Answered"][random.usize(0..3)];
-        assert!(writer.store(&wire, validity, &[(changed, change(&[add], &["\\Flagged"]))]).unwrap()[0].is_ok());
+        assert!(
+            writer.store(&wire, validity, &[(changed, change(&[add], &["\\Flagged"]))]).unwrap().results[0].is_ok()
+        );
         writer.expunge(&wire, validity, &gone).unwrap();
         let now = all_of(&mut writer, &wire).messages;
         for (tier, observer) in observers.iter_mut().enumerate() {

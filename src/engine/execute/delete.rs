@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use super::{World, actions, by_mailbox, download::is_refusal, flags::files_of, item_failed, mailboxes::on_session};
 use crate::engine::ledger::Ledger;
-use crate::engine::pool::{Heard, Results};
+use crate::engine::pool::{Heard, Worker};
 use crate::error::{Item, Result};
 use crate::mail::{Fact, FileId, FlagChange, Flags, MailboxName, Presence, SystemFlag, UidSet, UidValidity};
 use crate::reconcile::guard::ApprovedPlan;
@@ -220,7 +220,7 @@ pub fn really_gone(world: &World<'_>, ledger: &mut Ledger<'_>, name: &MailboxNam
     Ok(uids.iter().filter(|uid| !there.contains(*uid)).collect())
 }
 
-fn dispose<'p>(session: &mut Session, job: Job<'p>, results: &Results<'_, Outcome<'p>>) -> Result<()> {
+fn dispose<'p>(session: &mut Session, job: Job<'p>, worker: &Worker<'_, Job<'p>, Outcome<'p>>) -> Result<()> {
     let Job { name, wire, uid_validity, trash, parts } = job;
     for (action, uids, disposal) in parts {
         let outcome = match (disposal, &trash) {
@@ -231,12 +231,12 @@ fn dispose<'p>(session: &mut Session, job: Job<'p>, results: &Results<'_, Outcom
             (Disposal::Mark, _) | (Disposal::Trash, None) => {
                 let mark = FlagChange { add: marked(), remove: Flags::none() };
                 let stored = session.store(&wire, uid_validity, &[(uids.clone(), mark)]);
-                stored.and_then(|all| all.into_iter().collect::<Result<Vec<()>>>()).map(|_| Left::Marked)
+                stored.and_then(|s| s.results.into_iter().collect::<Result<Vec<()>>>()).map(|_| Left::Marked)
             }
         };
         match outcome {
-            Ok(left) => results.send(Outcome::Did { name, action, uids, left })?,
-            Err(error) if is_refusal(&error) => results.send(Outcome::Failed { name, error })?,
+            Ok(left) => worker.send(Outcome::Did { name, action, uids, left })?,
+            Err(error) if is_refusal(&error) => worker.send(Outcome::Failed { name, error })?,
             Err(error) => return Err(error),
         }
     }

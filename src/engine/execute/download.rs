@@ -1,43 +1,41 @@
 //! Downloads: bodies stream from the socket into files in `tmp`; [`super::landing`] makes batches of them durable.
 
 use super::landing::Landing;
-use super::transfer::{MESSAGES_A_JOB, OCTETS_A_JOB, cut, width};
+use super::transfer::{cut, width, window};
 use super::{World, actions};
 use crate::engine::ledger::Ledger;
-use crate::engine::pool::Results;
+use crate::engine::pool::Worker;
 use crate::error::{Error, Item, Kind, Result, Retry};
 use crate::local::{Folder, Incoming, Received};
 use crate::mail::{MailboxName, Uid, UidSet, UidValidity};
 use crate::reconcile::guard::ApprovedPlan;
 use crate::reconcile::{Action, Phase};
-use crate::remote::imap::{Access, Ask, BodySink, FetchedMessage, SeenCoverage, Session, Wanted, WireName};
+use crate::remote::imap::{Access, Ask, BodySink, FetchedMessage, More, SeenCoverage, Session, Wanted, WireName};
 use crate::report::event::{Event, Progress};
 
 /// Fetches everything the plan downloads.
 pub fn run(world: &World<'_>, ledger: &mut Ledger<'_>, plan: &ApprovedPlan) -> Result<()> {
-    let mut jobs: Vec<Vec<Fetch<'_>>> = Vec::new();
+    let mut jobs = Vec::new();
     let mut planned = Vec::new();
-    let mut total = 0;
+    let (mut messages, mut total) = (0, 0);
     for (name, action) in actions(plan, Phase::Transfer, ledger) {
         let Action::Download { uids, octets } = action else { continue };
+        messages += uids.len();
         total += octets;
         planned.push((name, action));
         let size = |uid| world.message(name, uid).and_then(|m| m.size).unwrap_or_default();
         let uid_validity = world.uid_validity(ledger, name)?;
         for uids in cut(uids, size) {
-            let octets = uids.iter().map(size).sum();
-            let fetch = Fetch { name, wire: world.wire(name)?, uid_validity, uids, octets };
-            match jobs.last_mut().filter(|job| has_room(job, &fetch)) {
-                Some(job) => job.push(fetch),
-                None => jobs.push(vec![fetch]),
-            }
+            jobs.push(Fetch { name, wire: world.wire(name)?, uid_validity, uids });
         }
     }
+    let width = width(total);
+    let window = window(messages, world.pool.width(width, jobs.len()));
     let mut landing = Landing::new(world, ledger);
     let outcome = world.pool.run(
         jobs,
-        width(total),
-        |session, job, results| fetch(world, session, &job, results),
+        width,
+        |session, job, worker| fetch(world, session, job, window, worker),
         |heard| landing.hear(heard),
     );
     // Files that arrived whole are kept even when the connection then broke.
@@ -50,19 +48,18 @@ pub fn run(world: &World<'_>, ledger: &mut Ledger<'_>, plan: &ApprovedPlan) -> R
     outcome.and(landed)
 }
 
-/// Messages of one mailbox; a job holds several small ones, which are fetched in one flight.
+/// Messages of one mailbox. A connection asks for those of its next job while the ones before still come.
 struct Fetch<'p> {
     name: &'p MailboxName,
     wire: WireName,
     uid_validity: UidValidity,
     uids: UidSet,
-    octets: u64,
 }
 
-fn has_room(job: &[Fetch<'_>], more: &Fetch<'_>) -> bool {
-    let messages: u64 = job.iter().map(|f| f.uids.len()).sum();
-    let octets: u64 = job.iter().map(|f| f.octets).sum();
-    messages + more.uids.len() <= MESSAGES_A_JOB && octets + more.octets <= OCTETS_A_JOB
+impl Fetch<'_> {
+    fn wanted(&self, uids: UidSet) -> Wanted {
+        Wanted { mailbox: self.wire.clone(), validity: Some(self.uid_validity), uids }
+    }
 }
 
 pub(super) enum Got<'p> {
@@ -74,27 +71,27 @@ pub(super) enum Got<'p> {
 fn fetch<'p>(
     world: &World<'_>,
     session: &mut Session,
-    job: &[Fetch<'p>],
-    results: &Results<'_, Got<'p>>,
+    job: Fetch<'p>,
+    window: u64,
+    worker: &Worker<'_, Fetch<'p>, Got<'p>>,
 ) -> Result<()> {
-    let parts = job.iter().map(Part::new).collect();
-    let mut sink = FileSink { world, results, parts, at: 0, folder: None, current: Current::None };
+    let parts = vec![Part::new(job)];
+    let mut sink = FileSink { world, worker, parts, at: 0, folder: None, current: Current::None };
     let mut suspect = None;
     loop {
         let first = sink.parts.iter().enumerate().find_map(|(n, part)| Some((n, part.left.first()?)));
         let Some((which, first)) = first else { break };
         // After a break the message it happened at is asked for alone: it, or the line, is to blame.
-        let asked: Vec<(usize, UidSet)> = match suspect {
+        let mut asked: Vec<(usize, UidSet)> = match suspect {
             Some((which, uid)) => vec![(which, UidSet::range(uid, uid))],
             None => {
                 sink.parts.iter().map(|p| p.left.clone()).enumerate().filter(|(_, uids)| !uids.is_empty()).collect()
             }
         };
-        let fetches = asked.iter().filter_map(|(n, uids)| Some((job.get(*n)?, uids)));
-        let wanted: Vec<Wanted<'_>> = fetches
-            .map(|(f, uids)| Wanted { mailbox: &f.wire, validity: Some(f.uid_validity), uids: uids.clone() })
-            .collect();
-        let outcome = session.fetch_all(&wanted, &mut Numbered { sink: &mut sink, asked: &asked });
+        let fetches = asked.iter().filter_map(|(n, uids)| Some((sink.parts.get(*n)?, uids)));
+        let wanted = fetches.map(|(part, uids)| part.fetch.wanted(uids.clone())).collect();
+        let goes_on = suspect.is_none();
+        let outcome = session.fetch_all(wanted, window, &mut Numbered { sink: &mut sink, asked: &mut asked, goes_on });
         sink.current = Current::None;
         match outcome {
             Ok(outcomes) => {
@@ -106,7 +103,7 @@ fn fetch<'p>(
                         Ok(()) => {}
                         Err(error) if is_refusal(&error) => {
                             part.left = UidSet::new();
-                            results.send(Got::Failed { name: part.name, item: Item::Mailbox, error })?;
+                            worker.send(Got::Failed { name: part.fetch.name, item: Item::Mailbox, error })?;
                         }
                         Err(error) => return Err(error),
                     }
@@ -114,14 +111,14 @@ fn fetch<'p>(
             }
             Err(error) if error.retry() == Retry::Worthwhile && session.is_broken() => {
                 sink.parts.iter_mut().for_each(Part::keep_what_is_left);
-                let left = |part: &mut Part<'p>| part.left.contains(first).then_some(part.name);
+                let left = |part: &mut Part<'p>| part.left.contains(first).then_some(part.fetch.name);
                 let again = suspect == Some((which, first));
                 if again && let Some(name) = sink.parts.get_mut(which).and_then(left) {
                     if let Some(part) = sink.parts.get_mut(which) {
                         part.left = part.left.iter().filter(|uid| *uid != first).collect();
                     }
                     let error = breaks_the_session(&error);
-                    results.send(Got::Failed { name, item: Item::Message(first), error })?;
+                    worker.send(Got::Failed { name, item: Item::Message(first), error })?;
                     suspect = None;
                 } else {
                     suspect = sink.parts.iter().enumerate().find_map(|(n, part)| Some((n, part.left.first()?)));
@@ -132,11 +129,8 @@ fn fetch<'p>(
             Err(error) => return Err(error),
         }
     }
-    let absent: Vec<UidSet> = sink.parts.into_iter().map(|part| part.absent).collect();
-    for (fetch, absent) in job.iter().zip(absent).filter(|(_, absent)| !absent.is_empty()) {
-        explain(world, session, fetch, &absent, results)?;
-    }
-    Ok(())
+    let absent = sink.parts.iter().filter(|part| !part.absent.is_empty());
+    absent.into_iter().try_for_each(|part| explain(world, session, &part.fetch, &part.absent, worker))
 }
 
 fn breaks_the_session(error: &Error) -> Error {
@@ -150,23 +144,23 @@ fn explain<'p>(
     session: &mut Session,
     job: &Fetch<'p>,
     absent: &UidSet,
-    results: &Results<'_, Got<'p>>,
+    worker: &Worker<'_, Fetch<'p>, Got<'p>>,
 ) -> Result<()> {
     let name = job.name;
     let since = world.seen.remote_checks.get(name).cloned();
     let ask = Ask { wire: job.wire.clone(), since, known: UidSet::new(), access: Access::ReadOnly };
     let seen = match session.observe(&[ask])?.pop() {
         Some(Ok(seen)) => seen,
-        Some(Err(error)) => return results.send(Got::Failed { name, item: Item::Mailbox, error }),
+        Some(Err(error)) => return worker.send(Got::Failed { name, item: Item::Mailbox, error }),
         None => return Ok(()),
     };
-    results.send(Got::GoneMeanwhile { name })?;
+    worker.send(Got::GoneMeanwhile { name })?;
     let is_gone = |uid: &Uid| match &seen.coverage {
         SeenCoverage::Everything => !seen.messages.contains_key(uid),
         SeenCoverage::Changes { vanished } => vanished.contains(*uid),
     };
     for uid in absent.iter().filter(|uid| !is_gone(uid)) {
-        results.send(Got::Failed { name, item: Item::Message(uid), error: withheld() })?;
+        worker.send(Got::Failed { name, item: Item::Message(uid), error: withheld() })?;
     }
     Ok(())
 }
@@ -181,9 +175,9 @@ pub fn is_refusal(error: &Error) -> bool {
     error.kind() == Kind::Refused
 }
 
-/// How far one mailbox of a job is.
+/// How far one mailbox is.
 struct Part<'p> {
-    name: &'p MailboxName,
+    fetch: Fetch<'p>,
     /// Still to be asked for.
     left: UidSet,
     /// Not given, and not refused.
@@ -195,9 +189,9 @@ struct Part<'p> {
 }
 
 impl<'p> Part<'p> {
-    fn new(fetch: &Fetch<'p>) -> Part<'p> {
+    fn new(fetch: Fetch<'p>) -> Part<'p> {
         let (absent, arrived) = (UidSet::new(), UidSet::new());
-        Part { name: fetch.name, left: fetch.uids.clone(), absent, arrived, shut: false }
+        Part { left: fetch.uids.clone(), fetch, absent, arrived, shut: false }
     }
 
     fn keep_what_is_left(&mut self) {
@@ -208,7 +202,7 @@ impl<'p> Part<'p> {
 
 struct FileSink<'s, 'w, 'p> {
     world: &'s World<'w>,
-    results: &'s Results<'s, Got<'p>>,
+    worker: &'s Worker<'s, Fetch<'p>, Got<'p>>,
     parts: Vec<Part<'p>>,
     /// The mailbox that messages come from now.
     at: usize,
@@ -220,7 +214,9 @@ struct FileSink<'s, 'w, 'p> {
 /// A sink whose mailboxes are those that were asked for in one flight.
 struct Numbered<'a, 's, 'w, 'p> {
     sink: &'a mut FileSink<'s, 'w, 'p>,
-    asked: &'a [(usize, UidSet)],
+    asked: &'a mut Vec<(usize, UidSet)>,
+    /// Whether more may be asked for.
+    goes_on: bool,
 }
 
 enum Current {
@@ -236,11 +232,11 @@ impl FileSink<'_, '_, '_> {
         let part = self.parts.get_mut(self.at).ok_or_else(unasked)?;
         let folder = match &self.folder {
             Some(folder) => folder,
-            None => match self.world.store.folder(part.name) {
+            None => match self.world.store.folder(part.fetch.name) {
                 Ok(folder) => self.folder.insert(folder),
                 Err(error) => {
                     if !std::mem::replace(&mut part.shut, true) {
-                        self.results.send(Got::Failed { name: part.name, item: Item::Mailbox, error })?;
+                        self.worker.send(Got::Failed { name: part.fetch.name, item: Item::Mailbox, error })?;
                     }
                     return Ok(Current::None);
                 }
@@ -248,14 +244,14 @@ impl FileSink<'_, '_, '_> {
         };
         match folder.incoming() {
             Ok(incoming) => Ok(Current::File(Box::new(incoming))),
-            Err(error) if super::concerns_the_tree(&error) => Err(error.at(part.name)),
+            Err(error) if super::concerns_the_tree(&error) => Err(error.at(part.fetch.name)),
             Err(error) => Ok(Current::Failed(error)),
         }
     }
 
     fn located(&self, error: Error) -> Error {
         match self.parts.get(self.at) {
-            Some(part) => error.at(part.name),
+            Some(part) => error.at(part.fetch.name),
             None => error,
         }
     }
@@ -297,7 +293,7 @@ impl BodySink for Numbered<'_, '_, '_, '_> {
     fn message(&mut self, message: FetchedMessage) -> Result<()> {
         let (sink, uid) = (&mut *self.sink, message.uid);
         let part = sink.parts.get_mut(sink.at).ok_or_else(unasked)?;
-        let name = part.name;
+        let name = part.fetch.name;
         part.arrived.insert(uid);
         let listed = sink.world.message(name, uid).and_then(|m| m.size);
         if message.octets == 0 && listed.is_some_and(|size| size > 0) {
@@ -310,11 +306,31 @@ impl BodySink for Numbered<'_, '_, '_, '_> {
             Current::Failed(error) => Err(error),
             Current::None => return Ok(()),
         };
-        sink.results.send(match received {
+        sink.worker.send(match received {
             Ok(received) => Got::Message { name, uid, received },
             Err(error) if super::concerns_the_tree(&error) => return Err(error.at(name)),
             Err(error) => Got::Failed { name, item: Item::Message(uid), error },
         })
+    }
+
+    fn more(&mut self) -> Option<More> {
+        let sink = &mut *self.sink;
+        let fetch = self.goes_on.then(|| sink.worker.next_job()).flatten()?;
+        let at = sink.parts.len() - 1;
+        let uids = fetch.uids.clone();
+        match (sink.parts.last_mut(), self.asked.last_mut()) {
+            (Some(part), Some((last, asked))) if *last == at && part.fetch.name == fetch.name => {
+                part.left.insert_all(&uids);
+                asked.insert_all(&uids);
+                Some(More::Same(uids))
+            }
+            _ => {
+                let wanted = fetch.wanted(uids.clone());
+                self.asked.push((sink.parts.len(), uids));
+                sink.parts.push(Part::new(fetch));
+                Some(More::Another(wanted))
+            }
+        }
     }
 
     fn missing(&mut self, uid: Uid, refusal: Option<&Error>) -> Result<()> {
@@ -324,7 +340,7 @@ impl BodySink for Numbered<'_, '_, '_, '_> {
                 part.arrived.insert(uid);
                 let error = Error::new(Kind::Refused, refusal.to_string())
                     .hint("The other messages go through; this one is asked for again at each run.");
-                self.sink.results.send(Got::Failed { name: part.name, item: Item::Message(uid), error })
+                self.sink.worker.send(Got::Failed { name: part.fetch.name, item: Item::Message(uid), error })
             }
             None => {
                 part.absent.insert(uid);

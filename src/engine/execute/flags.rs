@@ -4,13 +4,13 @@ use std::collections::BTreeMap;
 
 use super::{World, actions, by_mailbox, download::is_refusal, item_failed};
 use crate::engine::ledger::Ledger;
-use crate::engine::pool::{Heard, Results};
+use crate::engine::pool::{Heard, Worker};
 use crate::error::{Error, Item, Result};
 use crate::local::Folder;
 use crate::mail::{FileId, FlagChange, Flags, MailboxName, Uid, UidSet, UidValidity};
 use crate::reconcile::guard::ApprovedPlan;
 use crate::reconcile::{Action, Phase, Side};
-use crate::remote::imap::{Session, WireName};
+use crate::remote::imap::{Session, Stored, WireName};
 
 /// Changes flags on both sides: those planned, and those of messages that `came` from elsewhere, which were planned, and
 /// are told, with their move.
@@ -106,7 +106,8 @@ struct Outcome<'p> {
     name: &'p MailboxName,
     /// `None` for the mailbox as a whole.
     action: Option<&'p Action>,
-    result: Result<()>,
+    /// Which of the action's messages were there to be changed.
+    result: Result<UidSet>,
 }
 
 fn on_server<'p>(
@@ -126,25 +127,26 @@ fn on_server<'p>(
             item_failed(ledger, name, Item::Mailbox, error)
         }
         Heard::Result(Outcome { name, action: Some(action), result }) => stored(ledger, name, action, result, told),
-        Heard::Result(Outcome { action: None, result: Ok(()), .. }) => Ok(()),
+        Heard::Result(Outcome { action: None, result: Ok(_), .. }) => Ok(()),
     })
 }
 
-fn store<'p>(session: &mut Session, job: Job<'p>, results: &Results<'_, Outcome<'p>>) -> Result<()> {
+fn store<'p>(session: &mut Session, job: Job<'p>, worker: &Worker<'_, Job<'p>, Outcome<'p>>) -> Result<()> {
     let Job { name, wire, uid_validity, actions } = job;
-    let change = |action: &&Action| match action {
-        Action::SetFlags { uids, change, .. } => Some((uids.clone(), change.clone())),
+    let change = |action: &'p Action| match action {
+        Action::SetFlags { uids, change, .. } => Some((action, (uids.clone(), change.clone()))),
         _ => None,
     };
-    let changes: Vec<(UidSet, FlagChange)> = actions.iter().filter_map(change).collect();
+    let (actions, changes): (Vec<&Action>, Vec<(UidSet, FlagChange)>) = actions.into_iter().filter_map(change).unzip();
     match session.store(&wire, uid_validity, &changes) {
-        Ok(outcomes) => {
-            for (action, result) in actions.into_iter().zip(outcomes) {
-                results.send(Outcome { name, action: Some(action), result })?;
+        Ok(Stored { results, there }) => {
+            for ((action, (uids, _)), result) in actions.into_iter().zip(changes).zip(results) {
+                let changed = || uids.iter().filter(|uid| there.contains(*uid)).collect();
+                worker.send(Outcome { name, action: Some(action), result: result.map(|()| changed()) })?;
             }
             Ok(())
         }
-        Err(error) if is_refusal(&error) => results.send(Outcome { name, action: None, result: Err(error) }),
+        Err(error) if is_refusal(&error) => worker.send(Outcome { name, action: None, result: Err(error) }),
         Err(error) => Err(error),
     }
 }
@@ -153,18 +155,21 @@ fn stored(
     ledger: &mut Ledger<'_>,
     name: &MailboxName,
     action: &Action,
-    result: Result<(), Error>,
+    result: Result<UidSet, Error>,
     told: &dyn Fn(&Action) -> bool,
 ) -> Result<()> {
     let Action::SetFlags { uids, change, .. } = action else { return Ok(()) };
-    if let Err(error) = result {
-        return item_failed(ledger, name, Item::Mailbox, error);
+    let changed = match result {
+        Ok(changed) => changed,
+        Err(error) => return item_failed(ledger, name, Item::Mailbox, error),
+    };
+    // What another client took away first was not changed: wherever it turns up, the change is still to be made.
+    if changed.len() < uids.len() {
+        ledger.hold(name);
     }
-    for uid in uids.iter() {
-        enter(ledger, name, uid, change)?;
-    }
+    changed.iter().try_for_each(|uid| enter(ledger, name, uid, change))?;
     if told(action) {
-        ledger.done(name, action, uids.len(), 0);
+        ledger.done(name, action, changed.len(), 0);
     }
     Ok(())
 }

@@ -13,7 +13,7 @@ use super::flags::kept;
 use super::locate::{Sent, locate};
 use super::{World, actions, item_failed};
 use crate::engine::ledger::Ledger;
-use crate::engine::pool::{Heard, Results};
+use crate::engine::pool::{Heard, Worker};
 use crate::error::{Error, Item, Result};
 use crate::local::{Arrival, Way};
 use crate::mail::{Content, Fact, FlagChange, Intent, Link, MailboxName, Origin, Presence, Uid, UidSet, UidValidity};
@@ -236,7 +236,7 @@ fn on_server(
     world.pool.run(
         jobs,
         width,
-        |session, job, results| relocate(world, session, job, way, results),
+        |session, job, worker| relocate(world, session, job, way, worker),
         |heard| match heard {
             Heard::Pause => ledger.flush(),
             Heard::Result(Outcome::Failed { job, error }) => {
@@ -314,7 +314,7 @@ fn relocate<'p>(
     session: &mut Session,
     job: Job<'p>,
     way: Way,
-    results: &Results<'_, Outcome<'p>>,
+    worker: &Worker<'_, Job<'p>, Outcome<'p>>,
 ) -> Result<()> {
     let ((from, to), (validity, new_validity)) = (&job.wires, job.validities);
     let uids: UidSet = job.tasks.keys().copied().collect();
@@ -324,14 +324,14 @@ fn relocate<'p>(
     };
     let relocated = match outcome {
         Ok(relocated) => relocated,
-        Err(error) if is_refusal(&error) => return results.send(Outcome::Failed { job, error }),
+        Err(error) if is_refusal(&error) => return worker.send(Outcome::Failed { job, error }),
         Err(error) => return Err(error),
     };
     let left = delete::left(relocated.left);
     if relocated.is_told() {
         let of = |uid: &Uid| relocated.of(*uid).filter(|(v, _)| *v == new_validity).map(|(_, uid)| uid);
         let uids = job.tasks.keys().map(of).collect();
-        return results.send(Outcome::Done { job, uids, left });
+        return worker.send(Outcome::Done { job, uids, left });
     }
     let sent: Vec<Sent> = job.tasks.values().map(|(_, link)| Sent { content: content(link) }).collect();
     let before = super::upload::seen_before(world, job.to);
@@ -341,7 +341,7 @@ fn relocate<'p>(
         Err(error) if is_refusal(&error) => vec![None; sent.len()],
         Err(error) => return Err(error),
     };
-    results.send(Outcome::Done { job, uids, left })
+    worker.send(Outcome::Done { job, uids, left })
 }
 
 fn enter(

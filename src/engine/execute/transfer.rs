@@ -11,9 +11,18 @@ pub const OCTETS_A_JOB: u64 = 8 << 20;
 /// And at most this many messages, so that connections end at about the same time.
 pub const MESSAGES_A_JOB: u64 = 1000;
 
+/// Messages that a connection asks for at most before it has them. Only the asking is in flight: bodies come as fast as
+/// they are taken.
+const WINDOW_MOST: u64 = 1024;
+
 /// How many connections a transfer of this size deserves: another one for every two jobs' worth.
 pub fn width(octets: u64) -> usize {
     usize::try_from(1 + octets / (2 * OCTETS_A_JOB)).unwrap_or(usize::MAX)
+}
+
+/// How many messages a connection asks for before it has them: half of its share, so that all end at about the same time.
+pub fn window(messages: u64, connections: usize) -> u64 {
+    (messages / (2 * connections.max(1) as u64)).clamp(2, WINDOW_MOST)
 }
 
 /// Tells how much is going to be transferred, when anything is.

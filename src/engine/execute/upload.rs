@@ -15,7 +15,7 @@ use super::transfer::{MESSAGES_A_JOB, OCTETS_A_JOB, width};
 use super::{World, actions, item_failed};
 use crate::engine::ledger::Ledger;
 use crate::engine::now;
-use crate::engine::pool::{Heard, Results};
+use crate::engine::pool::{Heard, Worker};
 use crate::error::{Error, Item, Kind, Result};
 use crate::local::Folder;
 use crate::mail::{
@@ -64,7 +64,7 @@ pub fn run(world: &World<'_>, ledger: &mut Ledger<'_>, plan: &ApprovedPlan) -> R
     world.pool.run(
         jobs,
         width(total),
-        |session, job, results| send(world, session, job, results),
+        |session, job, worker| send(world, session, job, worker),
         |heard| booking.hear(heard),
     )
 }
@@ -146,12 +146,17 @@ enum Outcome<'p> {
     TurnedUp { name: &'p MailboxName },
 }
 
-fn send<'p>(world: &World<'_>, session: &mut Session, job: Job<'p>, results: &Results<'_, Outcome<'p>>) -> Result<()> {
+fn send<'p>(
+    world: &World<'_>,
+    session: &mut Session,
+    job: Job<'p>,
+    worker: &Worker<'_, Job<'p>, Outcome<'p>>,
+) -> Result<()> {
     let (name, uid_validity, uid_next) = (job.name, job.uid_validity, job.uid_next);
     let wire = job.wire.clone();
-    let letters = still_to_send(world, session, job, results)?;
+    let letters = still_to_send(world, session, job, worker)?;
     let folder = world.store.folder(name)?;
-    let mut sending = Sending { world, name, uid_validity, folder, results, unlocated: Vec::new() };
+    let mut sending = Sending { world, name, uid_validity, folder, worker, unlocated: Vec::new() };
     // Whom a command with several messages is refused does not learn which of them was the bad one.
     let refused_together = sending.send(session, &wire, Grouping::Together, letters)?;
     sending.send(session, &wire, Grouping::Alone, refused_together)?;
@@ -162,11 +167,11 @@ fn send<'p>(world: &World<'_>, session: &mut Session, job: Job<'p>, results: &Re
     let sent: Vec<Sent> = unlocated.iter().map(|letter| Sent { content: letter.content }).collect();
     let found = match locate::locate(session, &wire, uid_validity, uid_next, &seen_before(world, name), &sent) {
         Ok(found) => found,
-        Err(error) if is_refusal(&error) => return results.send(Outcome::Unlocated { name, error }),
+        Err(error) if is_refusal(&error) => return worker.send(Outcome::Unlocated { name, error }),
         Err(error) => return Err(error),
     };
     for (letter, uid) in unlocated.into_iter().zip(found) {
-        results.send(match uid {
+        worker.send(match uid {
             Some(uid) => Outcome::Stored { name, letter, uid },
             None => Outcome::Failed { name, file: letter.file, error: lost() },
         })?;
@@ -180,7 +185,7 @@ struct Sending<'a, 'w, 'p> {
     name: &'p MailboxName,
     uid_validity: UidValidity,
     folder: Folder,
-    results: &'a Results<'a, Outcome<'p>>,
+    worker: &'a Worker<'a, Job<'p>, Outcome<'p>>,
     /// On the server, under a UID that was not told.
     unlocated: Vec<Letter>,
 }
@@ -194,7 +199,7 @@ impl Sending<'_, '_, '_> {
         grouping: Grouping,
         letters: Vec<Letter>,
     ) -> Result<Vec<Letter>> {
-        let Sending { world, name, uid_validity, folder, results, unlocated } = self;
+        let Sending { world, name, uid_validity, folder, worker, unlocated } = self;
         let (name, uid_validity) = (*name, *uid_validity);
         // By the index the session knows them by.
         let on_the_way: RefCell<Vec<Option<Letter>>> = RefCell::new(Vec::new());
@@ -206,11 +211,11 @@ impl Sending<'_, '_, '_> {
                 Some(append)
             }
             Err(Unsent::Changed) => {
-                results.send(Outcome::Changed { name, file: letter.file }).ok()?;
+                worker.send(Outcome::Changed { name, file: letter.file }).ok()?;
                 None
             }
             Err(Unsent::Unreadable(error)) => {
-                results.send(Outcome::Failed { name, file: letter.file, error }).ok()?;
+                worker.send(Outcome::Failed { name, file: letter.file, error }).ok()?;
                 None
             }
         });
@@ -223,7 +228,7 @@ impl Sending<'_, '_, '_> {
                 }
                 Uploaded::Stored(Some((validity, uid))) if validity == uid_validity => {
                     progress(world, &letter);
-                    results.send(Outcome::Stored { name, letter, uid })
+                    worker.send(Outcome::Stored { name, letter, uid })
                 }
                 Uploaded::Stored(_) => {
                     progress(world, &letter);
@@ -232,7 +237,7 @@ impl Sending<'_, '_, '_> {
                 }
                 Uploaded::Refused(error) => {
                     progress(world, &letter);
-                    results.send(Outcome::Failed { name, file: letter.file, error })
+                    worker.send(Outcome::Failed { name, file: letter.file, error })
                 }
             };
             if broken.is_ok() {
@@ -255,7 +260,7 @@ fn still_to_send<'p>(
     world: &World<'_>,
     session: &mut Session,
     job: Job<'p>,
-    results: &Results<'_, Outcome<'p>>,
+    worker: &Worker<'_, Job<'p>, Outcome<'p>>,
 ) -> Result<Vec<Letter>> {
     let Job { name, wire, uid_validity, uid_next, letters, .. } = job;
     let (mut doubtful, fresh): (Vec<_>, Vec<_>) = letters.into_iter().partition(|l| l.earlier == Earlier::Begun);
@@ -263,7 +268,7 @@ fn still_to_send<'p>(
         let sent: Vec<Sent> = doubtful.iter().map(|letter| Sent { content: letter.content }).collect();
         let found = locate::turned_up(session, &wire, uid_validity, uid_next, &seen_before(world, name), &sent)?;
         if found.iter().any(Option::is_some) {
-            results.send(Outcome::TurnedUp { name })?;
+            worker.send(Outcome::TurnedUp { name })?;
         }
         doubtful = doubtful.into_iter().zip(found).filter(|(_, uid)| uid.is_none()).map(|(letter, _)| letter).collect();
     }

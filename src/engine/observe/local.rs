@@ -8,6 +8,9 @@ use crate::mail::{Base, FileId, LocalCheckpoint, MailboxName, Presence};
 use crate::reconcile::view::{KeywordRoom, LocalContent, LocalFile, LocalListing, LocalMailbox, LocalView};
 use crate::stop::Stop;
 
+/// Files that are read before it is known what the server says: what is known of them is kept.
+const READ_AHEAD: usize = 10_000;
+
 /// What the tree looked like.
 #[derive(Debug, Default)]
 pub struct LocalSide {
@@ -22,8 +25,8 @@ pub struct LocalSide {
 pub enum Scanned {
     /// As the checkpoint says.
     Unchanged,
-    /// Read.
-    Listed(Listing),
+    /// Read, and what those of its files hold that were read already; `None` for one that is gone again.
+    Listed(Listing, BTreeMap<FileId, Option<LocalContent>>),
     /// Not readable; reported.
     Unknown,
 }
@@ -77,7 +80,7 @@ impl LocalSide {
     pub fn rescan(&mut self, store: &Store, name: &MailboxName, since: Option<&LocalCheckpoint>) {
         let scanned = match store.scan(name, since) {
             Ok(Scan::Unchanged) => Scanned::Unchanged,
-            Ok(Scan::Listed(listing)) => Scanned::Listed(listing),
+            Ok(Scan::Listed(listing)) => Scanned::Listed(listing, BTreeMap::new()),
             Err(error) => return self.unknown(name, &error),
         };
         self.scans.insert(name.clone(), scanned);
@@ -96,13 +99,31 @@ impl LocalSide {
     /// The checkpoints to record once everything seen was processed.
     pub fn checkpoints(&self) -> BTreeMap<MailboxName, LocalCheckpoint> {
         let listed = |(name, scanned): (&MailboxName, &Scanned)| match scanned {
-            Scanned::Listed(listing) => Some((name.clone(), listing.checkpoint)),
+            Scanned::Listed(listing, _) => Some((name.clone(), listing.checkpoint)),
             Scanned::Unchanged | Scanned::Unknown => None,
         };
         self.scans.iter().filter_map(listed).collect()
     }
 
-    /// Turns the scans into the planner's view; reads every file that has no link.
+    /// Reads files that have no link, as far as `base` tells: there is time for some while the connection is opened.
+    pub fn read_ahead(&mut self, store: &Store, base: &Base, stop: &Stop) -> Result<()> {
+        let mut left = READ_AHEAD;
+        for (name, scanned) in &mut self.scans {
+            let Scanned::Listed(listing, read) = scanned else { continue };
+            let linked = linked_files(base, name);
+            for (id, file) in listing.files.iter().filter(|(id, _)| !linked.contains(id)).take(left) {
+                stop.check()?;
+                // One that cannot be read is tried once more when its mailbox has its final name.
+                if let Ok(content) = examine(store, name, file) {
+                    read.insert(id.clone(), content);
+                }
+            }
+            left = left.saturating_sub(read.len());
+        }
+        Ok(())
+    }
+
+    /// Turns the scans into the planner's view; reads every file that has no link and was not read yet.
     ///
     /// In a mailbox of `reset` no link counts. A file that cannot be read is reported and stays without content.
     pub fn into_view(
@@ -118,9 +139,9 @@ impl LocalSide {
             let mailbox = match scanned {
                 Scanned::Unchanged => LocalMailbox::Unchanged,
                 Scanned::Unknown => LocalMailbox::Unknown,
-                Scanned::Listed(listing) => {
+                Scanned::Listed(listing, read) => {
                     let linked = if reset.contains(&name) { BTreeSet::new() } else { linked_files(base, &name) };
-                    LocalMailbox::Listed(read_new(store, &name, listing, &linked, &mut failures, stop)?)
+                    LocalMailbox::Listed(read_new(store, &name, listing, read, &linked, &mut failures, stop)?)
                 }
             };
             view.mailboxes.insert(name, mailbox);
@@ -138,6 +159,7 @@ fn read_new(
     store: &Store,
     name: &MailboxName,
     listing: Listing,
+    mut read: BTreeMap<FileId, Option<LocalContent>>,
     linked: &BTreeSet<&FileId>,
     failures: &mut Vec<ItemFailure>,
     stop: &Stop,
@@ -148,9 +170,13 @@ fn read_new(
             LocalContent::Unread
         } else {
             stop.check()?;
-            match read(store, name, &id, &scanned, failures) {
-                Some(content) => content,
-                None => continue,
+            match read.remove(&id).map_or_else(|| examine(store, name, &scanned), Ok) {
+                Ok(Some(content)) => content,
+                Ok(None) => continue,
+                Err(error) => {
+                    failures.push(ItemFailure::new(name, Item::File(id.clone()), &error));
+                    LocalContent::Unreadable
+                }
             }
         };
         files.insert(id, LocalFile { flags: scanned.flags, content });
@@ -160,22 +186,10 @@ fn read_new(
 }
 
 /// What a file holds; `None` when it is gone already.
-fn read(
-    store: &Store,
-    name: &MailboxName,
-    id: &FileId,
-    scanned: &ScannedFile,
-    failures: &mut Vec<ItemFailure>,
-) -> Option<LocalContent> {
-    match store.examine(name, scanned) {
-        Ok(Some(Examined { contents, modified })) => {
-            let unstamped = contents.unstamped.map(Box::new);
-            Some(LocalContent::Known { content: contents.whole, unstamped, modified, origin: scanned.origin })
-        }
-        Ok(None) => None,
-        Err(error) => {
-            failures.push(ItemFailure::new(name, Item::File(id.clone()), &error));
-            Some(LocalContent::Unreadable)
-        }
-    }
+fn examine(store: &Store, name: &MailboxName, scanned: &ScannedFile) -> Result<Option<LocalContent>> {
+    let examined = store.examine(name, scanned)?;
+    Ok(examined.map(|Examined { contents, modified }| {
+        let unstamped = contents.unstamped.map(Box::new);
+        LocalContent::Known { content: contents.whole, unstamped, modified, origin: scanned.origin }
+    }))
 }

@@ -95,14 +95,12 @@ pub fn observe<'a>(sources: &Sources<'_, 'a>) -> Result<Observation<'a>> {
     if !as_checked {
         base.values_mut().for_each(BaseMailbox::look_again);
     }
-    let (session, local) = both_at_once(sources, &base)?;
-    let (mut session, mut directory) = session;
-    let mut local = local;
+    let mut intents = BTreeMap::new();
+    let ((mut session, mut directory), mut local) = both_at_once(sources, &mut base, &mut intents)?;
     must_list_something(&directory, &base)?;
 
     let moved_remotely = remote::moved_on(&directory, &base);
     let moved = moved_anywhere(&base, &local, &directory, &moved_remotely);
-    let mut intents = BTreeMap::new();
     for name in &moved {
         load_links(sources.state, &mut base, &mut intents, name)?;
     }
@@ -168,10 +166,13 @@ pub fn observe<'a>(sources: &Sources<'_, 'a>) -> Result<Observation<'a>> {
     })
 }
 
-/// Opens the session and lists the account on one thread while this one scans the tree.
-fn both_at_once<'a>(sources: &Sources<'_, 'a>, base: &Base) -> Result<((Session, Directory<'a>), LocalSide)> {
+/// Opens the session and lists the account on one thread while this one scans the tree, and reads what changed in it.
+fn both_at_once<'a>(
+    sources: &Sources<'_, 'a>,
+    base: &mut Base,
+    intents: &mut BTreeMap<MailboxName, Vec<Intent>>,
+) -> Result<((Session, Directory<'a>), LocalSide)> {
     let account = sources.account;
-    let selects = |name: &MailboxName| account.mailboxes.selects(name);
     std::thread::scope(|scope| {
         let remote = scope.spawn(|| {
             let mut session = sources.pool.take()?;
@@ -180,12 +181,27 @@ fn both_at_once<'a>(sources: &Sources<'_, 'a>, base: &Base) -> Result<((Session,
             Ok((session, Directory::new(account, listing)))
         });
         let local = match sources.store {
-            Some(store) => local::scan(store, base, &selects, sources.changes, sources.stop),
+            Some(store) => look_at_tree(sources, store, base, intents),
             None => Ok(LocalSide::default()),
         };
         let remote = remote.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
         Ok((remote?, local?))
     })
+}
+
+fn look_at_tree(
+    sources: &Sources<'_, '_>,
+    store: &Store,
+    base: &mut Base,
+    intents: &mut BTreeMap<MailboxName, Vec<Intent>>,
+) -> Result<LocalSide> {
+    let selects = |name: &MailboxName| sources.account.mailboxes.selects(name);
+    let mut local = local::scan(store, base, &selects, sources.changes, sources.stop)?;
+    for name in local.scans.keys().filter(|name| !local.is_unchanged(name)) {
+        load_links(sources.state, base, intents, name)?;
+    }
+    local.read_ahead(store, base, sources.stop)?;
+    Ok(local)
 }
 
 /// A server that lists nothing at all has lost its mind or our rights; nothing is concluded from that.
@@ -221,7 +237,8 @@ fn load_links(
     intents: &mut BTreeMap<MailboxName, Vec<Intent>>,
     name: &MailboxName,
 ) -> Result<()> {
-    if let (Some(state), Some(mailbox)) = (state, base.get_mut(name)) {
+    let unread = base.get_mut(name).filter(|mailbox| mailbox.links.is_none());
+    if let Some((state, mailbox)) = state.zip(unread) {
         mailbox.links = Some(state.links(mailbox.id)?);
         let open = state.intents(mailbox.id)?;
         if !open.is_empty() {

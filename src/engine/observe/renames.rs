@@ -29,7 +29,7 @@ pub fn look(base: &Base, local: &LocalSide, remote: &RemoteSide, direction: Dire
         let trace = match scanned {
             Scanned::Unchanged => Trace::Known,
             Scanned::Unknown => Trace::Unknown,
-            Scanned::Listed(listing) => {
+            Scanned::Listed(listing, _) => {
                 Trace::Seen(LocalTrace { inode: listing.checkpoint.inode, files: listing.files.keys().collect() })
             }
         };

@@ -15,7 +15,7 @@ use crate::mail::UidSet;
 pub struct Outcome {
     /// For each item the first refusal of one of its commands.
     pub refused: Vec<Option<Status>>,
-    /// What a SEARCH among the commands found.
+    /// What the SEARCHes among the commands found.
     pub found: Option<UidSet>,
     /// Where copied and moved messages went.
     pub copied: Vec<CopyUid>,
@@ -36,7 +36,7 @@ impl Job for Batch {
 
     fn untagged(&mut self, _current: usize, data: Untagged<'_>) -> Result<()> {
         match data {
-            Untagged::Search(uids) => self.outcome.found = Some(uids),
+            Untagged::Search(uids) => self.outcome.found.get_or_insert_default().insert_all(&uids),
             // MOVE tells it before the messages go (RFC 6851 §4.3).
             Untagged::Status(Status { code: Some(Code::CopyUid(copied)), .. }) => self.outcome.copied.push(copied),
             _ => {}

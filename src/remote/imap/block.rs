@@ -131,7 +131,7 @@ impl<'a> Block<'a> {
                 if !earlier {
                     self.expunged(u32::try_from(uids.len()).unwrap_or(u32::MAX));
                 }
-                uids.ranges().iter().for_each(|(first, last)| self.vanished.insert_range(*first, *last));
+                self.vanished.insert_all(&uids);
                 self.messages.retain(|uid, _| !uids.contains(*uid));
             }
             Untagged::Expunge => self.expunged(1),

@@ -1,7 +1,8 @@
 //! Message bodies: chunked UID FETCH, the next chunk on the wire before this one ends, literals streamed to a sink.
 //!
 //! One flight goes through any number of mailboxes: the next one is opened while the bodies of this one still come, so
-//! that many small mailboxes cost no wait each. Memory depends on no message's size: a body goes from the connection to
+//! that many small mailboxes cost no wait each; and while it flies the sink may ask for more. Commands go out in bursts:
+//! a full window at first, and the next ones when half of it has come. Memory depends on no message's size: a body goes from the connection to
 //! the sink in pieces. A body counts only when its response has ended and names a UID that was asked for in this mailbox
 //! and has not come yet. A chunk that is refused as a whole is asked for again one by one, so that the bad message is
 //! named and the rest arrives.
@@ -27,8 +28,10 @@ const CHUNK: u64 = 128;
 const CHUNK_OCTETS: usize = 1000;
 /// Messages a chunk when only a header field is wanted.
 const HEADER_CHUNK: u64 = 1000;
-/// Whole chunks on the wire; of smaller ones as many as make up so many messages.
+/// Whole chunks on the wire where the caller does not say how many messages there shall be.
 const IN_FLIGHT: u64 = 3;
+/// Of messages that are asked for one by one, after a refusal, so many are on the wire.
+const ALONE_IN_FLIGHT: u64 = 3;
 
 /// Refusals for now in a row after which no more is asked for. One alone may be about one message: Yahoo says `NO
 /// [UNAVAILABLE] FETCH Server error while fetching messages` for a damaged one (emailjs/emailjs-imap-client#60).
@@ -57,6 +60,19 @@ pub trait BodySink {
     /// A message that was asked for was not delivered: the server refused it, or said OK without it, as it does when the
     /// message is gone.
     fn missing(&mut self, uid: Uid, refusal: Option<&Error>) -> Result<()>;
+    /// What else to ask for, now that there is room on the wire.
+    fn more(&mut self) -> Option<More> {
+        None
+    }
+}
+
+/// What a sink wants beyond what was asked for at first.
+#[derive(Debug)]
+pub enum More {
+    /// Other messages of the mailbox that was named last.
+    Same(UidSet),
+    /// Another mailbox, counted on.
+    Another(Wanted),
 }
 
 /// A body that arrived.
@@ -70,9 +86,9 @@ pub struct FetchedMessage {
 
 /// Messages of one mailbox to fetch.
 #[derive(Debug, Clone)]
-pub struct Wanted<'a> {
+pub struct Wanted {
     /// The mailbox.
-    pub mailbox: &'a WireName,
+    pub mailbox: WireName,
     /// The generation that the UIDs are of; `None` takes any.
     pub validity: Option<UidValidity>,
     /// The messages.
@@ -100,21 +116,25 @@ struct Chunk {
 }
 
 /// How far one mailbox is.
-struct Part<'a> {
-    wanted: &'a Wanted<'a>,
+struct Part {
+    wanted: Wanted,
     got: UidSet,
     opening: Opening,
     failure: Option<Error>,
 }
 
-impl Part<'_> {
+impl Part {
+    fn new(wanted: Wanted) -> Part {
+        Part { wanted, got: UidSet::new(), opening: Opening::default(), failure: None }
+    }
+
     fn is_due(&self, uid: Uid) -> bool {
         self.failure.is_none() && self.wanted.uids.contains(uid) && !self.got.contains(uid)
     }
 }
 
 struct Fetching<'a> {
-    parts: Vec<Part<'a>>,
+    parts: Vec<Part>,
     goal: Goal<'a>,
     /// What is to be said before the first mailbox is opened.
     enable: Option<Command>,
@@ -124,8 +144,12 @@ struct Fetching<'a> {
     chunks: VecDeque<(usize, Chunk)>,
     /// Messages of a whole chunk.
     whole: u64,
+    /// Messages that may be on the wire.
+    window: u64,
     /// The weight of the commands that have not ended.
     asked: u64,
+    /// The window was full, and less than half of it has come since.
+    full: bool,
     sent: Vec<Step>,
     /// The mailbox the sink was told last.
     told: Option<usize>,
@@ -138,6 +162,61 @@ struct Fetching<'a> {
 }
 
 impl Fetching<'_> {
+    /// Enqueues what is wanted at first; `open` names the mailbox that is open already, and its UIDVALIDITY.
+    fn begin(&mut self, open: Option<(usize, UidValidity)>) {
+        let mut order: Vec<usize> = (0..self.parts.len()).collect();
+        if let Some((open, found)) = open {
+            order.sort_by_key(|which| *which != open);
+            if let Some(part) = self.parts.get_mut(open)
+                && part.wanted.validity.is_some_and(|expected| expected != found)
+            {
+                part.failure = Some(changed_meanwhile());
+            }
+        }
+        for which in order {
+            let part = self.parts.get(which).filter(|part| part.failure.is_none());
+            if let Some(uids) = part.map(|part| part.wanted.uids.clone()) {
+                self.enqueue(which, &uids);
+            }
+        }
+    }
+
+    /// Whether another command may be sent: up to a full window, and then not before half of it has come.
+    fn has_room(&mut self) -> bool {
+        self.full = if self.full { self.asked > self.window / 2 } else { self.asked >= self.window };
+        !self.full
+    }
+
+    /// Cuts what is wanted of a mailbox into chunks that follow those that wait.
+    fn enqueue(&mut self, which: usize, uids: &UidSet) {
+        let chunks = uids.chunks(self.whole, CHUNK_OCTETS).into_iter();
+        self.chunks.extend(chunks.map(|uids| (which, Chunk { weight: uids.len(), uids })));
+    }
+
+    /// Takes from the sink what else it wants, when nothing waits to be asked for.
+    fn look_for_more(&mut self) {
+        let Goal::Bodies(sink) = &mut self.goal else { return };
+        while self.chunks.is_empty() && self.failure.is_none() {
+            match (sink.more(), self.parts.last_mut()) {
+                (None, _) => return,
+                (Some(More::Another(wanted)), _) => {
+                    let uids = wanted.uids.clone();
+                    self.parts.push(Part::new(wanted));
+                    self.enqueue(self.parts.len() - 1, &uids);
+                    return;
+                }
+                (Some(More::Same(_)), None) => return,
+                (Some(More::Same(uids)), Some(last)) => {
+                    last.wanted.uids.insert_all(&uids);
+                    if last.failure.is_none() {
+                        self.enqueue(self.parts.len() - 1, &uids);
+                        return;
+                    }
+                }
+            }
+        }
+    }
+
     fn fetched(&mut self, which: usize, fetched: Fetched<'_>) -> Result<()> {
         let Some(part) = self.parts.get_mut(which) else { return Ok(()) };
         let Some(uid) = fetched.uid.filter(|uid| part.is_due(*uid)) else {
@@ -193,8 +272,9 @@ impl Fetching<'_> {
                 Ok(())
             }
             Some(_) if chunk.uids.len() > 1 => {
-                // Each weighs as much as a whole chunk: a server in trouble gets few questions at once.
-                let alone = |uid| (which, Chunk { uids: UidSet::range(uid, uid), weight: self.whole });
+                // Each weighs much: a server in trouble gets few questions at once.
+                let weight = self.window.div_ceil(ALONE_IN_FLIGHT);
+                let alone = |uid| (which, Chunk { uids: UidSet::range(uid, uid), weight });
                 self.chunks.extend(missing.iter().map(alone));
                 Ok(())
             }
@@ -241,8 +321,11 @@ fn turn(told: &mut Option<usize>, which: usize, sink: &mut dyn BodySink) {
 
 impl Job for Fetching<'_> {
     fn next(&mut self) -> Option<Command> {
-        let most = (IN_FLIGHT - 1) * self.whole + 1;
-        let which = self.chunks.front().filter(|_| self.asked < most)?.0;
+        if !self.has_room() {
+            return None;
+        }
+        self.look_for_more();
+        let which = self.chunks.front()?.0;
         if self.open != Some(which) {
             if let Some(enable) = self.enable.take() {
                 self.sent.push(Step::Enable);
@@ -252,7 +335,7 @@ impl Job for Fetching<'_> {
             part.opening = Opening::default();
             self.open = Some(which);
             self.sent.push(Step::Select(which));
-            return Some(Command::new("EXAMINE").mailbox(part.wanted.mailbox, self.eight_bit));
+            return Some(Command::new("EXAMINE").mailbox(&part.wanted.mailbox, self.eight_bit));
         }
         let items = match self.goal {
             Goal::Bodies(_) => "(UID BODY.PEEK[])".to_owned(),
@@ -269,7 +352,7 @@ impl Job for Fetching<'_> {
         let Goal::Bodies(sink) = &mut self.goal else { return Ok(keep_small(octets)) };
         let Some(uid) = fetch::opens_body(line) else { return Ok(keep_small(octets)) };
         let Some(Step::Chunk(which, _)) = self.sent.get(current) else { return Ok(Went::Skipped) };
-        let due = |part: &Part<'_>| part.failure.is_none() && uid.is_none_or(|uid| part.is_due(uid));
+        let due = |part: &Part| part.failure.is_none() && uid.is_none_or(|uid| part.is_due(uid));
         if self.failure.is_some() || !self.parts.get(*which).is_some_and(due) {
             return Ok(Went::Skipped);
         }
@@ -329,20 +412,21 @@ impl Session {
         uids: &UidSet,
         sink: &mut dyn BodySink,
     ) -> Result<()> {
-        let wanted = [Wanted { mailbox, validity: Some(validity), uids: uids.clone() }];
-        self.fetch_all(&wanted, sink)?.pop().unwrap_or(Ok(()))
+        let wanted = Wanted { mailbox: mailbox.clone(), validity: Some(validity), uids: uids.clone() };
+        self.fetch_all(vec![wanted], IN_FLIGHT * CHUNK, sink)?.pop().unwrap_or(Ok(()))
     }
 
-    /// Fetches bodies of several mailboxes in one flight, in any order; each UID of a mailbox whose outcome is `Ok` ends
-    /// in one [`BodySink::message`] or [`BodySink::missing`]. An outcome is an error where the mailbox was refused or
-    /// replaced meanwhile.
+    /// Fetches bodies of several mailboxes in one flight, in any order, and of those that the sink asks for meanwhile,
+    /// with about `window` messages asked for and not come. Each UID of a mailbox whose outcome is `Ok` ends in one
+    /// [`BodySink::message`] or [`BodySink::missing`]. An outcome is an error where the mailbox was refused or replaced
+    /// meanwhile; there is one for each mailbox, in their order.
     ///
     /// A message of no octets is delivered as such: whether that can be is for the caller to judge by its size.
     ///
     /// # Errors
     /// The server asks to come back later, the sink failed, or the connection is over.
-    pub fn fetch_all(&mut self, wanted: &[Wanted<'_>], sink: &mut dyn BodySink) -> Result<Vec<Result<()>>> {
-        self.fetch(wanted, Goal::Bodies(sink), CHUNK)
+    pub fn fetch_all(&mut self, wanted: Vec<Wanted>, window: u64, sink: &mut dyn BodySink) -> Result<Vec<Result<()>>> {
+        self.fetch(wanted, Goal::Bodies(sink), CHUNK.min(window.div_ceil(2)).max(1), window)
     }
 
     /// Fetches a few fields of headers. A UID that is not in the answer is gone.
@@ -351,45 +435,27 @@ impl Session {
     /// The mailbox was refused, the server asks to come back later, or the connection is over.
     pub fn header_fields(&mut self, mailbox: &WireName, uids: &UidSet) -> Result<BTreeMap<Uid, HeaderFields>> {
         let mut fields = BTreeMap::new();
-        let wanted = [Wanted { mailbox, validity: None, uids: uids.clone() }];
-        self.fetch(&wanted, Goal::HeaderFields(&mut fields), HEADER_CHUNK)?.pop().unwrap_or(Ok(()))?;
+        let wanted = vec![Wanted { mailbox: mailbox.clone(), validity: None, uids: uids.clone() }];
+        let goal = Goal::HeaderFields(&mut fields);
+        self.fetch(wanted, goal, HEADER_CHUNK, IN_FLIGHT * HEADER_CHUNK)?.pop().unwrap_or(Ok(()))?;
         Ok(fields)
     }
 
-    fn fetch<'a>(&mut self, wanted: &'a [Wanted<'a>], goal: Goal<'a>, chunk: u64) -> Result<Vec<Result<()>>> {
-        let mut parts: Vec<Part<'a>> = wanted
-            .iter()
-            .map(|wanted| Part { wanted, got: UidSet::new(), opening: Opening::default(), failure: None })
-            .collect();
-        let mut chunks = VecDeque::new();
-        let mut open = None;
-        for (which, part) in parts.iter_mut().enumerate() {
-            if let Some(found) = self.is_open(part.wanted.mailbox, Access::ReadOnly) {
-                open = Some(which);
-                if part.wanted.validity.is_some_and(|expected| expected != found) {
-                    part.failure = Some(changed_meanwhile());
-                    continue;
-                }
-            }
-            let chunked = |uids: UidSet| (which, Chunk { weight: uids.len(), uids });
-            let of_part = part.wanted.uids.chunks(chunk, CHUNK_OCTETS).into_iter().map(chunked);
-            // What is open needs no opening as long as it comes first.
-            if open == Some(which) {
-                of_part.rev().for_each(|chunk| chunks.push_front(chunk));
-            } else {
-                chunks.extend(of_part);
-            }
-        }
-        let opens = chunks.iter().any(|(which, _)| Some(*which) != open);
+    fn fetch(&mut self, wanted: Vec<Wanted>, goal: Goal<'_>, whole: u64, window: u64) -> Result<Vec<Result<()>>> {
+        // What is open needs no opening as long as it comes first.
+        let is_open = |wanted: &Wanted| self.is_open(&wanted.mailbox, Access::ReadOnly);
+        let open = wanted.iter().enumerate().find_map(|(which, wanted)| Some((which, is_open(wanted)?)));
         let mut job = Fetching {
-            parts,
+            parts: wanted.into_iter().map(Part::new).collect(),
             goal,
-            enable: if opens { self.enable() } else { None },
+            enable: self.enable(),
             eight_bit: self.eight_bit,
-            open,
-            chunks,
-            whole: chunk,
+            open: open.map(|(which, _)| which),
+            chunks: VecDeque::new(),
+            whole,
+            window,
             asked: 0,
+            full: false,
             sent: Vec::new(),
             told: None,
             selected: self.selected.take(),
@@ -397,7 +463,11 @@ impl Session {
             later: 0,
             unasked: 0,
         };
-        self.wire.fly(&mut job)?;
+        job.begin(open);
+        let flight = self.wire.fly(&mut job);
+        // What was not said is still to be said.
+        self.enabled &= job.enable.is_none();
+        flight?;
         self.selected = job.selected;
         match job.failure {
             Some(failure) => Err(failure),

@@ -25,29 +25,46 @@ pub enum Expunged {
     },
 }
 
+/// What became of changes to flags.
+#[derive(Debug)]
+pub struct Stored {
+    /// One for each change, in order: an error where the server refused it for some or all of its messages.
+    pub results: Vec<Result<()>>,
+    /// The messages that were there to be changed, as far as the server tells.
+    pub there: UidSet,
+}
+
 impl Session {
-    /// Changes flags; one result a change, in order.
+    /// Changes flags. A STORE of a message that another client moved or removed meanwhile is OK and does nothing (RFC
+    /// 3501 §6.4.8), so that the messages that are still there are asked for in the same flight.
     ///
     /// # Errors
-    /// The outer error: the mailbox was refused or replaced meanwhile (nothing was done), or the connection is over. An
-    /// inner one: the server refused this change for some or all of its messages.
+    /// The mailbox was refused or replaced meanwhile (nothing was done), or the connection is over.
     pub fn store(
         &mut self,
         mailbox: &WireName,
         validity: UidValidity,
         changes: &[(UidSet, FlagChange)],
-    ) -> Result<Vec<Result<()>>> {
+    ) -> Result<Stored> {
         self.open_mailbox(mailbox, Access::ReadWrite, Some(validity))?;
         let commands = changes.iter().enumerate().flat_map(|(item, (uids, change))| {
             let added = stores(uids, '+', &change.add);
             added.chain(stores(uids, '-', &change.remove)).map(move |command| (item, command))
         });
-        let outcome = self.batch(changes.len(), commands)?;
+        let mut all = UidSet::new();
+        changes.iter().for_each(|(uids, _)| all.insert_all(uids));
+        let esearch = self.capabilities.has(Capability::Esearch);
+        let search = if esearch { "UID SEARCH RETURN (ALL) UID" } else { "UID SEARCH UID" };
+        let searches = all.chunks(u64::MAX, COMMAND_MOST);
+        let searches = searches.iter().map(|chunk| (changes.len(), Command::new(format_args!("{search} {chunk}"))));
+        let mut outcome = self.batch(changes.len() + 1, commands.chain(searches))?;
+        let unsearched = outcome.refused.pop().flatten().is_some();
         let result = |refused: Option<Status>| match refused {
             Some(refused) => Err(refused.refusal("The flags cannot be changed")),
             None => Ok(()),
         };
-        Ok(outcome.refused.into_iter().map(result).collect())
+        let results = outcome.refused.into_iter().map(result).collect();
+        Ok(Stored { results, there: outcome.found.filter(|_| !unsearched).unwrap_or(all) })
     }
 
     /// Removes messages for good.
@@ -132,6 +149,7 @@ mod tests {
                 ("UID STORE 1:3,9 +FLAGS.SILENT (\\Seen Work)", "TAG OK\n"),
                 ("UID STORE 1:3,9 -FLAGS.SILENT (\\Flagged)", "* 1 FETCH (FLAGS (\\Seen))\nTAG OK\n"),
                 ("UID STORE 4 +FLAGS.SILENT (New)", "TAG NO [LIMIT] too many keywords\n"),
+                ("UID SEARCH UID 1:5,9", "* SEARCH 1 9 3 4 5\nTAG OK\n"),
             ],
         );
         let changes = [
@@ -139,7 +157,9 @@ mod tests {
             (set("4"), FlagChange { add: flags(&["New"]), remove: Flags::none() }),
             (set("5"), FlagChange::default()),
         ];
-        let results = session.store(&mailbox(), UidValidity(7), &changes).unwrap();
+        let Stored { results, there } = session.store(&mailbox(), UidValidity(7), &changes).unwrap();
+        assert_eq!(there, set("1,3:5,9"), "2 went before it could be changed");
+        assert_eq!(results.len(), 3);
         assert!(results[0].is_ok() && results[2].is_ok());
         assert!(results[1].as_ref().unwrap_err().to_string().contains("too many keywords"));
     }
@@ -199,7 +219,9 @@ mod tests {
         let uids: UidSet = (1..40_000).filter_map(|n| crate::mail::Uid::new(n * 3)).collect();
         let long = "k".repeat(200);
         let change = FlagChange { add: flags(&[&long, "b"]), remove: flags(&["c"]) };
-        assert!(session.store(&mailbox(), UidValidity(7), &[(uids.clone(), change)]).unwrap()[0].is_ok());
+        let stored = session.store(&mailbox(), UidValidity(7), &[(uids.clone(), change)]).unwrap();
+        assert!(stored.results[0].is_ok());
+        assert_eq!(stored.there, uids, "a server that does not search says nothing");
         session.expunge(&mailbox(), UidValidity(7), &uids).unwrap();
         session.move_messages(&mailbox(), UidValidity(7), &uids, &WireName::new(long.as_bytes()).unwrap()).unwrap();
         let log = log.lock().unwrap();

@@ -35,9 +35,9 @@ mod token;
 mod wire;
 
 pub use append::{Append, Grouping, Uploaded};
-pub use bodies::{BodySink, FetchedMessage, Wanted};
+pub use bodies::{BodySink, FetchedMessage, More, Wanted};
 pub use capability::{Capabilities, Capability};
-pub use change::Expunged;
+pub use change::{Expunged, Stored};
 pub use folder::Deleted;
 pub use mailboxes::{Listed, Listing, SpecialUse};
 pub use name::{Names, WireName};

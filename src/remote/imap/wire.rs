@@ -148,11 +148,14 @@ impl<E: Exchange> Wire<E> {
         self.guarded(|wire| {
             wire.sent = 0;
             loop {
-                while wire.has_room(job.window())
-                    && let Some(command) = job.next()
-                {
-                    wire.begin(command.as_bytes());
-                    wire.put(b"\r\n");
+                // In bursts: a command for each reply would be a packet each, and a reply to each of those.
+                if wire.is_half_empty(job.window()) {
+                    while wire.has_room(job.window())
+                        && let Some(command) = job.next()
+                    {
+                        wire.begin(command.as_bytes());
+                        wire.put(b"\r\n");
+                    }
                 }
                 if wire.unanswered.is_empty() {
                     return Ok(());
@@ -179,6 +182,12 @@ impl<E: Exchange> Wire<E> {
     pub fn has_room(&self, window: usize) -> bool {
         let octets: usize = self.unanswered.iter().map(|s| s.octets).sum();
         self.unanswered.is_empty() || (self.unanswered.len() < window && octets < WINDOW_OCTETS)
+    }
+
+    /// Whether as much was answered that another burst of commands is worth its packets.
+    fn is_half_empty(&self, window: usize) -> bool {
+        let octets: usize = self.unanswered.iter().map(|s| s.octets).sum();
+        self.unanswered.len() <= window / 2 && octets <= WINDOW_OCTETS / 2
     }
 
     /// How many commands have not ended.
@@ -344,11 +353,15 @@ mod tests {
         commands: VecDeque<Command>,
         window: usize,
         seen: Vec<String>,
+        /// How many replies each command followed.
+        asked_at: Vec<usize>,
     }
 
     impl Job for Recorder {
         fn next(&mut self) -> Option<Command> {
-            self.commands.pop_front()
+            let command = self.commands.pop_front()?;
+            self.asked_at.push(self.seen.len());
+            Some(command)
         }
 
         fn window(&self) -> usize {
@@ -406,6 +419,15 @@ mod tests {
         wire.fly(&mut job).unwrap();
         assert_eq!(*most.lock().unwrap(), 4);
         assert_eq!(job.seen.len(), 10);
+    }
+
+    #[test]
+    fn commands_go_out_in_bursts() {
+        let (mut wire, _) = Scripted::wire(|line| tagged(line, "TAG OK\n"));
+        let mut job = job(&["a", "b", "c", "d", "e", "f", "g"]);
+        job.window = 4;
+        wire.fly(&mut job).unwrap();
+        assert_eq!(job.asked_at, [0, 0, 0, 0, 2, 2, 4]);
     }
 
     #[test]

@@ -458,9 +458,11 @@ impl Run<'_> {
                     return Ok(());
                 }
                 let mailbox = self.world.server.mailboxes.get_mut(name).expect("it is of the same generation");
-                if let Some(now) = mailbox.messages.get(&uid).map(|m| m.flags.clone()) {
-                    mailbox.set_flags(uid, &now.after(change));
-                }
+                let Some(now) = mailbox.messages.get(&uid).map(|m| m.flags.clone()) else {
+                    self.hold(name);
+                    return Ok(());
+                };
+                mailbox.set_flags(uid, &now.after(change));
             }
         }
         self.fact(Fact::FlagsAgreed(self.id(name), uid, link.flags.after(&achieved)))

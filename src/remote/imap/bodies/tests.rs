@@ -47,6 +47,39 @@ impl BodySink for Told {
     }
 }
 
+/// A sink that wants these, the last one first.
+struct Wishes(Told, Vec<More>);
+
+impl BodySink for Wishes {
+    fn mailbox(&mut self, which: usize) {
+        self.0.mailbox(which);
+    }
+
+    fn start(&mut self, octets: u64) -> Result<()> {
+        self.0.start(octets)
+    }
+
+    fn data(&mut self, bytes: &[u8]) -> Result<()> {
+        self.0.data(bytes)
+    }
+
+    fn message(&mut self, meta: FetchedMessage) -> Result<()> {
+        self.0.message(meta)
+    }
+
+    fn missing(&mut self, uid: Uid, refusal: Option<&Error>) -> Result<()> {
+        self.0.missing(uid, refusal)
+    }
+
+    fn more(&mut self) -> Option<More> {
+        let more = self.1.pop();
+        if let Some(More::Same(uids)) = &more {
+            self.0.words.push(format!("want {uids}"));
+        }
+        more
+    }
+}
+
 const OPENED: &str = "* OK [UIDVALIDITY 7] x\nTAG OK\n";
 
 fn fetch(uids: &str, script: &[(&str, &str)]) -> (Result<()>, Vec<String>) {
@@ -58,20 +91,16 @@ fn fetch(uids: &str, script: &[(&str, &str)]) -> (Result<()>, Vec<String>) {
     (result, told.of_messages())
 }
 
+fn wanted(name: &str, uids: &str) -> Wanted {
+    let (mailbox, uids) = (WireName::new(name.as_bytes()).unwrap(), UidSet::parse(uids).unwrap());
+    Wanted { mailbox, validity: Some(UidValidity(7)), uids }
+}
+
 fn fetch_all(uids: &[(&str, &str)], script: &[(&str, &str)]) -> (Vec<Result<()>>, Vec<String>, String) {
     let (mut session, log) = play("IMAP4rev1", script);
-    let names: Vec<WireName> = uids.iter().map(|(name, _)| WireName::new(name.as_bytes()).unwrap()).collect();
-    let wanted: Vec<Wanted<'_>> = names
-        .iter()
-        .zip(uids)
-        .map(|(mailbox, (_, uids))| Wanted {
-            mailbox,
-            validity: Some(UidValidity(7)),
-            uids: UidSet::parse(uids).unwrap(),
-        })
-        .collect();
+    let wanted = uids.iter().map(|(name, uids)| wanted(name, uids)).collect();
     let mut told = Told::default();
-    let outcomes = session.fetch_all(&wanted, &mut told).unwrap();
+    let outcomes = session.fetch_all(wanted, 384, &mut told).unwrap();
     let log = log.lock().unwrap().clone();
     (outcomes, told.words, log)
 }
@@ -108,6 +137,43 @@ fn several_mailboxes_are_fetched_in_one_flight() {
         ["mailbox 0", "start 1", "1 1 \"a\"", "mailbox 1", "start 1", "2 1 \"a\"", gone, "mailbox 2", "start 1"];
     assert_eq!(told[..9], expected);
     assert_eq!(told[9..], ["5 1 \"a\""]);
+}
+
+#[test]
+fn what_a_sink_wants_meanwhile_joins_the_flight() {
+    let more = |uids| More::Same(UidSet::parse(uids).unwrap());
+    let wishes = vec![more("9"), more("4"), More::Another(wanted("b", "3")), more("2")];
+    let mut sink = Wishes(Told::default(), wishes);
+    let (mut session, log) = play(
+        "IMAP4rev1",
+        &[
+            ("EXAMINE \"a\"", OPENED),
+            ("UID FETCH 1 ", "* 1 FETCH (UID 1 BODY[] {1}\na)\nTAG OK\n"),
+            ("UID FETCH 2 ", "TAG OK\n"),
+            ("EXAMINE \"b\"", "* OK [UIDVALIDITY 8] x\nTAG OK\n"),
+            ("UID FETCH 3 ", "TAG OK\n"),
+            ("UID FETCH 4 ", "TAG OK\n"),
+            ("UID FETCH 9 ", "TAG OK\n"),
+        ],
+    );
+    let outcomes = session.fetch_all(vec![wanted("a", "1")], 384, &mut sink).unwrap();
+    assert_eq!(outcomes.iter().map(std::result::Result::is_ok).collect::<Vec<_>>(), [true, false]);
+    let wishes = ["want 2", "want 4", "want 9"];
+    assert_eq!(sink.0.words[..3], wishes, "they are asked for before anything has come");
+    assert_eq!(sink.0.words[3..], ["mailbox 0", "start 1", "1 1 \"a\"", "missing 2: gone"]);
+    assert_eq!(log.lock().unwrap().lines().count(), 7);
+}
+
+#[test]
+fn the_window_is_filled_anew_when_half_of_it_has_come() {
+    let wishes = (2..=8).rev().map(|uid| More::Same(UidSet::range(Uid::new(uid).unwrap(), Uid::new(uid).unwrap())));
+    let mut sink = Wishes(Told::default(), wishes.collect());
+    let script: Vec<(&str, &str)> =
+        [("EXAMINE", OPENED)].into_iter().chain((0..8).map(|_| ("UID FETCH", "TAG OK\n"))).collect();
+    let (mut session, _) = play("IMAP4rev1", &script);
+    session.fetch_all(vec![wanted("a", "1")], 4, &mut sink).unwrap().remove(0).unwrap();
+    let told: Vec<&str> = sink.0.words.iter().filter_map(|word| word.split([' ', ':']).nth(1)).collect();
+    assert_eq!(told.join(" "), "2 3 4 0 1 2 5 6 3 4 7 8 5 6 7 8");
 }
 
 #[test]
