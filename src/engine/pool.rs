@@ -5,7 +5,7 @@
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TryRecvError, sync_channel};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
@@ -93,6 +93,23 @@ pub enum Heard<M> {
     Pause,
 }
 
+/// The calling thread, to whom the workers' results go.
+pub trait Receive<M> {
+    /// Takes what came.
+    fn hear(&mut self, heard: Heard<M>) -> Result<()>;
+
+    /// Does some work of its own while nothing has come; whether more of it is left.
+    fn idle(&mut self) -> Result<bool> {
+        Ok(false)
+    }
+}
+
+impl<M, F: FnMut(Heard<M>) -> Result<()>> Receive<M> for F {
+    fn hear(&mut self, heard: Heard<M>) -> Result<()> {
+        self(heard)
+    }
+}
+
 /// What a worker has at hand: more to do, and where its results go.
 pub struct Worker<'a, J, M> {
     queue: &'a Mutex<VecDeque<J>>,
@@ -109,12 +126,18 @@ impl<J, M> Worker<'_, J, M> {
 
     /// Hands a result over; an error once nobody wants any more.
     pub fn send(&self, message: M) -> Result<()> {
-        let over = || Error::new(Kind::Interrupted, "The run is ending");
-        if self.halted.load(Ordering::Relaxed) {
-            return Err(over());
-        }
+        self.check()?;
         self.sender.send(message).map_err(|_| over())
     }
+
+    /// An error once nobody wants any more.
+    pub fn check(&self) -> Result<()> {
+        if self.halted.load(Ordering::Relaxed) { Err(over()) } else { Ok(()) }
+    }
+}
+
+fn over() -> Error {
+    Error::new(Kind::Interrupted, "The run is ending")
 }
 
 impl<'a> Pool<'a> {
@@ -183,16 +206,16 @@ impl<'a> Pool<'a> {
         wanted.min(self.options.connections).min(jobs).max(1)
     }
 
-    /// Works off `jobs` on at most `width` connections; `receive` runs on the calling thread.
+    /// Works off `jobs` on at most `width` connections; `receiver` works on the calling thread.
     ///
-    /// An error of a worker or of `receive` ends the work of all; what was received before stays received. Only the
+    /// An error of a worker or of `receiver` ends the work of all; what was received before stays received. Only the
     /// first connection has to be had: a server that allows fewer than we would like is served with fewer.
-    pub fn run<J, M, W, R>(&self, jobs: Vec<J>, width: usize, work: W, mut receive: R) -> Result<()>
+    pub fn run<J, M, W, R>(&self, jobs: Vec<J>, width: usize, work: W, mut receiver: R) -> Result<()>
     where
         J: Send,
         M: Send,
         W: Fn(&mut Session, J, &Worker<'_, J, M>) -> Result<()> + Sync,
-        R: FnMut(Heard<M>) -> Result<()>,
+        R: Receive<M>,
     {
         if jobs.is_empty() {
             return Ok(());
@@ -206,7 +229,7 @@ impl<'a> Pool<'a> {
             halted.store(true, Ordering::Relaxed);
         };
         std::thread::scope(|scope| {
-            let (sender, receiver) = sync_channel(QUEUE);
+            let (sender, queue_end) = sync_channel(QUEUE);
             for number in 0..width {
                 let worker = Worker { queue: &queue, sender: sender.clone(), halted: &halted };
                 let (work, fail) = (&work, &fail);
@@ -225,20 +248,25 @@ impl<'a> Pool<'a> {
                 });
             }
             drop(sender);
-            listen(receiver, &mut receive).unwrap_or_else(fail);
+            listen(queue_end, &mut receiver).unwrap_or_else(fail);
         });
         first_error.into_inner().unwrap_or_else(PoisonError::into_inner).map_or(Ok(()), Err)
     }
 }
 
-/// Hears results until all workers are done; an error of `receive` ends the hearing, and with the receiver gone the
+/// Hears results until all workers are done; an error of `receiver` ends the hearing, and with the queue's end gone the
 /// workers' next result fails.
-fn listen<M>(receiver: Receiver<M>, receive: &mut impl FnMut(Heard<M>) -> Result<()>) -> Result<()> {
+fn listen<M>(queue_end: Receiver<M>, receiver: &mut impl Receive<M>) -> Result<()> {
     loop {
-        match receiver.recv_timeout(Duration::from_millis(300)) {
-            Ok(message) => receive(Heard::Result(message))?,
-            Err(RecvTimeoutError::Timeout) => receive(Heard::Pause)?,
-            Err(RecvTimeoutError::Disconnected) => return receive(Heard::Pause),
+        let come = match queue_end.try_recv() {
+            Err(TryRecvError::Empty) if receiver.idle()? => continue,
+            Err(_) => queue_end.recv_timeout(Duration::from_millis(300)),
+            Ok(message) => Ok(message),
+        };
+        match come {
+            Ok(message) => receiver.hear(Heard::Result(message))?,
+            Err(RecvTimeoutError::Timeout) => receiver.hear(Heard::Pause)?,
+            Err(RecvTimeoutError::Disconnected) => return receiver.hear(Heard::Pause),
         }
     }
 }

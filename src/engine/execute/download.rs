@@ -1,6 +1,7 @@
 //! Downloads: bodies stream from the socket into files in `tmp`; [`super::landing`] makes batches of them durable.
 
 use super::landing::Landing;
+use super::meanwhile::{self, Meanwhile};
 use super::transfer::{cut, width, window};
 use super::{World, actions};
 use crate::engine::ledger::Ledger;
@@ -9,12 +10,14 @@ use crate::error::{Error, Item, Kind, Result, Retry};
 use crate::local::{Folder, Incoming, Received};
 use crate::mail::{MailboxName, Uid, UidSet, UidValidity};
 use crate::reconcile::guard::ApprovedPlan;
+use crate::reconcile::view::RemoteMailbox;
 use crate::reconcile::{Action, Phase};
 use crate::remote::imap::{Access, Ask, BodySink, FetchedMessage, More, SeenCoverage, Session, Wanted, WireName};
 use crate::report::event::{Event, Progress};
 
 /// Fetches everything the plan downloads.
 pub fn run(world: &World<'_>, ledger: &mut Ledger<'_>, plan: &ApprovedPlan) -> Result<()> {
+    let later = meanwhile::waiting(plan, ledger);
     let mut jobs = Vec::new();
     let mut planned = Vec::new();
     let (mut messages, mut total) = (0, 0);
@@ -24,20 +27,21 @@ pub fn run(world: &World<'_>, ledger: &mut Ledger<'_>, plan: &ApprovedPlan) -> R
         total += octets;
         planned.push((name, action));
         let size = |uid| world.message(name, uid).and_then(|m| m.size).unwrap_or_default();
-        let uid_validity = world.uid_validity(ledger, name)?;
+        let uid_validity = match world.seen.remote.mailboxes.get(name) {
+            Some(RemoteMailbox::Observed(listing)) if later.contains(name) => listing.uid_validity,
+            _ => world.uid_validity(ledger, name)?,
+        };
         for uids in cut(uids, size) {
             jobs.push(Fetch { name, wire: world.wire(name)?, uid_validity, uids });
         }
     }
     let width = width(total);
     let window = window(messages, world.pool.width(width, jobs.len()));
-    let mut landing = Landing::new(world, ledger);
-    let outcome = world.pool.run(
-        jobs,
-        width,
-        |session, job, worker| fetch(world, session, job, window, worker),
-        |heard| landing.hear(heard),
-    );
+    let making = Meanwhile::new(later);
+    let mut landing = Landing::new(world, ledger, plan, &making);
+    let work =
+        |session: &mut Session, job, worker: &Worker<'_, _, _>| fetch(world, session, job, window, &making, worker);
+    let outcome = world.pool.run(jobs, width, work, &mut landing).and_then(|()| landing.make_the_rest());
     // Files that arrived whole are kept even when the connection then broke.
     let landed = landing.land();
     let tally = landing.tally();
@@ -73,10 +77,11 @@ fn fetch<'p>(
     session: &mut Session,
     job: Fetch<'p>,
     window: u64,
+    making: &Meanwhile<'p>,
     worker: &Worker<'_, Fetch<'p>, Got<'p>>,
 ) -> Result<()> {
     let parts = vec![Part::new(job)];
-    let mut sink = FileSink { world, worker, parts, at: 0, folder: None, current: Current::None };
+    let mut sink = FileSink { world, worker, making, parts, at: 0, folder: None, current: Current::None };
     let mut suspect = None;
     loop {
         let first = sink.parts.iter().enumerate().find_map(|(n, part)| Some((n, part.left.first()?)));
@@ -203,6 +208,7 @@ impl<'p> Part<'p> {
 struct FileSink<'s, 'w, 'p> {
     world: &'s World<'w>,
     worker: &'s Worker<'s, Fetch<'p>, Got<'p>>,
+    making: &'s Meanwhile<'p>,
     parts: Vec<Part<'p>>,
     /// The mailbox that messages come from now.
     at: usize,
@@ -232,6 +238,7 @@ impl FileSink<'_, '_, '_> {
         let part = self.parts.get_mut(self.at).ok_or_else(unasked)?;
         let folder = match &self.folder {
             Some(folder) => folder,
+            None if !self.making.wait(part.fetch.name, self.worker)? => return Ok(Current::None),
             None => match self.world.store.folder(part.fetch.name) {
                 Ok(folder) => self.folder.insert(folder),
                 Err(error) => {

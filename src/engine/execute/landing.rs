@@ -5,32 +5,57 @@
 use std::collections::BTreeMap;
 
 use super::download::Got;
-use super::{World, item_failed};
+use super::meanwhile::Meanwhile;
+use super::{World, item_failed, mailboxes};
 use crate::engine::batch::Batch;
 use crate::engine::ledger::Ledger;
-use crate::engine::pool::Heard;
+use crate::engine::pool::{Heard, Receive};
 use crate::error::{Item, Result};
 use crate::local::{self, Delivered, Delivery, Folder, Received};
 use crate::mail::{Fact, FileId, Flags, Link, MailboxName, Origin, Presence, Uid, UnixSeconds};
+use crate::reconcile::guard::ApprovedPlan;
 use crate::report::event::{Event, Progress};
 
 /// A batch is full, too, when it goes into this many mailboxes, each of which holds file descriptors.
 const BATCH_MAILBOXES: usize = 40;
 
 /// Where messages arrive: gathers them into batches, makes those durable, and enters them.
-pub(super) struct Landing<'l, 'w, 'b> {
+pub(super) struct Landing<'l, 'w, 'b, 'p> {
     world: &'l World<'w>,
     ledger: &'l mut Ledger<'b>,
+    plan: &'p ApprovedPlan,
+    making: &'l Meanwhile<'p>,
     folders: BTreeMap<MailboxName, Folder>,
     arrived: BTreeMap<MailboxName, Vec<(Uid, Received)>>,
     batch: Batch,
     tally: BTreeMap<MailboxName, (u64, u64)>,
 }
 
-impl<'l, 'w, 'b> Landing<'l, 'w, 'b> {
-    pub(super) fn new(world: &'l World<'w>, ledger: &'l mut Ledger<'b>) -> Landing<'l, 'w, 'b> {
+impl<'l, 'w, 'b, 'p> Landing<'l, 'w, 'b, 'p> {
+    pub(super) fn new(
+        world: &'l World<'w>,
+        ledger: &'l mut Ledger<'b>,
+        plan: &'p ApprovedPlan,
+        making: &'l Meanwhile<'p>,
+    ) -> Landing<'l, 'w, 'b, 'p> {
         let (folders, arrived, tally) = Default::default();
-        Landing { world, ledger, folders, arrived, batch: Batch::default(), tally }
+        Landing { world, ledger, plan, making, folders, arrived, batch: Batch::default(), tally }
+    }
+
+    /// Makes mailboxes that are not made yet, and for which nobody waited.
+    pub(super) fn make_the_rest(&mut self) -> Result<()> {
+        while self.make_some()? {}
+        Ok(())
+    }
+
+    fn make_some(&mut self) -> Result<bool> {
+        let names = self.making.some();
+        if names.is_empty() {
+            return Ok(false);
+        }
+        mailboxes::create_later(self.world, self.ledger, self.plan, &names)?;
+        self.making.made(&names, |name| self.ledger.is_broken(name));
+        Ok(true)
     }
 
     /// How many messages and octets landed in each mailbox.
@@ -38,7 +63,7 @@ impl<'l, 'w, 'b> Landing<'l, 'w, 'b> {
         self.tally
     }
 
-    pub(super) fn hear(&mut self, heard: Heard<Got<'_>>) -> Result<()> {
+    fn take(&mut self, heard: Heard<Got<'_>>) -> Result<()> {
         match heard {
             Heard::Result(Got::Message { name, uid, received }) => {
                 self.batch.add(received.content.wire_size);
@@ -134,6 +159,16 @@ impl<'l, 'w, 'b> Landing<'l, 'w, 'b> {
             }
         }
         Ok(landed)
+    }
+}
+
+impl<'g> Receive<Got<'g>> for &mut Landing<'_, '_, '_, '_> {
+    fn hear(&mut self, heard: Heard<Got<'g>>) -> Result<()> {
+        self.take(heard)
+    }
+
+    fn idle(&mut self) -> Result<bool> {
+        self.make_some()
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{World, actions, item_failed};
+use super::{World, actions, item_failed, meanwhile};
 use crate::engine::ledger::Ledger;
 use crate::error::{Error, Item, Kind, Result, Retry};
 use crate::local::Removed;
@@ -16,12 +16,45 @@ use crate::remote::imap::{Access, Ask, Deleted, Session};
 ///
 /// A mailbox gets its UIDVALIDITY on record before its first link: after a crash the links must not be taken for those
 /// of another generation. And what it can keep: of one made here, the plan could not know.
+///
+/// What [`meanwhile`] is left for is not made here.
 pub fn create(world: &World<'_>, ledger: &mut Ledger<'_>, plan: &ApprovedPlan) -> Result<()> {
+    let later = meanwhile::waiting(plan, ledger);
+    let mut made = make(world, ledger, plan, &|name| !later.contains(name))?;
+    let listed = |name: &MailboxName| {
+        world.seen.directory.mailboxes.contains_key(name) && world.seen.local.mailboxes.contains_key(name)
+    };
+    made.extend(world.seen.ids.keys().filter(|name| listed(name)));
+    enter(world, ledger, plan, &made)
+}
+
+/// Makes those of the tree that were left for later, and enters them.
+pub fn create_later(
+    world: &World<'_>,
+    ledger: &mut Ledger<'_>,
+    plan: &ApprovedPlan,
+    names: &[&MailboxName],
+) -> Result<()> {
+    let made = make(world, ledger, plan, &|name| names.contains(&name))?;
+    enter(world, ledger, plan, &made)
+}
+
+/// Makes the mailboxes of the plan that are `wanted` now; gives those that are there.
+fn make<'p>(
+    world: &World<'_>,
+    ledger: &mut Ledger<'_>,
+    plan: &'p ApprovedPlan,
+    wanted: &dyn Fn(&MailboxName) -> bool,
+) -> Result<BTreeSet<&'p MailboxName>> {
     let mut made = BTreeSet::new();
-    let here = |(name, action)| matches!(action, &Action::CreateMailbox { side: Side::Local }).then_some(name);
-    let local: Vec<&MailboxName> = actions(plan, Phase::CreateMailboxes, ledger).into_iter().filter_map(here).collect();
+    let mut all = actions(plan, Phase::CreateMailboxes, ledger);
+    all.retain(|(name, _)| wanted(name));
+    let here = |(name, action): &(&'p MailboxName, &Action)| {
+        matches!(action, Action::CreateMailbox { side: Side::Local }).then_some(*name)
+    };
+    let local: Vec<&MailboxName> = all.iter().filter_map(here).collect();
     let mut made_here: BTreeMap<_, _> = local.iter().copied().zip(world.store.create_mailboxes(&local)).collect();
-    for (name, action) in actions(plan, Phase::CreateMailboxes, ledger) {
+    for (name, action) in all {
         world.stop.check()?;
         let outcome = match action {
             Action::CreateMailbox { side: Side::Local } => made_here.remove(name).unwrap_or(Ok(())),
@@ -42,9 +75,18 @@ pub fn create(world: &World<'_>, ledger: &mut Ledger<'_>, plan: &ApprovedPlan) -
             }
         }
     }
-    for (name, id) in &world.seen.ids {
-        let listed = world.seen.directory.mailboxes.contains_key(name) && world.seen.local.mailboxes.contains_key(name);
-        if !(listed || made.contains(name)) || ledger.is_broken(name) {
+    Ok(made)
+}
+
+/// Enters mailboxes that exist on both sides now.
+fn enter(
+    world: &World<'_>,
+    ledger: &mut Ledger<'_>,
+    plan: &ApprovedPlan,
+    names: &BTreeSet<&MailboxName>,
+) -> Result<()> {
+    for (name, id) in world.seen.ids.iter().filter(|(name, _)| names.contains(name)) {
+        if ledger.is_broken(name) {
             continue;
         }
         let reset = Action::ResetMailbox;

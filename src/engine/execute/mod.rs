@@ -12,6 +12,7 @@ mod identity;
 mod landing;
 mod locate;
 mod mailboxes;
+mod meanwhile;
 mod relocate;
 mod rename;
 mod transfer;
