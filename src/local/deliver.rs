@@ -8,18 +8,18 @@
 use std::collections::BTreeSet;
 use std::fs::File;
 use std::io;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::time::{Duration, Instant};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use rustix::fs::{Timespec, Timestamps, UTIME_OMIT};
 
 use super::content::survey;
-use super::dir::flush;
+use super::dir::{Dir, flush};
 use super::folder::Folder;
 use super::incoming::{Incoming, Received};
 use super::keywords::Table;
 use super::name::{self, Letters};
 use super::settle::{Place, Sub};
+use super::together;
 use super::trouble::repeated;
 use crate::error::{Error, Kind, Result};
 use crate::mail::{FileId, FileOrigin, Flags, Keyword, UnixSeconds};
@@ -59,13 +59,6 @@ impl Delivered {
 /// A delivery whose octets are on disk.
 struct Flushed(Delivery);
 
-/// From how many files on they are flushed with all else on their file system.
-const TOGETHER: usize = 8;
-/// Whether that goes quickly. Others may write much at the same time, and then each of our batches would wait for it.
-static TOGETHER_IS_QUICK: AtomicBool = AtomicBool::new(true);
-/// A batch is on disk sooner than that where nobody else writes.
-const QUICK: Duration = Duration::from_secs(1);
-
 impl Flushed {
     /// Gives a file its mtime.
     fn date(delivery: &Delivery) -> io::Result<File> {
@@ -84,28 +77,12 @@ impl Flushed {
 
     /// Flushes a batch, several files at a time: a disk writes them together then.
     fn batch(batch: Vec<Delivery>) -> Vec<Result<Flushed>> {
-        let together = batch.len() >= TOGETHER && TOGETHER_IS_QUICK.load(Ordering::Relaxed);
-        // Whatever goes wrong goes wrong once more, and then it is known with which file.
-        match together.then(|| Self::file_systems(&batch)) {
-            Some(Ok(())) => batch.into_iter().map(|delivery| Ok(Flushed(delivery))).collect(),
-            Some(Err(_)) | None => Self::one_by_one(batch),
+        let dirs = batch.iter().map(|delivery| delivery.received.tmp.dir());
+        let dated = |delivery: &Delivery| Self::date(delivery).is_ok();
+        if together::is_worth(batch.len()) && batch.iter().all(dated) && together::flush(dirs) {
+            return batch.into_iter().map(|delivery| Ok(Flushed(delivery))).collect();
         }
-    }
-
-    /// Flushes whole file systems: ext4 writes its journal once then, and not once a file.
-    fn file_systems(batch: &[Delivery]) -> io::Result<()> {
-        batch.iter().try_for_each(|delivery| Self::date(delivery).map(drop))?;
-        let begun = Instant::now();
-        let mut flushed = BTreeSet::new();
-        for dir in batch.iter().map(|delivery| delivery.received.tmp.dir()) {
-            if flushed.insert(dir.device()?) {
-                dir.sync_file_system()?;
-            }
-        }
-        if begun.elapsed() > QUICK {
-            TOGETHER_IS_QUICK.store(false, Ordering::Relaxed);
-        }
-        Ok(())
+        Self::one_by_one(batch)
     }
 
     /// Flushes each file.
@@ -151,7 +128,10 @@ pub fn deliver(batches: Vec<(&Folder, Vec<Delivery>)>) -> Vec<Vec<Result<Deliver
         .into_iter()
         .map(|(folder, size)| (folder, folder.place_all(flushed.by_ref().take(size).collect())))
         .collect();
-    placed.into_iter().map(|(folder, placed)| folder.settle_all(placed)).collect()
+    let subs = placed.iter().flat_map(|(folder, placed)| placed.touched.iter().map(|sub| folder.boxes.sub(*sub)));
+    let dirs: Vec<&Dir> = subs.collect();
+    let on_disk = together::is_worth(dirs.len()) && together::flush(dirs.into_iter());
+    placed.into_iter().map(|(folder, placed)| folder.settle_all(placed, on_disk)).collect()
 }
 
 /// Files that were renamed into a mailbox, and the directories that have to be flushed for them.
@@ -189,9 +169,9 @@ impl Folder {
         Placed { outcomes, touched }
     }
 
-    /// Flushes the directories of what was placed.
-    fn settle_all(&self, placed: Placed) -> Vec<Result<Delivered>> {
-        let synced = self.sync(&placed.touched);
+    /// Flushes the directories of what was placed, unless they are on disk already.
+    fn settle_all(&self, placed: Placed, on_disk: bool) -> Vec<Result<Delivered>> {
+        let synced = if on_disk { Ok(()) } else { self.sync(&placed.touched) };
         let settle = |outcome: Result<(Place, Delivered)>| {
             let (place, delivered) = outcome?;
             synced.as_ref().map_err(repeated)?;

@@ -13,7 +13,7 @@ use super::dir::{Dir, now};
 use super::store::{Inner, Store};
 use super::temporary::TEMPORARY_PREFIX;
 use super::trouble::{failed, shown};
-use super::{Layout, keywords};
+use super::{Layout, keywords, together};
 use crate::error::{Error, Kind, Result};
 use crate::faults::{self, Step};
 use crate::mail::MailboxName;
@@ -45,10 +45,15 @@ impl Store {
             let mut touched = Vec::new();
             (self.make(name, &mut touched), touched)
         };
-        let make_some = |some: &[&MailboxName]| some.iter().map(make).collect::<Vec<_>>();
-        // Also of one that failed halfway: others may stand in what was made for it.
-        let flush = |(made, touched): (Result<()>, Vec<Dir>)| touched.iter().try_for_each(Dir::sync).and(made);
-        names.chunks(AT_ONCE).flat_map(make_some).map(flush).collect()
+        let make_some = |some: &[&MailboxName]| {
+            let made: Vec<(Result<()>, Vec<Dir>)> = some.iter().map(make).collect();
+            // Also of one that failed halfway: others may stand in what was made for it.
+            let dirs = || made.iter().flat_map(|(_, touched)| touched);
+            let on_disk = together::is_worth(dirs().count()) && together::flush(dirs());
+            let flush = |touched: &[Dir]| if on_disk { Ok(()) } else { touched.iter().try_for_each(Dir::sync) };
+            made.into_iter().map(|(made, touched)| flush(&touched).and(made)).collect::<Vec<_>>()
+        };
+        names.chunks(AT_ONCE).flat_map(make_some).collect()
     }
 
     /// Makes a mailbox; `touched` gets the directories that have to be flushed.

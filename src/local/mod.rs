@@ -25,6 +25,7 @@
 //! | `deliver` | from `tmp` into the mailbox: flush, rename, flush |
 //! | `folder` | messages that are there: flags, removal |
 //! | `flush` | what others wrote, onto the disk before it is recorded |
+//! | `together` | many files or directories flushed at once |
 //! | `outgoing` | messages to be sent |
 //! | `relocate` | messages that come from another mailbox |
 //! | `rename` | mailboxes that get another name |
@@ -56,6 +57,7 @@ mod scan;
 mod settle;
 mod store;
 mod temporary;
+mod together;
 mod tree;
 mod trouble;
 

@@ -1,7 +1,10 @@
 //! Downloads: bodies stream from the socket into files in `tmp`; [`super::landing`] makes batches of them durable.
 
-use super::landing::Landing;
+use std::sync::Arc;
+
+use super::landing::{BATCH_MAILBOXES, Landing};
 use super::meanwhile::{self, Meanwhile};
+use super::openings::{Opening, Openings};
 use super::transfer::{cut, width, window};
 use super::{World, actions};
 use crate::engine::ledger::Ledger;
@@ -35,12 +38,14 @@ pub fn run(world: &World<'_>, ledger: &mut Ledger<'_>, plan: &ApprovedPlan) -> R
             jobs.push(Fetch { name, wire: world.wire(name)?, uid_validity, uids });
         }
     }
-    let width = width(total);
-    let window = window(messages, world.pool.width(width, jobs.len()));
+    let width = world.pool.width(width(total), jobs.len());
+    let window = window(messages, width);
     let making = Meanwhile::new(later);
+    let openings = Openings::new(BATCH_MAILBOXES + 2 * width);
     let mut landing = Landing::new(world, ledger, plan, &making);
-    let work =
-        |session: &mut Session, job, worker: &Worker<'_, _, _>| fetch(world, session, job, window, &making, worker);
+    let work = |session: &mut Session, job, worker: &Worker<'_, _, _>| {
+        fetch(world, session, job, window, (&making, &openings), worker)
+    };
     let outcome = world.pool.run(jobs, width, work, &mut landing).and_then(|()| landing.make_the_rest());
     // Files that arrived whole are kept even when the connection then broke.
     let landed = landing.land();
@@ -67,7 +72,7 @@ impl Fetch<'_> {
 }
 
 pub(super) enum Got<'p> {
-    Message { name: &'p MailboxName, uid: Uid, received: Received },
+    Message { name: &'p MailboxName, uid: Uid, received: Received, opening: Arc<Opening> },
     Failed { name: &'p MailboxName, item: Item, error: Error },
     GoneMeanwhile { name: &'p MailboxName },
 }
@@ -77,11 +82,11 @@ fn fetch<'p>(
     session: &mut Session,
     job: Fetch<'p>,
     window: u64,
-    making: &Meanwhile<'p>,
+    (making, openings): (&Meanwhile<'p>, &Arc<Openings>),
     worker: &Worker<'_, Fetch<'p>, Got<'p>>,
 ) -> Result<()> {
     let parts = vec![Part::new(job)];
-    let mut sink = FileSink { world, worker, making, parts, at: 0, folder: None, current: Current::None };
+    let mut sink = FileSink { world, worker, making, openings, parts, at: 0, folder: None, current: Current::None };
     let mut suspect = None;
     loop {
         let first = sink.parts.iter().enumerate().find_map(|(n, part)| Some((n, part.left.first()?)));
@@ -209,11 +214,12 @@ struct FileSink<'s, 'w, 'p> {
     world: &'s World<'w>,
     worker: &'s Worker<'s, Fetch<'p>, Got<'p>>,
     making: &'s Meanwhile<'p>,
+    openings: &'s Arc<Openings>,
     parts: Vec<Part<'p>>,
     /// The mailbox that messages come from now.
     at: usize,
     /// Its directories, from its first message on.
-    folder: Option<Folder>,
+    folder: Option<(Folder, Arc<Opening>)>,
     current: Current,
 }
 
@@ -227,7 +233,7 @@ struct Numbered<'a, 's, 'w, 'p> {
 
 enum Current {
     None,
-    File(Box<Incoming>),
+    File(Box<Incoming>, Arc<Opening>),
     /// The file could not be made or written; the rest of the body passes by.
     Failed(Error),
 }
@@ -236,12 +242,12 @@ impl FileSink<'_, '_, '_> {
     /// Begins a file; `None` where the mailbox cannot be written to, which is told once.
     fn incoming(&mut self) -> Result<Current> {
         let part = self.parts.get_mut(self.at).ok_or_else(unasked)?;
-        let folder = match &self.folder {
-            Some(folder) => folder,
+        let (folder, opening) = match &self.folder {
+            Some(open) => open,
             None if !self.making.wait(part.fetch.name, self.worker)? => return Ok(Current::None),
-            None => match self.world.store.folder(part.fetch.name) {
-                Ok(folder) => self.folder.insert(folder),
-                Err(error) => {
+            None => match self.openings.open(self.worker).map(|o| (self.world.store.folder(part.fetch.name), o))? {
+                (Ok(folder), opening) => self.folder.insert((folder, opening)),
+                (Err(error), _) => {
                     if !std::mem::replace(&mut part.shut, true) {
                         self.worker.send(Got::Failed { name: part.fetch.name, item: Item::Mailbox, error })?;
                     }
@@ -250,7 +256,7 @@ impl FileSink<'_, '_, '_> {
             },
         };
         match folder.incoming() {
-            Ok(incoming) => Ok(Current::File(Box::new(incoming))),
+            Ok(incoming) => Ok(Current::File(Box::new(incoming), Arc::clone(opening))),
             Err(error) if super::concerns_the_tree(&error) => Err(error.at(part.fetch.name)),
             Err(error) => Ok(Current::Failed(error)),
         }
@@ -284,7 +290,7 @@ impl BodySink for Numbered<'_, '_, '_, '_> {
 
     fn data(&mut self, bytes: &[u8]) -> Result<()> {
         let sink = &mut *self.sink;
-        if let Current::File(incoming) = &mut sink.current
+        if let Current::File(incoming, _) = &mut sink.current
             && let Err(error) = incoming.write(bytes)
         {
             if super::concerns_the_tree(&error) {
@@ -309,12 +315,12 @@ impl BodySink for Numbered<'_, '_, '_, '_> {
             return Ok(());
         }
         let received = match std::mem::replace(&mut sink.current, Current::None) {
-            Current::File(incoming) => incoming.finish(),
+            Current::File(incoming, opening) => incoming.finish().map(|received| (received, opening)),
             Current::Failed(error) => Err(error),
             Current::None => return Ok(()),
         };
         sink.worker.send(match received {
-            Ok(received) => Got::Message { name, uid, received },
+            Ok((received, opening)) => Got::Message { name, uid, received, opening },
             Err(error) if super::concerns_the_tree(&error) => return Err(error.at(name)),
             Err(error) => Got::Failed { name, item: Item::Message(uid), error },
         })

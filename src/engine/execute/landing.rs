@@ -3,9 +3,11 @@
 //! A link is entered only after its file is in its mailbox and on disk.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use super::download::Got;
 use super::meanwhile::Meanwhile;
+use super::openings::Opening;
 use super::{World, item_failed, mailboxes};
 use crate::engine::batch::Batch;
 use crate::engine::ledger::Ledger;
@@ -17,7 +19,9 @@ use crate::reconcile::guard::ApprovedPlan;
 use crate::report::event::{Event, Progress};
 
 /// A batch is full, too, when it goes into this many mailboxes, each of which holds file descriptors.
-const BATCH_MAILBOXES: usize = 40;
+pub(super) const BATCH_MAILBOXES: usize = 30;
+/// So many of them stay open for the next batch.
+const KEPT_OPEN: usize = 8;
 
 /// Where messages arrive: gathers them into batches, makes those durable, and enters them.
 pub(super) struct Landing<'l, 'w, 'b, 'p> {
@@ -26,7 +30,7 @@ pub(super) struct Landing<'l, 'w, 'b, 'p> {
     plan: &'p ApprovedPlan,
     making: &'l Meanwhile<'p>,
     folders: BTreeMap<MailboxName, Folder>,
-    arrived: BTreeMap<MailboxName, Vec<(Uid, Received)>>,
+    arrived: BTreeMap<MailboxName, Vec<(Uid, Received, Arc<Opening>)>>,
     batch: Batch,
     tally: BTreeMap<MailboxName, (u64, u64)>,
 }
@@ -65,9 +69,9 @@ impl<'l, 'w, 'b, 'p> Landing<'l, 'w, 'b, 'p> {
 
     fn take(&mut self, heard: Heard<Got<'_>>) -> Result<()> {
         match heard {
-            Heard::Result(Got::Message { name, uid, received }) => {
+            Heard::Result(Got::Message { name, uid, received, opening }) => {
                 self.batch.add(received.content.wire_size);
-                self.arrived.entry(name.clone()).or_default().push((uid, received));
+                self.arrived.entry(name.clone()).or_default().push((uid, received, opening));
                 let full = self.batch.is_full() || self.arrived.len() >= BATCH_MAILBOXES;
                 if full { self.land() } else { Ok(()) }
             }
@@ -83,9 +87,12 @@ impl<'l, 'w, 'b, 'p> Landing<'l, 'w, 'b, 'p> {
     pub(super) fn land(&mut self) -> Result<()> {
         self.batch = Batch::default();
         let mut groups: BTreeMap<MailboxName, Group> = BTreeMap::new();
+        // They end when everything here has landed.
+        let mut openings = Vec::new();
         for (name, arrived) in std::mem::take(&mut self.arrived) {
             let mut group = Group::default();
-            for (uid, received) in arrived {
+            for (uid, received, opening) in arrived {
+                openings.push(opening);
                 if let Some((link, delivery)) = self.prepare(&name, uid, received)? {
                     group.links.push(link);
                     group.deliveries.push(delivery);
@@ -95,7 +102,7 @@ impl<'l, 'w, 'b, 'p> Landing<'l, 'w, 'b, 'p> {
                 groups.insert(name, group);
             }
         }
-        // Only the mailboxes of this batch stay open: each holds file descriptors.
+        // Each holds file descriptors.
         self.folders.retain(|name, _| groups.contains_key(name));
         for name in groups.keys() {
             if !self.folders.contains_key(name) {
@@ -112,6 +119,10 @@ impl<'l, 'w, 'b, 'p> Landing<'l, 'w, 'b, 'p> {
         for ((name, links), outcomes) in links.into_iter().zip(local::deliver(batches)) {
             landed += self.enter(&name, links, outcomes)?;
         }
+        if self.folders.len() > KEPT_OPEN {
+            self.folders.clear();
+        }
+        drop(openings);
         if landed > 0 {
             self.ledger.flush()?;
             self.ledger.event(Event::Progress(Progress::Messages(landed)));

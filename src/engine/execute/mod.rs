@@ -13,6 +13,7 @@ mod landing;
 mod locate;
 mod mailboxes;
 mod meanwhile;
+mod openings;
 mod relocate;
 mod rename;
 mod transfer;

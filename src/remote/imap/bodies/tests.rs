@@ -1,6 +1,8 @@
 //! Fetching against scripted servers.
 
+use super::fetching::LATER_MOST;
 use super::*;
+use crate::error::Kind;
 use crate::mail::MessageIdHash;
 use crate::remote::imap::scripted::play;
 
