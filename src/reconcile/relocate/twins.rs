@@ -29,7 +29,8 @@ pub(super) fn part(input: &Input<'_>, plan: &mut Plan) {
         pairs.insert(*digest, there.min(here + dark).max(here.min(there + dark)));
     }
     pairs.retain(|_, n| *n > 0);
-    if pairs.is_empty() {
+    let left = left_on_server(input, plan);
+    if pairs.is_empty() && left.is_empty() {
         return;
     }
     let mut moved_on_both: BTreeMap<Digest, usize> = BTreeMap::new();
@@ -42,6 +43,11 @@ pub(super) fn part(input: &Input<'_>, plan: &mut Plan) {
         let Some((digest, _)) = file_of(input, name, file).filter(|_| !is_ours(input, name, *uid, file)) else {
             continue;
         };
+        if left.contains(&(file, digest)) {
+            pairs.entry(digest).and_modify(|left| *left = left.saturating_sub(1));
+            parted.push((name.clone(), *uid, file.clone()));
+            continue;
+        }
         match (moved_on_both.get_mut(&digest), pairs.get_mut(&digest)) {
             (Some(left @ 1..), _) => *left -= 1,
             (_, Some(left @ 1..)) => {
@@ -52,6 +58,13 @@ pub(super) fn part(input: &Input<'_>, plan: &mut Plan) {
         }
     }
     parted.into_iter().for_each(|(name, uid, file)| both_go(input, plan, &name, uid, file));
+}
+
+/// Files, by name, that left a link whose message still stands on the server: what came there elsewhere is not that one.
+fn left_on_server<'a>(input: &'a Input<'_>, plan: &Plan) -> BTreeSet<(&'a FileId, Digest)> {
+    let departing = departures(plan, Side::Remote).into_iter();
+    let link = |(name, uid): (MailboxName, Uid)| input.base.get(&name)?.links.as_ref()?.get(&uid);
+    departing.filter_map(link).map(|link| (&link.file, link.digest)).collect()
 }
 
 /// How often each content is to leave `side`.
