@@ -180,6 +180,14 @@ impl<'a> Pool<'a> {
         self.open()
     }
 
+    /// Opens one more for work that is to come; without one, that is done by fewer.
+    pub fn open_ahead(&self) {
+        match self.open() {
+            Ok(session) => self.give(session),
+            Err(error) => log::info!("going on with fewer connections: {error}"),
+        }
+    }
+
     /// Puts a session back that stands well.
     pub fn give(&self, session: Session) {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(session);
@@ -199,6 +207,11 @@ impl<'a> Pool<'a> {
         // Only the first of several threads finds it unset, which is all that is asked of it.
         let _ = self.had_session.set(());
         Ok(session)
+    }
+
+    /// How many connections there may be.
+    pub fn most(&self) -> usize {
+        self.options.connections
     }
 
     /// How many connections will work when `wanted` are worth it for so many jobs.

@@ -10,8 +10,6 @@ use std::fs::File;
 use std::io;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use rustix::fs::{Timespec, Timestamps, UTIME_OMIT};
-
 use super::content::survey;
 use super::dir::{Dir, flush};
 use super::folder::Folder;
@@ -61,18 +59,15 @@ struct Flushed(Delivery);
 
 impl Flushed {
     /// Gives a file its mtime.
-    fn date(delivery: &Delivery) -> io::Result<File> {
-        let file = delivery.received.tmp.reopen()?;
-        let omit = Timespec { tv_sec: 0, tv_nsec: UTIME_OMIT };
-        let modified = Timespec { tv_sec: delivery.internal_date.0, tv_nsec: 0 };
-        rustix::fs::futimens(&file, &Timestamps { last_access: omit, last_modification: modified })?;
-        Ok(file)
+    fn date(delivery: &Delivery) -> io::Result<()> {
+        delivery.received.tmp.date(delivery.internal_date)
     }
 
     /// Gives a file its mtime and puts it on disk.
     fn flush(delivery: &Delivery) -> Result<()> {
+        let tmp = &delivery.received.tmp;
         let dated = Self::date(delivery);
-        dated.and_then(|file| flush(&file)).map_err(|e| delivery.received.tmp.failed(e))
+        dated.and_then(|()| flush(&tmp.reopen()?)).map_err(|e| tmp.failed(e))
     }
 
     /// Flushes a batch, several files at a time: a disk writes them together then.

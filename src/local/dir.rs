@@ -11,7 +11,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use rustix::fs::{Access, AtFlags, FileType, Mode, OFlags};
+use rustix::fs::{Access, AtFlags, FileType, Mode, OFlags, Timespec, Timestamps, UTIME_OMIT};
 use rustix::io::Errno;
 
 use super::temporary::{TEMPORARY_PREFIX, temporary_name};
@@ -193,6 +193,14 @@ impl Dir {
         faults::disk(Step::Create)?;
         let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         Ok(rustix::fs::openat(&self.file, name, flags, Mode::RUSR | Mode::WUSR)?.into())
+    }
+
+    /// Sets the mtime of the file `name`, in seconds since 1970.
+    pub(super) fn set_modified(&self, name: &OsStr, seconds: i64) -> io::Result<()> {
+        let last_access = Timespec { tv_sec: 0, tv_nsec: UTIME_OMIT };
+        let last_modification = Timespec { tv_sec: seconds, tv_nsec: 0 };
+        let times = Timestamps { last_access, last_modification };
+        Ok(rustix::fs::utimensat(&self.file, name, &times, AtFlags::SYMLINK_NOFOLLOW)?)
     }
 
     /// Makes the directory `name` for its owner alone.

@@ -15,6 +15,7 @@ use rustix::fs::FileType;
 use super::dir::{Dir, Stamp, now};
 use super::trouble::shown;
 use crate::error::{Error, Result};
+use crate::mail::UnixSeconds;
 
 /// What begins the names of temporary files outside `tmp`.
 pub(super) const TEMPORARY_PREFIX: &str = ".mailtide-";
@@ -28,15 +29,13 @@ pub(super) fn temporary_name() -> OsString {
     format!("{secs}.P{pid}Q{count}R{:016x}.mailtide-tmp", fastrand::u64(..)).into()
 }
 
-fn is_temporary_name(name: &[u8]) -> bool {
-    let parse = || -> Option<()> {
-        let rest = name.strip_suffix(TEMPORARY_SUFFIX)?;
-        let (secs, unique) = rest.split_at_checked(rest.iter().position(|b| *b == b'.')?)?;
-        let known = |b: &u8| b.is_ascii_hexdigit() || b"PQR".contains(b);
-        let fits = secs.iter().all(u8::is_ascii_digit) && unique.get(1..)?.iter().all(known);
-        (fits && unique.starts_with(b".P")).then_some(())
-    };
-    parse().is_some()
+/// When a file of ours was made, in seconds since 1970, as its name says; `None` for a file of others.
+fn made_at(name: &[u8]) -> Option<i64> {
+    let rest = name.strip_suffix(TEMPORARY_SUFFIX)?;
+    let (secs, unique) = rest.split_at_checked(rest.iter().position(|b| *b == b'.')?)?;
+    let known = |b: &u8| b.is_ascii_hexdigit() || b"PQR".contains(b);
+    let fits = unique.starts_with(b".P") && unique.get(1..)?.iter().all(known);
+    std::str::from_utf8(secs).ok().filter(|_| fits)?.parse().ok()
 }
 
 impl Dir {
@@ -46,8 +45,10 @@ impl Dir {
     pub(super) fn sweep(&self, prefix: &str, now: i64) -> Result<()> {
         const STALE: i64 = 36 * 3600 * 1_000_000_000;
         for (name, kind) in self.entries()? {
-            let ours = name.as_bytes().strip_prefix(prefix.as_bytes()).is_some_and(is_temporary_name);
-            if !ours || kind != FileType::RegularFile {
+            let made = name.as_bytes().strip_prefix(prefix.as_bytes()).and_then(made_at);
+            let Some(made) = made.filter(|_| kind == FileType::RegularFile) else { continue };
+            // Those on their way now are many, and need no look.
+            if now.saturating_sub(made.saturating_mul(1_000_000_000)) <= STALE {
                 continue;
             }
             let stamp = self.open_file(&name).and_then(|f| Stamp::of_file(&f));
@@ -85,6 +86,11 @@ impl Temporary {
         self.name.as_deref().unwrap_or_default()
     }
 
+    /// Gives it this mtime.
+    pub(super) fn date(&self, modified: UnixSeconds) -> io::Result<()> {
+        self.dir.set_modified(self.name(), modified.0)
+    }
+
     /// Opens it once more, to be flushed.
     pub(super) fn reopen(&self) -> io::Result<File> {
         self.dir.open_file_for_update(self.name())
@@ -120,9 +126,9 @@ mod tests {
     fn temporary_names_are_ours_and_nobody_elses() {
         let (a, b) = (temporary_name(), temporary_name());
         assert_ne!(a, b);
-        assert!(is_temporary_name(a.as_bytes()));
+        assert!(made_at(a.as_bytes()).is_some_and(|made| (now() / 1_000_000_000 - made).abs() < 60));
         for other in ["1700000000.M1P2.host", "1700000000.00000001-00000002-3-4.mailtide,S=1", "x", ".mailtide-tmp"] {
-            assert!(!is_temporary_name(other.as_bytes()), "{other}");
+            assert_eq!(made_at(other.as_bytes()), None, "{other}");
         }
     }
 

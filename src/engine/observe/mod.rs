@@ -32,6 +32,9 @@ use crate::remote::imap::Session;
 use crate::state::State;
 use crate::stop::Stop;
 
+/// So many new messages are worth another connection, whatever their size.
+const WORTH_A_CONNECTION: usize = 2000;
+
 /// Where the observation gets its knowledge from.
 pub struct Sources<'s, 'a> {
     /// The account's settings.
@@ -104,7 +107,18 @@ pub fn observe<'a>(sources: &Sources<'_, 'a>) -> Result<Observation<'a>> {
     for name in &moved {
         load_links(sources.state, &mut base, &mut intents, name)?;
     }
-    let mut seen = remote::look(&mut session, &directory, &moved_remotely, &base, account.direction)?;
+    let ahead = match sources.changes {
+        Changes::Allowed if account.direction != Direction::Push => {
+            remote::new_messages(&directory, &moved_remotely, &base)
+        }
+        Changes::Allowed | Changes::Forbidden => 0,
+    };
+    let mut seen = std::thread::scope(|scope| {
+        let pool = sources.pool;
+        // Some stand already by the time it is known what there is to fetch.
+        (1..pool.most().min(1 + ahead / WORTH_A_CONNECTION)).for_each(|_| drop(scope.spawn(|| pool.open_ahead())));
+        remote::look(&mut session, &directory, &moved_remotely, &base, account.direction)
+    })?;
     let names = renames::look(&base, &local, &seen, account.direction, sources.age);
     let replaced = renames::apply(&names.renamed, &mut base, &mut local, &mut seen, &mut directory, &mut intents);
     let mut reset = again::reset(&base, &seen.view);

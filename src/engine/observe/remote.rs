@@ -29,6 +29,15 @@ pub fn moved_on(directory: &Directory<'_>, base: &Base) -> Vec<MailboxName> {
     directory.mailboxes.iter().filter_map(moved).collect()
 }
 
+/// About how many messages of mailboxes that moved on are new, as far as STATUS tells.
+pub fn new_messages(directory: &Directory<'_>, moved: &[MailboxName], base: &Base) -> usize {
+    let new = |name: &MailboxName| {
+        let there = u64::from(directory.mailboxes.get(name)?.status.as_ref()?.messages);
+        Some(there.saturating_sub(base.get(name).map_or(0, |mailbox| mailbox.link_count)))
+    };
+    usize::try_from(moved.iter().filter_map(new).sum::<u64>()).unwrap_or(usize::MAX)
+}
+
 /// Without a HIGHESTMODSEQ on both sides a flag may have changed unseen, so nothing short of a listing will do.
 fn is_unchanged(checkpoint: &RemoteCheckpoint, status: &MailboxStatus) -> bool {
     checkpoint.highest_modseq.is_some()

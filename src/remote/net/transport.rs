@@ -19,8 +19,10 @@ use crate::stop::Stop;
 const BURST: usize = 64 * 1024;
 /// How much input may come while only room for output is wanted.
 const UNASKED: usize = 4 * 1024 * 1024;
-/// One `read`: two TLS records.
+/// One `read` without TLS.
 const PIECE: usize = 32 * 1024;
+/// And with it: a record (RFC 8446 §5.1), more is never given.
+const RECORD: usize = 16 * 1024;
 
 /// One TCP connection to a server, with whatever protects and compresses it.
 pub struct Transport {
@@ -292,7 +294,8 @@ impl Stream {
     /// Appends what one `read` gives.
     fn fill(&mut self, into: &mut Vec<u8>) -> io::Result<usize> {
         let start = into.len();
-        into.resize(start + faults::at_once(PIECE), 0);
+        let most = if matches!(self, Stream::Tls(_)) { RECORD } else { PIECE };
+        into.resize(start + faults::at_once(most), 0);
         let room = into.get_mut(start..).unwrap_or_default();
         let result = match self {
             Stream::Plain(socket) => socket.read(room),
