@@ -168,6 +168,37 @@ fn a_name_the_server_cannot_have_is_reported_and_the_rest_goes_on() {
     }
 }
 
+/// Mailboxes of the tree are made while their messages come: one that cannot be made keeps none of the others.
+#[test]
+fn a_mailbox_that_the_tree_cannot_have_is_reported_and_the_rest_comes() {
+    let dovecot = Dovecot::start();
+    let pair = Pair::new(&dovecot);
+    let mut client = dovecot.client();
+    let names: Vec<String> = (0..45).map(|n| if n == 7 { "M07/deep".into() } else { format!("M{n:02}") }).collect();
+    for name in &names {
+        client.create(name);
+        client.append(name, format!("Subject: one in {name}\r\n\r\n").as_bytes(), &[]);
+        client.append(name, format!("Subject: two in {name}\r\n\r\n").as_bytes(), &[]);
+    }
+    let in_the_way = pair.tree.dir("M07");
+    std::fs::create_dir_all(in_the_way.parent().unwrap()).unwrap();
+    std::fs::write(&in_the_way, "a note").unwrap();
+    let there = client.snapshot();
+    for _ in 0..2 {
+        pair.try_sync(&[]).expect(1).says(&["M07/deep"]);
+        let here = pair.tree.snapshot();
+        for name in names.iter().filter(|name| *name != "M07/deep") {
+            assert_eq!(here.0[name.as_str()].len(), 2, "{name}");
+        }
+        assert_eq!(client.snapshot(), there);
+    }
+    assert_eq!(std::fs::read_to_string(&in_the_way).unwrap(), "a note");
+    std::fs::remove_file(&in_the_way).unwrap();
+    pair.sync();
+    assert_eq!(pair.assert_equal("made at last").0["M07/deep"].len(), 2);
+    pair.assert_settled("made at last");
+}
+
 #[test]
 fn chosen_mailboxes_and_new_names() {
     let dovecot = Dovecot::start();
