@@ -96,6 +96,14 @@ impl LocalSide {
         matches!(self.scans.get(name), Some(Scanned::Unchanged))
     }
 
+    /// How many files the mailbox holds, where it was read.
+    pub fn files(&self, name: &MailboxName) -> u64 {
+        match self.scans.get(name) {
+            Some(Scanned::Listed(listing, _)) => listing.files.len() as u64,
+            Some(Scanned::Unchanged | Scanned::Unknown) | None => 0,
+        }
+    }
+
     /// The checkpoints to record once everything seen was processed.
     pub fn checkpoints(&self) -> BTreeMap<MailboxName, LocalCheckpoint> {
         let listed = |(name, scanned): (&MailboxName, &Scanned)| match scanned {

@@ -109,7 +109,7 @@ pub fn observe<'a>(sources: &Sources<'_, 'a>) -> Result<Observation<'a>> {
     }
     let ahead = match sources.changes {
         Changes::Allowed if account.direction != Direction::Push => {
-            remote::new_messages(&directory, &moved_remotely, &base)
+            remote::new_messages(&directory, &moved_remotely, &base, &local)
         }
         Changes::Allowed | Changes::Forbidden => 0,
     };

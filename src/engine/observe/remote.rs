@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::local::LocalSide;
 use super::names::Directory;
 use crate::error::{Error, Item, ItemFailure, Kind, Result};
 use crate::mail::{Base, BaseMailbox, MailboxName, Presence, RemoteCheckpoint, UidSet};
@@ -29,11 +30,12 @@ pub fn moved_on(directory: &Directory<'_>, base: &Base) -> Vec<MailboxName> {
     directory.mailboxes.iter().filter_map(moved).collect()
 }
 
-/// About how many messages of mailboxes that moved on are new, as far as STATUS tells.
-pub fn new_messages(directory: &Directory<'_>, moved: &[MailboxName], base: &Base) -> usize {
+/// About how many messages of mailboxes that moved on are new, as far as STATUS and the tree tell.
+pub fn new_messages(directory: &Directory<'_>, moved: &[MailboxName], base: &Base, local: &LocalSide) -> usize {
     let new = |name: &MailboxName| {
         let there = u64::from(directory.mailboxes.get(name)?.status.as_ref()?.messages);
-        Some(there.saturating_sub(base.get(name).map_or(0, |mailbox| mailbox.link_count)))
+        let known = base.get(name).map_or(0, |mailbox| mailbox.link_count);
+        Some(there.saturating_sub(known.max(local.files(name))))
     };
     usize::try_from(moved.iter().filter_map(new).sum::<u64>()).unwrap_or(usize::MAX)
 }

@@ -13,6 +13,9 @@ use crate::mail::{FlagChange, Flags, UidSet, UidValidity};
 /// Octets a command may have; RFC 7162 §4 wants clients to stay below 8192.
 pub(super) const COMMAND_MOST: usize = 8000;
 
+/// Ranges of a set that may be said twice.
+const RANGES_TWICE: usize = 50;
+
 /// What became of messages that were to be expunged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Expunged {
@@ -30,7 +33,7 @@ pub enum Expunged {
 pub struct Stored {
     /// One for each change, in order: an error where the server refused it for some or all of its messages.
     pub results: Vec<Result<()>>,
-    /// The messages that were there to be changed, as far as the server tells.
+    /// The messages that were there to be changed, as far as the server tells; others may be among them.
     pub there: UidSet,
 }
 
@@ -55,7 +58,10 @@ impl Session {
         changes.iter().for_each(|(uids, _)| all.insert_all(uids));
         let esearch = self.capabilities.has(Capability::Esearch);
         let search = if esearch { "UID SEARCH RETURN (ALL) UID" } else { "UID SEARCH UID" };
-        let searches = all.chunks(u64::MAX, COMMAND_MOST);
+        // Ranges come back: where all is still there, one is shorter than the set said twice.
+        let whole = all.first().zip(all.last()).filter(|_| esearch && all.ranges().len() > RANGES_TWICE);
+        let asked = whole.map_or_else(|| all.clone(), |(first, last)| UidSet::range(first, last));
+        let searches = asked.chunks(u64::MAX, COMMAND_MOST);
         let searches = searches.iter().map(|chunk| (changes.len(), Command::new(format_args!("{search} {chunk}"))));
         let mut outcome = self.batch(changes.len() + 1, commands.chain(searches))?;
         let unsearched = outcome.refused.pop().flatten().is_some();
@@ -162,6 +168,22 @@ mod tests {
         assert_eq!(results.len(), 3);
         assert!(results[0].is_ok() && results[2].is_ok());
         assert!(results[1].as_ref().unwrap_err().to_string().contains("too many keywords"));
+    }
+
+    #[test]
+    fn what_is_still_there_is_asked_for_in_one_range() {
+        let uids: UidSet = (1..200).filter_map(|n| crate::mail::Uid::new(2 * n)).collect();
+        let (mut session, _) = play(
+            "IMAP4rev1 ESEARCH",
+            &[
+                ("SELECT \"a\"", OPENED),
+                ("UID STORE 2,4,6,", "TAG OK\n"),
+                ("UID SEARCH RETURN (ALL) UID 2:398", "* ESEARCH (TAG \"A3\") UID ALL 1:99,101:400\nTAG OK\n"),
+            ],
+        );
+        let change = FlagChange { add: flags(&["\\Seen"]), remove: Flags::none() };
+        let there = session.store(&mailbox(), UidValidity(7), &[(uids.clone(), change)]).unwrap().there;
+        assert_eq!(uids.iter().filter(|uid| !there.contains(*uid)).map(|uid| uid.get()).collect::<Vec<_>>(), [100]);
     }
 
     #[test]
