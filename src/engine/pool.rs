@@ -237,25 +237,30 @@ impl<'a> Pool<'a> {
         let queue = Mutex::new(VecDeque::from(jobs));
         let halted = AtomicBool::new(false);
         let first_error: Mutex<Option<Error>> = Mutex::new(None);
+        // Without any there is nothing to work with; who else finds none leaves the work to this one.
+        let mut first = Some(self.take()?);
         let fail = |error: Error| {
             first_error.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
             halted.store(true, Ordering::Relaxed);
         };
         std::thread::scope(|scope| {
             let (sender, queue_end) = sync_channel(QUEUE);
-            for number in 0..width {
+            for _ in 0..width {
+                let first = first.take();
                 let worker = Worker { queue: &queue, sender: sender.clone(), halted: &halted };
                 let (work, fail) = (&work, &fail);
                 scope.spawn(move || {
-                    let mut session = match self.take() {
+                    let mut session = match first.map_or_else(|| self.take(), Ok) {
                         Ok(session) => session,
-                        Err(error) if number == 0 => return fail(error),
                         Err(error) => return log::info!("going on with fewer connections: {error}"),
                     };
                     loop {
                         let Some(job) = worker.next_job() else { return self.give(session) };
-                        if let Err(error) = self.stop.check().and_then(|()| work(&mut session, job, &worker)) {
-                            return fail(error);
+                        match self.stop.check().and_then(|()| work(&mut session, job, &worker)) {
+                            Ok(()) => {}
+                            // Whoever ended the run says why.
+                            Err(error) if error.kind() == Kind::Interrupted && self.stop.check().is_ok() => return,
+                            Err(error) => return fail(error),
                         }
                     }
                 });

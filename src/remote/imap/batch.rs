@@ -19,6 +19,10 @@ pub struct Outcome {
     pub found: Option<UidSet>,
     /// Where copied and moved messages went.
     pub copied: Vec<CopyUid>,
+    /// Messages that went meanwhile.
+    pub vanished: UidSet,
+    /// Others went, and the server does not say which.
+    pub expunged: bool,
 }
 
 struct Batch {
@@ -37,6 +41,8 @@ impl Job for Batch {
     fn untagged(&mut self, _current: usize, data: Untagged<'_>) -> Result<()> {
         match data {
             Untagged::Search(uids) => self.outcome.found.get_or_insert_default().insert_all(&uids),
+            Untagged::Vanished { earlier: false, uids } => self.outcome.vanished.insert_all(&uids),
+            Untagged::Expunge => self.outcome.expunged = true,
             // MOVE tells it before the messages go (RFC 6851 §4.3).
             Untagged::Status(Status { code: Some(Code::CopyUid(copied)), .. }) => self.outcome.copied.push(copied),
             _ => {}

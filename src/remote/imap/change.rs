@@ -8,7 +8,7 @@ use super::observe::Access;
 use super::reply::Status;
 use super::session::Session;
 use crate::error::{Error, Kind, Result};
-use crate::mail::{FlagChange, Flags, UidSet, UidValidity};
+use crate::mail::{FlagChange, Flags, Uid, UidSet, UidValidity};
 
 /// Octets a command may have; RFC 7162 §4 wants clients to stay below 8192.
 pub(super) const COMMAND_MOST: usize = 8000;
@@ -33,7 +33,7 @@ pub enum Expunged {
 pub struct Stored {
     /// One for each change, in order: an error where the server refused it for some or all of its messages.
     pub results: Vec<Result<()>>,
-    /// The messages that were there to be changed, as far as the server tells; others may be among them.
+    /// The messages that were there to be changed, as far as the server tells.
     pub there: UidSet,
 }
 
@@ -70,7 +70,14 @@ impl Session {
             None => Ok(()),
         };
         let results = outcome.refused.into_iter().map(result).collect();
-        Ok(Stored { results, there: outcome.found.filter(|_| !unsearched).unwrap_or(all) })
+        let found = outcome.found.filter(|_| !unsearched);
+        let is_found = |uid: Uid| found.as_ref().is_none_or(|found| found.contains(uid));
+        // Dovecot searches what it last showed, and tells at the end of a flight what went.
+        let there = match outcome.expunged {
+            true => UidSet::new(),
+            false => all.iter().filter(|uid| is_found(*uid) && !outcome.vanished.contains(*uid)).collect(),
+        };
+        Ok(Stored { results, there })
     }
 
     /// Removes messages for good.
@@ -153,7 +160,7 @@ mod tests {
             &[
                 ("SELECT \"a\"", OPENED),
                 ("UID STORE 1:3,9 +FLAGS.SILENT (\\Seen Work)", "TAG OK\n"),
-                ("UID STORE 1:3,9 -FLAGS.SILENT (\\Flagged)", "* 1 FETCH (FLAGS (\\Seen))\nTAG OK\n"),
+                ("UID STORE 1:3,9 -FLAGS.SILENT (\\Flagged)", "* 1 FETCH (FLAGS (\\Seen))\n* VANISHED 9,77\nTAG OK\n"),
                 ("UID STORE 4 +FLAGS.SILENT (New)", "TAG NO [LIMIT] too many keywords\n"),
                 ("UID SEARCH UID 1:5,9", "* SEARCH 1 9 3 4 5\nTAG OK\n"),
             ],
@@ -164,10 +171,25 @@ mod tests {
             (set("5"), FlagChange::default()),
         ];
         let Stored { results, there } = session.store(&mailbox(), UidValidity(7), &changes).unwrap();
-        assert_eq!(there, set("1,3:5,9"), "2 went before it could be changed");
+        assert_eq!(there, set("1,3:5"), "2 and 9 went before they could be changed");
         assert_eq!(results.len(), 3);
         assert!(results[0].is_ok() && results[2].is_ok());
         assert!(results[1].as_ref().unwrap_err().to_string().contains("too many keywords"));
+    }
+
+    #[test]
+    fn where_it_is_not_known_what_went_nothing_is_taken_for_changed() {
+        let (mut session, _) = play(
+            "IMAP4rev1",
+            &[
+                ("SELECT \"a\"", OPENED),
+                ("UID STORE 1:2", "TAG OK\n"),
+                ("UID SEARCH UID 1:2", "* SEARCH 1 2\n* 2 EXPUNGE\nTAG OK\n"),
+            ],
+        );
+        let change = FlagChange { add: flags(&["\\Seen"]), remove: Flags::none() };
+        let stored = session.store(&mailbox(), UidValidity(7), &[(set("1:2"), change)]).unwrap();
+        assert!(stored.results[0].is_ok() && stored.there.is_empty());
     }
 
     #[test]
@@ -183,7 +205,8 @@ mod tests {
         );
         let change = FlagChange { add: flags(&["\\Seen"]), remove: Flags::none() };
         let there = session.store(&mailbox(), UidValidity(7), &[(uids.clone(), change)]).unwrap().there;
-        assert_eq!(uids.iter().filter(|uid| !there.contains(*uid)).map(|uid| uid.get()).collect::<Vec<_>>(), [100]);
+        assert_eq!(there.len(), uids.len() - 1);
+        assert!(!there.contains(Uid::new(100).unwrap()));
     }
 
     #[test]
