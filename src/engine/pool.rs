@@ -6,7 +6,7 @@
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TryRecvError, sync_channel};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use crate::error::{Error, Kind, Result};
@@ -120,8 +120,8 @@ pub struct Worker<'a, J, M> {
 impl<J, M> Worker<'_, J, M> {
     /// Takes another job over while the last one is still under way; `None` when there is none, or the run is ending.
     pub fn next_job(&self) -> Option<J> {
-        let wanted = !self.halted.load(Ordering::Relaxed);
-        wanted.then(|| self.queue.lock().unwrap_or_else(PoisonError::into_inner).pop_front()).flatten()
+        self.check().ok()?;
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner).pop_front()
     }
 
     /// Hands a result over; an error once nobody wants any more.
@@ -130,8 +130,23 @@ impl<J, M> Worker<'_, J, M> {
         self.sender.send(message).map_err(|_| over())
     }
 
-    /// An error once nobody wants any more.
-    pub fn check(&self) -> Result<()> {
+    /// Waits as long as what is locked `must` be waited for; an error once nobody wants any more.
+    pub fn wait_while<'g, T>(
+        &self,
+        changed: &Condvar,
+        mut locked: MutexGuard<'g, T>,
+        must: impl Fn(&T) -> bool,
+    ) -> Result<MutexGuard<'g, T>> {
+        // Nobody tells when the run is ending.
+        const LOOK: Duration = Duration::from_millis(100);
+        while must(&locked) {
+            self.check()?;
+            locked = changed.wait_timeout(locked, LOOK).unwrap_or_else(PoisonError::into_inner).0;
+        }
+        Ok(locked)
+    }
+
+    fn check(&self) -> Result<()> {
         if self.halted.load(Ordering::Relaxed) { Err(over()) } else { Ok(()) }
     }
 }
@@ -207,11 +222,6 @@ impl<'a> Pool<'a> {
         // Only the first of several threads finds it unset, which is all that is asked of it.
         let _ = self.had_session.set(());
         Ok(session)
-    }
-
-    /// How many connections there may be.
-    pub fn most(&self) -> usize {
-        self.options.connections
     }
 
     /// How many connections will work when `wanted` are worth it for so many jobs.

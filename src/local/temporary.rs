@@ -34,7 +34,8 @@ fn made_at(name: &[u8]) -> Option<i64> {
     let rest = name.strip_suffix(TEMPORARY_SUFFIX)?;
     let (secs, unique) = rest.split_at_checked(rest.iter().position(|b| *b == b'.')?)?;
     let known = |b: &u8| b.is_ascii_hexdigit() || b"PQR".contains(b);
-    let fits = unique.starts_with(b".P") && unique.get(1..)?.iter().all(known);
+    // A number may be parsed with a sign, and none of ours has one.
+    let fits = secs.iter().all(u8::is_ascii_digit) && unique.starts_with(b".P") && unique.get(1..)?.iter().all(known);
     std::str::from_utf8(secs).ok().filter(|_| fits)?.parse().ok()
 }
 

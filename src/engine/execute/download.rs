@@ -139,8 +139,8 @@ fn fetch<'p>(
             Err(error) => return Err(error),
         }
     }
-    let absent = sink.parts.iter().filter(|part| !part.absent.is_empty());
-    absent.into_iter().try_for_each(|part| explain(world, session, &part.fetch, &part.absent, worker))
+    let mut absent = sink.parts.iter().filter(|part| !part.absent.is_empty());
+    absent.try_for_each(|part| explain(world, session, &part.fetch, &part.absent, worker))
 }
 
 fn breaks_the_session(error: &Error) -> Error {

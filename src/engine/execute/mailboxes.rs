@@ -17,10 +17,12 @@ use crate::remote::imap::{Access, Ask, Deleted, Session};
 /// A mailbox gets its UIDVALIDITY on record before its first link: after a crash the links must not be taken for those
 /// of another generation. And what it can keep: of one made here, the plan could not know.
 ///
-/// What [`meanwhile`] is left for is not made here.
+/// What is left for [`meanwhile`] is not made here.
 pub fn create(world: &World<'_>, ledger: &mut Ledger<'_>, plan: &ApprovedPlan) -> Result<()> {
     let later = meanwhile::waiting(plan, ledger);
-    let mut made = make(world, ledger, plan, &|name| !later.contains(name))?;
+    let mut wanted = actions(plan, Phase::CreateMailboxes, ledger);
+    wanted.retain(|(name, _)| !later.contains(name));
+    let mut made = make(world, ledger, wanted)?;
     let listed = |name: &MailboxName| {
         world.seen.directory.mailboxes.contains_key(name) && world.seen.local.mailboxes.contains_key(name)
     };
@@ -35,26 +37,24 @@ pub fn create_later(
     plan: &ApprovedPlan,
     names: &[&MailboxName],
 ) -> Result<()> {
-    let made = make(world, ledger, plan, &|name| names.contains(&name))?;
+    let here = Action::CreateMailbox { side: Side::Local };
+    let made = make(world, ledger, names.iter().map(|name| (*name, &here)).collect())?;
     enter(world, ledger, plan, &made)
 }
 
-/// Makes the mailboxes of the plan that are `wanted` now; gives those that are there.
+/// Makes the `wanted` mailboxes; gives those that are there.
 fn make<'p>(
     world: &World<'_>,
     ledger: &mut Ledger<'_>,
-    plan: &'p ApprovedPlan,
-    wanted: &dyn Fn(&MailboxName) -> bool,
+    wanted: Vec<(&'p MailboxName, &Action)>,
 ) -> Result<BTreeSet<&'p MailboxName>> {
     let mut made = BTreeSet::new();
-    let mut all = actions(plan, Phase::CreateMailboxes, ledger);
-    all.retain(|(name, _)| wanted(name));
     let here = |(name, action): &(&'p MailboxName, &Action)| {
         matches!(action, Action::CreateMailbox { side: Side::Local }).then_some(*name)
     };
-    let local: Vec<&MailboxName> = all.iter().filter_map(here).collect();
+    let local: Vec<&MailboxName> = wanted.iter().filter_map(here).collect();
     let mut made_here: BTreeMap<_, _> = local.iter().copied().zip(world.store.create_mailboxes(&local)).collect();
-    for (name, action) in all {
+    for (name, action) in wanted {
         world.stop.check()?;
         let outcome = match action {
             Action::CreateMailbox { side: Side::Local } => made_here.remove(name).unwrap_or(Ok(())),
@@ -85,10 +85,8 @@ fn enter(
     plan: &ApprovedPlan,
     names: &BTreeSet<&MailboxName>,
 ) -> Result<()> {
-    for (name, id) in world.seen.ids.iter().filter(|(name, _)| names.contains(name)) {
-        if ledger.is_broken(name) {
-            continue;
-        }
+    for name in names.iter().copied() {
+        let Some(id) = world.seen.ids.get(name).filter(|_| !ledger.is_broken(name)) else { continue };
         let reset = Action::ResetMailbox;
         if plan.plan().mailboxes.get(name).is_some_and(|actions| actions.contains(&reset)) {
             ledger.enter(name, Fact::MailboxReset(*id))?;

@@ -6,7 +6,6 @@
 
 use std::collections::BTreeSet;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
 use super::actions;
 use crate::engine::ledger::Ledger;
@@ -68,13 +67,7 @@ impl<'p> Meanwhile<'p> {
 
     /// Waits until `name` is made; whether it was.
     pub(super) fn wait<J, M>(&self, name: &MailboxName, worker: &Worker<'_, J, M>) -> Result<bool> {
-        // Nobody tells when the run is ending.
-        const LOOK: Duration = Duration::from_millis(100);
-        let mut left = self.lock();
-        while left.waiting.contains(name) {
-            worker.check()?;
-            left = self.changed.wait_timeout(left, LOOK).unwrap_or_else(PoisonError::into_inner).0;
-        }
+        let left = worker.wait_while(&self.changed, self.lock(), |left| left.waiting.contains(name))?;
         Ok(!left.failed.contains(name))
     }
 

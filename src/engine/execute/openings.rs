@@ -4,7 +4,6 @@
 //! calling thread would use up what a process may open; so a worker waits before it opens one more.
 
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
-use std::time::Duration;
 
 use crate::engine::pool::Worker;
 use crate::error::Result;
@@ -27,13 +26,8 @@ impl Openings {
 
     /// Waits until another one may be open.
     pub(super) fn open<J, M>(self: &Arc<Self>, worker: &Worker<'_, J, M>) -> Result<Arc<Opening>> {
-        // Nobody tells when the run is ending.
-        const LOOK: Duration = Duration::from_millis(100);
-        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
-        while *open >= self.most {
-            worker.check()?;
-            open = self.closed.wait_timeout(open, LOOK).unwrap_or_else(PoisonError::into_inner).0;
-        }
+        let open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut open = worker.wait_while(&self.closed, open, |open| *open >= self.most)?;
         *open += 1;
         Ok(Arc::new(Opening(Arc::clone(self))))
     }

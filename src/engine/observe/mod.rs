@@ -116,7 +116,7 @@ pub fn observe<'a>(sources: &Sources<'_, 'a>) -> Result<Observation<'a>> {
     let mut seen = std::thread::scope(|scope| {
         let pool = sources.pool;
         // Some stand already by the time it is known what there is to fetch.
-        (1..pool.most().min(1 + ahead / WORTH_A_CONNECTION)).for_each(|_| drop(scope.spawn(|| pool.open_ahead())));
+        (1..pool.width(1 + ahead / WORTH_A_CONNECTION, ahead)).for_each(|_| drop(scope.spawn(|| pool.open_ahead())));
         remote::look(&mut session, &directory, &moved_remotely, &base, account.direction)
     })?;
     let names = renames::look(&base, &local, &seen, account.direction, sources.age);

@@ -6,8 +6,9 @@ use std::collections::BTreeMap;
 use super::super::Input;
 use super::super::plan::{Action, Plan, Side};
 use super::super::view::{Direction, RemoteMailbox};
+use super::file_of;
 use super::flags::Flagged;
-use super::{departures, file_of};
+use super::twins::contents;
 use crate::mail::{Digest, FileId, FlagChange, Link, MailboxName, Presence, Uid};
 
 /// Links of both sides that the plan drops, because their message is on neither.
@@ -28,12 +29,7 @@ pub(super) fn forgotten<'a>(input: &'a Input<'_>, plan: &Plan) -> Vec<(MailboxNa
 /// message which goes from the server because its own file is gone: it may have moved back here meanwhile, and both the
 /// last file and the last message would be deleted, each for the other's sake.
 pub(super) fn keep_twins(input: &Input<'_>, plan: &mut Plan) {
-    let mut arrived: BTreeMap<Digest, usize> = BTreeMap::new();
-    for (name, uid) in departures(plan, Side::Remote) {
-        if let Some(link) = input.base.get(&name).and_then(|b| b.links.as_ref()?.get(&uid)) {
-            *arrived.entry(link.digest).or_default() += 1;
-        }
-    }
+    let mut arrived = contents(input, plan, Side::Remote);
     for (name, action) in plan.actions() {
         if let Action::Link { file, .. } = action
             && let Some((digest, _)) = file_of(input, name, file)

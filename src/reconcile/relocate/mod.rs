@@ -118,6 +118,12 @@ fn departures(plan: &Plan, side: Side) -> BTreeSet<(MailboxName, Uid)> {
     departures
 }
 
+/// The links of what [`departures`] names.
+fn departing<'a>(input: &'a Input<'_>, plan: &Plan, side: Side) -> impl Iterator<Item = &'a Link> + use<'a> {
+    let link = |(name, uid): (MailboxName, Uid)| input.base.get(&name)?.links.as_ref()?.get(&uid);
+    departures(plan, side).into_iter().filter_map(link)
+}
+
 /// Takes messages that move out of the deletions of their mailbox.
 fn spare(plan: &mut Plan, moved: &BTreeSet<(MailboxName, Uid)>, side: Side) {
     for (name, actions) in &mut plan.mailboxes {

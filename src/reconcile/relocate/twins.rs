@@ -11,7 +11,7 @@ use super::super::plan::{Action, Plan, Side};
 use super::super::view::{Direction, LocalContent, LocalMailbox, RemoteMailbox};
 use super::cut_off::{forgotten, put_flags};
 use super::flags::Flagged;
-use super::{departures, file_of};
+use super::{departing, file_of};
 use crate::mail::{Digest, FileId, FlagChange, MailboxName, Uid, UidSet};
 
 /// Lets both of such a pair follow to the other side.
@@ -29,8 +29,8 @@ pub(super) fn part(input: &Input<'_>, plan: &mut Plan) {
         pairs.insert(*digest, there.min(here + dark).max(here.min(there + dark)));
     }
     pairs.retain(|_, n| *n > 0);
-    let left = left_on_server(input, plan);
-    if pairs.is_empty() && left.is_empty() {
+    let left_behind = left_on_server(input, plan);
+    if pairs.is_empty() && left_behind.is_empty() {
         return;
     }
     let mut moved_on_both: BTreeMap<Digest, usize> = BTreeMap::new();
@@ -43,7 +43,7 @@ pub(super) fn part(input: &Input<'_>, plan: &mut Plan) {
         let Some((digest, _)) = file_of(input, name, file).filter(|_| !is_ours(input, name, *uid, file)) else {
             continue;
         };
-        if left.contains(&(file, digest)) {
+        if left_behind.contains(&(file, digest)) {
             pairs.entry(digest).and_modify(|left| *left = left.saturating_sub(1));
             parted.push((name.clone(), *uid, file.clone()));
             continue;
@@ -62,20 +62,13 @@ pub(super) fn part(input: &Input<'_>, plan: &mut Plan) {
 
 /// Files, by name, that left a link whose message still stands on the server: what came there elsewhere is not that one.
 fn left_on_server<'a>(input: &'a Input<'_>, plan: &Plan) -> BTreeSet<(&'a FileId, Digest)> {
-    let departing = departures(plan, Side::Remote).into_iter();
-    let link = |(name, uid): (MailboxName, Uid)| input.base.get(&name)?.links.as_ref()?.get(&uid);
-    departing.filter_map(link).map(|link| (&link.file, link.digest)).collect()
+    departing(input, plan, Side::Remote).map(|link| (&link.file, link.digest)).collect()
 }
 
 /// How often each content is to leave `side`.
-fn contents(input: &Input<'_>, plan: &Plan, side: Side) -> BTreeMap<Digest, usize> {
-    let departing: BTreeSet<(MailboxName, Uid)> = departures(plan, side);
+pub(super) fn contents(input: &Input<'_>, plan: &Plan, side: Side) -> BTreeMap<Digest, usize> {
     let mut contents = BTreeMap::new();
-    for (name, uid) in departing {
-        if let Some(link) = input.base.get(&name).and_then(|m| m.links.as_ref()?.get(&uid)) {
-            *contents.entry(link.digest).or_default() += 1;
-        }
-    }
+    departing(input, plan, side).for_each(|link| *contents.entry(link.digest).or_default() += 1);
     contents
 }
 

@@ -57,12 +57,12 @@ impl Session {
         let mut all = UidSet::new();
         changes.iter().for_each(|(uids, _)| all.insert_all(uids));
         let esearch = self.capabilities.has(Capability::Esearch);
-        let search = if esearch { "UID SEARCH RETURN (ALL) UID" } else { "UID SEARCH UID" };
         // Ranges come back: where all is still there, one is shorter than the set said twice.
         let whole = all.first().zip(all.last()).filter(|_| esearch && all.ranges().len() > RANGES_TWICE);
         let asked = whole.map_or_else(|| all.clone(), |(first, last)| UidSet::range(first, last));
         let searches = asked.chunks(u64::MAX, COMMAND_MOST);
-        let searches = searches.iter().map(|chunk| (changes.len(), Command::new(format_args!("{search} {chunk}"))));
+        let search = |chunk| (changes.len(), self.uid_search(format_args!("UID {chunk}")));
+        let searches: Vec<_> = searches.iter().map(search).collect();
         let mut outcome = self.batch(changes.len() + 1, commands.chain(searches))?;
         let unsearched = outcome.refused.pop().flatten().is_some();
         let result = |refused: Option<Status>| match refused {
@@ -153,6 +153,11 @@ mod tests {
         UidSet::parse(text).unwrap()
     }
 
+    fn add_seen(session: &mut Session, uids: &UidSet) -> Stored {
+        let change = FlagChange { add: flags(&["\\Seen"]), remove: Flags::none() };
+        session.store(&mailbox(), UidValidity(7), &[(uids.clone(), change)]).unwrap()
+    }
+
     #[test]
     fn a_change_is_one_or_two_commands_and_fails_alone() {
         let (mut session, _) = play(
@@ -187,8 +192,7 @@ mod tests {
                 ("UID SEARCH UID 1:2", "* SEARCH 1 2\n* 2 EXPUNGE\nTAG OK\n"),
             ],
         );
-        let change = FlagChange { add: flags(&["\\Seen"]), remove: Flags::none() };
-        let stored = session.store(&mailbox(), UidValidity(7), &[(set("1:2"), change)]).unwrap();
+        let stored = add_seen(&mut session, &set("1:2"));
         assert!(stored.results[0].is_ok() && stored.there.is_empty());
     }
 
@@ -203,8 +207,7 @@ mod tests {
                 ("UID SEARCH RETURN (ALL) UID 2:398", "* ESEARCH (TAG \"A3\") UID ALL 1:99,101:400\nTAG OK\n"),
             ],
         );
-        let change = FlagChange { add: flags(&["\\Seen"]), remove: Flags::none() };
-        let there = session.store(&mailbox(), UidValidity(7), &[(uids.clone(), change)]).unwrap().there;
+        let there = add_seen(&mut session, &uids).there;
         assert_eq!(there.len(), uids.len() - 1);
         assert!(!there.contains(Uid::new(100).unwrap()));
     }

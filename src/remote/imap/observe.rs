@@ -281,9 +281,7 @@ impl Session {
             Tier::Everything => vec![select(""), (Step::Known, Command::new(format_args!("UID FETCH 1:* {items}")))],
         };
         if search == Search::All {
-            let esearch = self.capabilities.has(Capability::Esearch);
-            let command = if esearch { "UID SEARCH RETURN (ALL) ALL" } else { "UID SEARCH ALL" };
-            commands.push((Step::Search, Command::new(command)));
+            commands.push((Step::Search, self.uid_search("ALL")));
         }
         commands
     }

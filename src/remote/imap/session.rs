@@ -95,6 +95,12 @@ impl Session {
         self.wire.is_broken()
     }
 
+    /// The command that tells the UIDs of messages that `keys` fit, as ranges where the server can (RFC 4731 §3.1).
+    pub(super) fn uid_search(&self, keys: impl std::fmt::Display) -> Command {
+        let word = if self.capabilities.has(Capability::Esearch) { "UID SEARCH RETURN (ALL)" } else { "UID SEARCH" };
+        Command::new(format_args!("{word} {keys}"))
+    }
+
     /// Says goodbye, without waiting for the answer.
     pub fn logout(self) {
         self.wire.say_goodbye();

@@ -180,14 +180,16 @@ impl<E: Exchange> Wire<E> {
 
     /// Whether another command may be sent.
     pub fn has_room(&self, window: usize) -> bool {
-        let octets: usize = self.unanswered.iter().map(|s| s.octets).sum();
-        self.unanswered.is_empty() || (self.unanswered.len() < window && octets < WINDOW_OCTETS)
+        self.unanswered.is_empty() || (self.unanswered.len() < window && self.unanswered_octets() < WINDOW_OCTETS)
     }
 
     /// Whether as much was answered that another burst of commands is worth its packets.
     fn is_half_empty(&self, window: usize) -> bool {
-        let octets: usize = self.unanswered.iter().map(|s| s.octets).sum();
-        self.unanswered.len() <= window / 2 && octets <= WINDOW_OCTETS / 2
+        self.unanswered.len() <= window / 2 && self.unanswered_octets() <= WINDOW_OCTETS / 2
+    }
+
+    fn unanswered_octets(&self) -> usize {
+        self.unanswered.iter().map(|s| s.octets).sum()
     }
 
     /// How many commands have not ended.
