@@ -4,10 +4,9 @@
 //!
 //! A history is made from a number, its seed. The commands stand in [`super`].
 
-use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use mailtide::reconcile::Side;
 use proptest::prelude::*;
@@ -243,16 +242,14 @@ fn outcome(history: &History, silent: bool) -> Result<Tally, String> {
     quietly::run(|| catch_unwind(AssertUnwindSafe(|| live(history, silent)))).map_err(message)
 }
 
-/// Lives through the histories of `seeds`, on all cores; the first that fails is made small, and told.
-fn search(seeds: Range<u64>) {
-    let (next, total) = (AtomicU64::new(seeds.start), Mutex::new(Tally::default()));
+/// Lives through the histories of `seeds`, on all cores, and names those that fail; of many, the first is made small.
+fn search(seeds: &[u64], most: usize) {
+    let (next, total) = (AtomicUsize::new(0), Mutex::new(Tally::default()));
     let failed = Mutex::new(Vec::new());
     let work = || {
-        while failed.lock().unwrap().len() < MOST_FAILURES {
-            let seed = next.fetch_add(1, Ordering::Relaxed);
-            if seed >= seeds.end {
-                return;
-            }
+        while failed.lock().unwrap().len() < most {
+            let done = next.fetch_add(1, Ordering::Relaxed);
+            let Some(seed) = seeds.get(done).copied() else { return };
             match outcome(&history(seed).1.current(), true) {
                 Ok(tally) => {
                     let mut total = total.lock().unwrap();
@@ -260,9 +257,8 @@ fn search(seeds: Range<u64>) {
                     total.runs += tally.runs;
                     total.cut += tally.cut;
                     total.edits += tally.edits;
-                    let done = seed - seeds.start;
                     if done > 0 && done.is_multiple_of(1000) {
-                        eprintln!("{done} of {} histories: {total:?}", seeds.end - seeds.start);
+                        eprintln!("{done} of {} histories: {total:?}", seeds.len());
                     }
                 }
                 Err(why) => {
@@ -275,8 +271,10 @@ fn search(seeds: Range<u64>) {
     };
     let workers = std::thread::available_parallelism().map_or(1, usize::from);
     std::thread::scope(|scope| (0..workers).for_each(|_| _ = scope.spawn(work)));
-    failed.lock().unwrap().iter().min().copied().into_iter().for_each(replay);
-    eprintln!("{} histories: {:?}", seeds.end - seeds.start, total.lock().unwrap());
+    eprintln!("{} histories: {:?}", seeds.len(), total.lock().unwrap());
+    let failed = failed.into_inner().unwrap();
+    failed.iter().min().copied().into_iter().for_each(replay);
+    assert!(failed.is_empty(), "{} histories failed", failed.len());
 }
 
 /// Lives through one history; where it fails, through the smallest that can be found that fails as well.
@@ -327,12 +325,14 @@ mod quietly {
 fn histories_keep_every_promise() {
     let asked = |name| std::env::var(name).ok();
     let number = |text: &str| text.parse::<u64>().expect("a number");
+    let all = |seeds: std::ops::Range<u64>| search(&seeds.collect::<Vec<_>>(), MOST_FAILURES);
     match (asked("MAILTIDE_HISTORY"), asked("MAILTIDE_HISTORIES")) {
         (Some(seed), _) => replay(number(&seed)),
-        (None, Some(many)) => match many.split_once("..") {
-            Some((from, to)) => search(number(from)..number(to)),
-            None => search(0..number(&many)),
+        (None, Some(many)) => match (many.split_once(".."), many.contains(',')) {
+            (Some((from, to)), _) => all(number(from)..number(to)),
+            (None, true) => search(&many.split(',').map(number).collect::<Vec<_>>(), usize::MAX),
+            (None, false) => all(0..number(&many)),
         },
-        (None, None) => search(0..IN_CI),
+        (None, None) => all(0..IN_CI),
     }
 }

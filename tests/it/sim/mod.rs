@@ -10,6 +10,7 @@
 //! | `MAILTIDE_SOAK=20 cargo test --test it sim::` | twenty times as many cases of each property, others each time |
 //! | `MAILTIDE_HISTORIES=100000 cargo test --test it histories -- --nocapture` | the histories of the seeds below, on all cores; tells how far it is |
 //! | `MAILTIDE_HISTORIES=100000..200000 cargo test …` | those of other seeds |
+//! | `MAILTIDE_HISTORIES=12,345,6789 cargo test …` | these, all of them, however many fail |
 //! | `MAILTIDE_HISTORY=12345 cargo test --test it histories` | the history of one seed; when it fails, made as small as it can be, with its story |
 //!
 //! What a failure taught about the planner becomes a named test in `src/reconcile/tests/found.rs`.
