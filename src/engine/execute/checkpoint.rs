@@ -11,6 +11,25 @@ use crate::mail::{Fact, MailboxName, Presence};
 use crate::reconcile::Plan;
 use crate::reconcile::view::{Coverage, Direction, LocalMailbox, RemoteMailbox};
 
+/// Forgets the checkpoints of mailboxes that one side does not have any more. Their links go one by one; should such a
+/// mailbox be back as it was (it had another name for a moment), nobody would look at what is in it otherwise.
+pub fn distrust(world: &World<'_>, ledger: &mut Ledger<'_>, plan: &Plan) -> Result<()> {
+    let seen = world.seen;
+    let there =
+        |name: &MailboxName| seen.local.mailboxes.contains_key(name) && seen.remote.mailboxes.contains_key(name);
+    for name in plan.mailboxes.keys().filter(|name| !there(name)) {
+        let Some(mut mailbox) = ledger.mailbox(name).cloned() else { continue };
+        mailbox.look_again();
+        if let Some(check) = mailbox.remote {
+            ledger.enter(name, Fact::RemoteChecked(mailbox.id, check))?;
+        }
+        if let Some(check) = mailbox.local {
+            ledger.enter(name, Fact::LocalChecked(mailbox.id, check))?;
+        }
+    }
+    Ok(())
+}
+
 /// Enters the checkpoints of all mailboxes that are done.
 pub fn record(world: &World<'_>, ledger: &mut Ledger<'_>, plan: &Plan) -> Result<()> {
     for (name, id) in &world.seen.ids {

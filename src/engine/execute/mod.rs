@@ -75,6 +75,7 @@ pub fn execute(world: &World<'_>, ledger: &mut Ledger<'_>, approved: &ApprovedPl
 
 fn phases(world: &World<'_>, ledger: &mut Ledger<'_>, approved: &ApprovedPlan) -> Result<()> {
     rename::run(world, ledger, approved)?;
+    checkpoint::distrust(world, ledger, approved.plan())?;
     mailboxes::create(world, ledger, approved)?;
     found::flush(world, ledger, approved)?;
     identity::record(world, ledger, approved)?;

@@ -14,24 +14,28 @@ impl Run<'_> {
             return Ok(());
         }
         let letters = self.world.letters;
-        let directory = self.world.tree.get_mut(name);
-        match (disposal, found, directory) {
-            (Disposal::Expunge, _, directory) => {
-                directory.into_iter().for_each(|d| _ = d.remove(&link.file));
+        let Some(directory) = self.world.tree.get_mut(name) else {
+            // It has another name since, and the file may be in it.
+            self.fail(name);
+            return Ok(());
+        };
+        match (disposal, found) {
+            (Disposal::Expunge, _) => {
+                directory.remove(&link.file);
                 // The effect stands before the step: cut off here, it has happened.
                 self.step()?;
                 self.fact(Fact::Unlinked(id, [uid].into_iter().collect()))
             }
-            (Disposal::Mark, Some(file), Some(directory)) => {
+            (Disposal::Mark, Some(file)) => {
                 directory.set_flags(&link.file, &marked(&file.flags), letters);
                 self.step()?;
                 self.fact(Fact::PresenceChanged(id, uid, Presence::LocalOnly, marked(&link.flags)))
             }
-            (Disposal::Mark, ..) => {
+            (Disposal::Mark, None) => {
                 self.hold(name);
                 Ok(())
             }
-            (Disposal::Trash, ..) => panic!("the tree has no Trash"),
+            (Disposal::Trash, _) => panic!("the tree has no Trash"),
         }
     }
 

@@ -138,6 +138,7 @@ pub struct Run<'a> {
 impl Run<'_> {
     fn all(&mut self, approved: &ApprovedPlan) -> Step {
         self.rename_mailboxes(approved.plan())?;
+        self.distrust(approved.plan())?;
         let mut actions: Vec<(Phase, &MailboxName, &Action)> =
             approved.plan().actions().map(|(name, action)| (action.phase(), name, action)).collect();
         let waits = |state: &State, action: &Action| match action {
@@ -176,6 +177,25 @@ impl Run<'_> {
         self.at_once = false;
         let names: Vec<MailboxName> = self.seen.ids.keys().cloned().collect();
         names.iter().try_for_each(|name| self.check(name))
+    }
+
+    /// What one side does not have any more is looked at anew, should it be back.
+    fn distrust(&mut self, plan: &Plan) -> Step {
+        let there = |name: &MailboxName| {
+            self.seen.local.mailboxes.contains_key(name) && self.seen.remote.mailboxes.contains_key(name)
+        };
+        let gone: Vec<_> = plan.mailboxes.keys().filter(|name| !there(name)).cloned().collect();
+        for name in gone {
+            let Some(mut mailbox) = self.state.base.get(&name).cloned() else { continue };
+            mailbox.look_again();
+            if let Some(check) = mailbox.remote {
+                self.fact(Fact::RemoteChecked(mailbox.id, check))?;
+            }
+            if let Some(check) = mailbox.local {
+                self.fact(Fact::LocalChecked(mailbox.id, check))?;
+            }
+        }
+        Ok(())
     }
 
     /// Before every effect and every fact.
