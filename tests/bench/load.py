@@ -1,15 +1,17 @@
-"""Case M: load. A million messages in one mailbox, five thousand mailboxes: time, memory and the state's size.
+"""Case M: load. A million messages in one mailbox, five thousand mailboxes, 50 GB: time, memory and the state's size.
 
 No peer is asked: it would have to download them first. What is told are Mailtide's own figures.
 """
 
 import os
 
-from cases import Population
+from cases import Population, whole_tree
 from memory import Memory
 
 ONE = Population("one", 1, 1_000_000, "known")
 THOUSANDS = Population("thousands", 5000, 10, "known")
+# A megabyte each; every mailbox has the same thousand, by hard links.
+GIGABYTES = Population("gigabytes", 50, 1000, "megabyte")
 
 
 class Load(Memory):
@@ -42,3 +44,12 @@ class ThousandsChanged(Load):
 
     def before(self, seat, round_):
         self.changed(seat, round_, seat.boxes[:100])
+
+
+class Gigabytes(Load):
+    letter, title, population, cold = "M4", "load: first sync, 50 GB in 50 mailboxes", GIGABYTES, True
+    # It fills a disk, so it has to be asked for by its whole name.
+    only_named = True
+
+    def done(self, seat):
+        return whole_tree(seat)

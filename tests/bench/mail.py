@@ -1,7 +1,8 @@
 """Mail that looks like mail, made quickly: text in lines, 8-bit text, long lines of HTML, attachments in base64.
 
 Sizes: `post` is mail of 2 to 60 kB mostly and some of 0.2 to 5 MB (mean 30 kB), `note` mail of 1 to 25 kB (mean 10 kB),
-`card` mail of about 1 kB, for cases in which no body is looked at. The same seed gives the same mail.
+`card` mail of about 1 kB, for cases in which no body is looked at, `megabyte` what it says. The same seed gives the same
+mail.
 """
 
 import os
@@ -48,6 +49,8 @@ class Mail:
         rng = self.rng
         if kind == "card":
             return rng.randint(500, 1500)
+        if kind == "megabyte":
+            return 1_000_000
         if kind == "note":
             return min(int(rng.lognormvariate(8.9, 0.75)), 60_000)
         if rng.random() < 0.013:
