@@ -10,6 +10,7 @@ mod dial;
 pub mod meter;
 pub mod options;
 pub mod out_buffer;
+mod pace;
 pub mod protection;
 mod socket;
 #[cfg(test)]

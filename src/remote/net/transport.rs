@@ -9,6 +9,7 @@ use super::certificate::{Doubt, Shown};
 use super::compress::Deflate;
 use super::dial::{dial, seconds};
 use super::options::{ServerOptions, TlsMode};
+use super::pace::Pace;
 use super::socket::Socket;
 use super::{Connector, Exchange, Meter, OutBuffer, Protection, Until, tls};
 use crate::error::{Error, Kind, Result};
@@ -33,6 +34,7 @@ pub struct Transport {
     server: ServerOptions,
     /// Something was sent since the last counted wait.
     owed: bool,
+    pace: Pace,
 }
 
 enum Stream {
@@ -66,6 +68,7 @@ impl Transport {
             stop: stop.clone(),
             server: server.clone(),
             owed: false,
+            pace: Pace::default(),
         })
     }
 
@@ -224,6 +227,15 @@ impl Transport {
                 .worth_retrying(),
         )
     }
+
+    fn crawls(&self, octets: usize, time: Duration) -> Error {
+        let what = format!("The server sent {octets} octets in {} s of waiting", time.as_secs());
+        self.here(
+            Error::new(Kind::Unreachable, what)
+                .hint("Try again later, or set a longer `timeout`: ten times as long is waited for 10 kB.")
+                .worth_retrying(),
+        )
+    }
 }
 
 impl Exchange for Transport {
@@ -233,7 +245,9 @@ impl Exchange for Transport {
         loop {
             self.stop.check()?;
             let sent = self.send(output);
+            let before = input.len();
             let received = self.receive(input);
+            self.pace.heard(input.get(before..).unwrap_or_default());
             // Before any error: a server that says BYE and hangs up is heard first, one that answers LOGOUT by hanging
             // up did what was wanted.
             match until {
@@ -257,11 +271,16 @@ impl Exchange for Transport {
             if left.is_zero() {
                 return Err(self.silent());
             }
+            if let Some((octets, time)) = self.pace.crawls(self.server.timeout) {
+                return Err(self.crawls(octets, time));
+            }
             if self.owed && self.waiting(output) == 0 {
                 self.meter.count_wait();
                 self.owed = false;
             }
+            let waiting = Instant::now();
             self.stream.wait(self.stop.slice(left)).map_err(|e| self.closed(Some(e)))?;
+            self.pace.waited(waiting.elapsed());
         }
     }
 }

@@ -44,6 +44,11 @@ pub fn rows() -> Vec<Behaviour> {
             .says(drip("UID FETCH…BODY.PEEK[]"))
             .exits(&[130])
             .tells(&["deadline"]),
+        // Ten times the timeout.
+        row("an octet a second in a body, to the end", DRIP)
+            .says(drip("UID FETCH…BODY.PEEK[]"))
+            .exits(&[1])
+            .tells(&["of waiting"]),
         row("an octet every 20 ms is slow, not dead", DRIP).says(at("LIST", Does::Drip(Duration::from_millis(20)))),
     ];
     for (name, at, said) in PLACES {

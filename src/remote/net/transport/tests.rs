@@ -251,6 +251,27 @@ fn a_slow_server_is_not_a_silent_one() {
 }
 
 #[test]
+fn an_octet_now_and_then_is_not_waited_for_without_end() {
+    let server = Server::start(|_, mut connection| {
+        connection.set_nodelay(true).unwrap();
+        while connection.write_all(b".").is_ok() {
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    });
+    let mut options = server.options(TlsMode::None);
+    options.timeout = Duration::from_millis(300);
+    let mut transport = connect(&options, &Meter::default());
+    let (mut output, mut input) = (OutBuffer::new(), Vec::new());
+    let error = loop {
+        if let Err(error) = transport.exchange(&mut output, &mut input, Until::InputArrives) {
+            break error;
+        }
+    };
+    assert!(error.what().ends_with(" octets in 3 s of waiting"), "{error}");
+    assert_eq!((error.kind(), error.retry()), (Kind::Unreachable, Retry::Worthwhile));
+}
+
+#[test]
 fn a_wish_to_stop_ends_a_wait() {
     let server = Server::start(|_, mut connection| {
         let _ = connection.read(&mut [0; 1]);
