@@ -32,6 +32,7 @@
 //! | `identity` | new UIDs, lost and old states and trees over 5,000 messages; 2,000 that are alike |
 //! | `outside` | moves into mailboxes that take no part |
 //! | `conflicts` | moves and renames on one side while the other does something else |
+//! | `between` | moves on the server between two looks of one run |
 //! | `moves_killed` | `kill -9` in the midst of moves and renames |
 //! | `policies` | expunge, trash, mark, never; push; limits |
 //! | `reports` | the dry run is the real run; NDJSON; silence; status, mailboxes, check, help |
@@ -52,6 +53,7 @@ mod adoption;
 mod architecture;
 mod bad_config;
 mod bad_input;
+mod between;
 mod bytes;
 mod check;
 mod conflicts;

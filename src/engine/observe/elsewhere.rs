@@ -67,7 +67,7 @@ pub fn identify(
 }
 
 /// Messages that have no link.
-fn new_messages<'a>(
+pub(super) fn new_messages<'a>(
     base: &'a Base,
     remote: &'a RemoteView,
 ) -> impl Iterator<Item = (&'a MailboxName, Uid, &'a RemoteMessage)> {

@@ -12,6 +12,7 @@ mod outside;
 pub mod remote;
 mod renames;
 pub mod same;
+mod twice;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -103,7 +104,7 @@ pub fn observe<'a>(sources: &Sources<'_, 'a>) -> Result<Observation<'a>> {
     must_list_something(&directory, &base)?;
 
     let moved_remotely = remote::moved_on(&directory, &base);
-    let moved = moved_anywhere(&base, &local, &directory, &moved_remotely);
+    let mut moved = moved_anywhere(&base, &local, &directory, &moved_remotely);
     for name in &moved {
         load_links(sources.state, &mut base, &mut intents, name)?;
     }
@@ -119,6 +120,9 @@ pub fn observe<'a>(sources: &Sources<'_, 'a>) -> Result<Observation<'a>> {
         (1..pool.width(1 + ahead / WORTH_A_CONNECTION, ahead)).for_each(|_| drop(scope.spawn(|| pool.open_ahead())));
         remote::look(&mut session, &directory, &moved_remotely, &base, account.direction)
     })?;
+    let load = |base: &mut Base, name: &MailboxName| load_links(sources.state, base, &mut intents, name);
+    let sides = (&mut base, &local);
+    moved.extend(twice::look(&mut session, &directory, account, sources.state, sides, &mut seen, load)?);
     let names = renames::look(&base, &local, &seen, account.direction, sources.age);
     let replaced = renames::apply(&names.renamed, &mut base, &mut local, &mut seen, &mut directory, &mut intents);
     let mut reset = again::reset(&base, &seen.view);

@@ -70,24 +70,34 @@ pub fn look(
             side.view.mailboxes.insert(name.clone(), RemoteMailbox::Unknown);
         }
     }
+    look_into(session, directory, moved, base, direction, &mut side)?;
+    Ok(side)
+}
+
+/// Looks into mailboxes; what is known of them is replaced.
+pub fn look_into(
+    session: &mut Session,
+    directory: &Directory<'_>,
+    names: &[MailboxName],
+    base: &Base,
+    direction: Direction,
+    side: &mut RemoteSide,
+) -> Result<()> {
     let access = match direction {
         Direction::Pull => Access::ReadOnly,
         Direction::Both | Direction::Push => Access::ReadWrite,
     };
-    let mut asks = Vec::with_capacity(moved.len());
-    for name in moved {
+    let mut asks = Vec::with_capacity(names.len());
+    for name in names {
         asks.push(ask(directory.wire(name)?, base.get(name), access));
     }
-    for (name, seen) in moved.iter().zip(session.observe(&asks)?) {
+    for (name, seen) in names.iter().zip(session.observe(&asks)?) {
         match seen {
             Ok(seen) => side.add(name, seen),
-            Err(error) => {
-                side.failures.push(ItemFailure::new(name, Item::Mailbox, &error));
-                side.view.mailboxes.insert(name.clone(), RemoteMailbox::Unknown);
-            }
+            Err(error) => side.unknown(name, &error),
         }
     }
-    Ok(side)
+    Ok(())
 }
 
 fn not_described(uids: &UidSet) -> Error {
@@ -111,7 +121,7 @@ impl RemoteSide {
     fn add(&mut self, name: &MailboxName, seen: Seen) {
         let Seen { checkpoint, messages, coverage, undescribed } = seen;
         if !undescribed.is_empty() {
-            self.failures.push(ItemFailure::new(name, Item::Mailbox, &not_described(&undescribed)));
+            self.fail(name, &not_described(&undescribed));
         }
         let message = |message: SeenMessage| RemoteMessage {
             flags: message.flags,
@@ -133,5 +143,18 @@ impl RemoteSide {
         };
         self.checkpoints.insert(name.clone(), checkpoint);
         self.view.mailboxes.insert(name.clone(), RemoteMailbox::Observed(listing));
+    }
+    fn unknown(&mut self, name: &MailboxName, why: &Error) {
+        self.fail(name, why);
+        self.checkpoints.remove(name);
+        self.view.mailboxes.insert(name.clone(), RemoteMailbox::Unknown);
+    }
+
+    /// A failure is told once, however often the mailbox is looked into.
+    fn fail(&mut self, name: &MailboxName, why: &Error) {
+        let failure = ItemFailure::new(name, Item::Mailbox, why);
+        if !self.failures.contains(&failure) {
+            self.failures.push(failure);
+        }
     }
 }

@@ -79,7 +79,7 @@ impl Session {
     /// Leaves `mailbox` when it is the open one: Dovecot ends a connection whose open mailbox is deleted. Never by CLOSE,
     /// which would expunge.
     fn leave(&mut self, mailbox: &WireName) -> Result<()> {
-        if self.selected.as_ref().is_none_or(|s| s.wire != *mailbox) {
+        if !self.has_open(mailbox) {
             return Ok(());
         }
         self.selected = None;

@@ -135,6 +135,11 @@ impl Session {
         (selected.wire == *mailbox && selected.access >= access).then_some(selected.validity)
     }
 
+    /// Whether `mailbox` is the one that is open.
+    pub fn has_open(&self, mailbox: &WireName) -> bool {
+        self.selected.as_ref().is_some_and(|selected| selected.wire == *mailbox)
+    }
+
     /// Opens `mailbox` unless it is open, waits for the answer and checks that its UIDs mean what they meant.
     ///
     /// # Errors

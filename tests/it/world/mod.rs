@@ -13,6 +13,7 @@ pub mod expect;
 pub mod mail;
 pub mod maildir;
 pub mod maildrop;
+pub mod moment;
 pub mod names;
 pub mod pair;
 pub mod peers;

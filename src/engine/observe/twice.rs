@@ -1,0 +1,201 @@
+//! A second look where another client may have moved mail between the first looks at two mailboxes.
+//!
+//! Mailboxes are looked at one after the other, so what moves meanwhile can be seen in both, or in neither. Taken at
+//! its word that is a copy or a deletion, and the flags set in the tree would stay with the file that goes. So where it
+//! looks like one of the two, the mailboxes in question are asked how they stand (STATUS), and those that have moved on
+//! since they were seen are looked into again. An account in which it does not look so is asked nothing.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::elsewhere::new_messages;
+use super::local::{LocalSide, Scanned};
+use super::names::Directory;
+use super::remote::{self, RemoteSide};
+use crate::config::ImapAccount;
+use crate::error::Result;
+use crate::mail::{
+    Base, BaseMailbox, Flags, Link, MailboxId, MailboxName, Presence, RemoteCheckpoint, Uid, UnixSeconds,
+};
+use crate::reconcile::view::{Coverage, Direction, Keywords, RemoteListing, RemoteMailbox, RemoteView};
+use crate::remote::imap::{MailboxStatus, Session};
+use crate::state::{State, Traits};
+
+/// Second looks at most: somebody who moves mail all the time is seen by the next run.
+const MOST: usize = 3;
+
+/// Looks again where there is doubt; `load` reads the links of a mailbox that is looked into. Gives those that were.
+pub fn look(
+    session: &mut Session,
+    directory: &Directory<'_>,
+    account: &ImapAccount,
+    state: Option<&State>,
+    (base, local): (&mut Base, &LocalSide),
+    seen: &mut RemoteSide,
+    mut load: impl FnMut(&mut Base, &MailboxName) -> Result<()>,
+) -> Result<BTreeSet<MailboxName>> {
+    let mut looked = BTreeSet::new();
+    // Nothing comes to the tree, and nothing is deleted in it.
+    if account.direction == Direction::Push {
+        return Ok(looked);
+    }
+    for _ in 0..MOST {
+        if base.values().all(|mailbox| mailbox.link_count == 0) {
+            break;
+        }
+        let news = News::of(base, &seen.view);
+        let mut doubtful = seen_twice(state, base, &seen.view, &news)?;
+        doubtful.extend(may_have_it(base, local, &seen.view, &news, account.keywords));
+        let moved = moved_since(session, directory, base, seen, &doubtful)?;
+        if moved.is_empty() {
+            break;
+        }
+        moved.iter().try_for_each(|name| load(base, name))?;
+        remote::look_into(session, directory, &moved, base, account.direction, seen)?;
+        looked.extend(moved);
+    }
+    Ok(looked)
+}
+
+/// Mailboxes that still held, when they were looked at, what a new message elsewhere may be.
+fn seen_twice(state: Option<&State>, base: &Base, view: &RemoteView, news: &News<'_>) -> Result<BTreeSet<MailboxName>> {
+    let mut twice = BTreeSet::new();
+    let mut take = |name: &MailboxName, mailbox: &BaseMailbox, link: &Link| {
+        let stands = || has(view.mailboxes.get(name), mailbox, link.uid) == Some(true);
+        if link.presence == Presence::Both && !twice.contains(name) && news.are_elsewhere(name, link) && stands() {
+            twice.insert(name.clone());
+        }
+    };
+    for (name, mailbox) in base {
+        mailbox.links.iter().flat_map(BTreeMap::values).for_each(|link| take(name, mailbox, link));
+    }
+    let unread = |(_, mailbox): &(&MailboxName, &BaseMailbox)| mailbox.links.is_none() && mailbox.link_count > 0;
+    let unread: BTreeMap<MailboxId, _> = base.iter().filter(unread).map(|known| (known.1.id, known)).collect();
+    if let Some(state) = state.filter(|_| !unread.is_empty()) {
+        let dates = news.dated.keys().map(|(size, date)| (*date, *size)).collect();
+        for (id, link) in state.kin(&Traits { dates, ..Traits::default() })? {
+            unread.get(&id).into_iter().for_each(|(name, mailbox)| take(name, mailbox, &link));
+        }
+    }
+    Ok(twice)
+}
+
+/// Where new messages are, by what is known of them without their bodies; `None` for several mailboxes.
+#[derive(Default)]
+struct News<'a> {
+    dated: BTreeMap<(u64, UnixSeconds), Option<&'a MailboxName>>,
+    called: BTreeMap<&'a str, Option<&'a MailboxName>>,
+}
+
+impl<'a> News<'a> {
+    fn of(base: &'a Base, view: &'a RemoteView) -> Self {
+        let mut news = News::default();
+        for (name, _, message) in new_messages(base, view) {
+            if let Some(key) = message.size.zip(message.internal_date) {
+                enter(&mut news.dated, key, name);
+            }
+            if let Some(id) = message.email_id.as_deref() {
+                enter(&mut news.called, id, name);
+            }
+        }
+        news
+    }
+
+    /// Whether a message that `link` of the mailbox `name` may be is new in another.
+    fn are_elsewhere(&self, name: &MailboxName, link: &Link) -> bool {
+        let dated = self.dated.get(&(link.size, link.internal_date));
+        let called = link.email_id.as_deref().and_then(|id| self.called.get(id));
+        dated.into_iter().chain(called).any(|place| *place != Some(name))
+    }
+}
+
+fn enter<'a, K: Ord>(places: &mut BTreeMap<K, Option<&'a MailboxName>>, key: K, name: &'a MailboxName) {
+    let place = places.entry(key).or_insert(Some(name));
+    *place = place.filter(|place| *place == name);
+}
+
+/// Mailboxes that may have had, by the time it was gone from one and new in none, a message whose file has flags that
+/// are not on the server yet: all others.
+fn may_have_it(
+    base: &Base,
+    local: &LocalSide,
+    view: &RemoteView,
+    news: &News<'_>,
+    keywords: Keywords,
+) -> BTreeSet<MailboxName> {
+    let went = |(name, mailbox): &(&MailboxName, &BaseMailbox)| {
+        let Some(Scanned::Listed(listing, _)) = local.scans.get(*name) else { return false };
+        let is_pending = |link: &Link| {
+            let file = listing.files.get(&link.file).filter(|_| link.presence == Presence::Both);
+            file.is_some_and(|file| differ(&file.flags, &link.flags, keywords))
+        };
+        let is_gone = |uid: Uid| has(view.mailboxes.get(*name), mailbox, uid) == Some(false);
+        let is_lost = |link: &Link| is_pending(link) && is_gone(link.uid) && !news.are_elsewhere(name, link);
+        mailbox.links.iter().flat_map(BTreeMap::values).any(is_lost)
+    };
+    let mut left = base.iter().filter(went).map(|(name, _)| name);
+    let (first, second) = (left.next(), left.next());
+    let others = view.mailboxes.keys().filter(|name| second.is_some() || Some(*name) != first);
+    first.map(|_| others.cloned().collect()).unwrap_or_default()
+}
+
+fn differ(here: &Flags, agreed: &Flags, keywords: Keywords) -> bool {
+    match keywords {
+        Keywords::Synced => here != agreed,
+        Keywords::Ignored => here.without_keywords() != agreed.without_keywords(),
+    }
+}
+
+/// Whether the linked message was there when its mailbox was looked at; `None` where nobody knows.
+fn has(seen: Option<&RemoteMailbox>, mailbox: &BaseMailbox, uid: Uid) -> Option<bool> {
+    let in_listing = |listing: &RemoteListing| match &listing.coverage {
+        Coverage::Everything => listing.messages.contains_key(&uid),
+        Coverage::Changes { vanished } => !vanished.contains(uid),
+    };
+    match seen? {
+        RemoteMailbox::Unchanged => Some(true),
+        RemoteMailbox::Observed(listing) => {
+            let same = mailbox.remote.as_ref().is_some_and(|then| then.uid_validity == listing.uid_validity);
+            same.then(|| in_listing(listing))
+        }
+        RemoteMailbox::Unknown => None,
+    }
+}
+
+/// Those of `names` that do not stand any more as they were seen.
+fn moved_since(
+    session: &mut Session,
+    directory: &Directory<'_>,
+    base: &Base,
+    seen: &RemoteSide,
+    names: &BTreeSet<MailboxName>,
+) -> Result<Vec<MailboxName>> {
+    let as_seen = |name: &MailboxName| match seen.view.mailboxes.get(name)? {
+        RemoteMailbox::Observed(_) => seen.checkpoints.get(name),
+        RemoteMailbox::Unchanged => base.get(name)?.remote.as_ref(),
+        RemoteMailbox::Unknown => None,
+    };
+    // Of the one that is open nothing is asked (RFC 3501 §6.3.10); it was the last to be looked at.
+    let asked = names.iter().filter_map(|name| {
+        let wire = &directory.mailboxes.get(name)?.wire;
+        Some((name, wire, as_seen(name)?)).filter(|(_, wire, _)| !session.has_open(wire))
+    });
+    let asked: Vec<_> = asked.collect();
+    if asked.is_empty() {
+        return Ok(Vec::new());
+    }
+    let wires: Vec<_> = asked.iter().map(|(_, wire, _)| *wire).collect();
+    let answers = session.status(&wires)?;
+    // One that is not told of any more is for the next run.
+    let moved = asked.into_iter().zip(answers).filter_map(|((name, _, then), now)| {
+        let moved = now.is_ok_and(|now| has_moved(then, &now));
+        moved.then(|| name.clone())
+    });
+    Ok(moved.collect())
+}
+
+/// Whether messages came or went, as far as both sides tell.
+fn has_moved(then: &RemoteCheckpoint, now: &MailboxStatus) -> bool {
+    let next = then.uid_next.zip(now.uid_next).is_some_and(|(then, now)| then != now);
+    let modseq = then.highest_modseq.zip(now.highest_modseq).is_some_and(|(then, now)| then != now);
+    then.uid_validity != now.uid_validity || then.messages != now.messages || next || modseq
+}
