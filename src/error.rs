@@ -49,6 +49,16 @@ pub enum Retry {
     Pointless,
 }
 
+/// How far the trouble goes that an error was met in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Reach {
+    /// As far as what was being done.
+    #[default]
+    Here,
+    /// The whole run, wherever it happens to be met: it is told once.
+    Run,
+}
+
 /// An error that ends a run of an account.
 #[derive(Debug)]
 pub struct Error {
@@ -58,6 +68,7 @@ pub struct Error {
     server: Option<String>,
     hint: Option<String>,
     retry: Retry,
+    reach: Reach,
     source: Option<Box<dyn std::error::Error + Send + Sync>>,
 }
 
@@ -67,7 +78,8 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 impl Error {
     /// Makes an error of `kind`; `what` is a full sentence without the final stop.
     pub fn new(kind: Kind, what: impl Into<String>) -> Self {
-        Error { kind, what: what.into(), place: None, server: None, hint: None, retry: Retry::Pointless, source: None }
+        let (place, server, hint, source) = (None, None, None, None);
+        Error { kind, what: what.into(), place, server, hint, retry: Retry::Pointless, reach: Reach::Here, source }
     }
 
     /// Names where it happened: an account, a mailbox, a file. The innermost place stays; outer ones are put before it.
@@ -108,6 +120,20 @@ impl Error {
         self
     }
 
+    /// Marks the error as one that may be met anywhere in the run.
+    #[must_use]
+    pub fn of_the_run(mut self) -> Self {
+        self.reach = Reach::Run;
+        self
+    }
+
+    /// Says of how many messages it is true.
+    #[must_use]
+    pub fn of_messages(mut self, messages: u64) -> Self {
+        self.what = format!("{} ({messages} messages)", self.what);
+        self
+    }
+
     /// The kind, which decides the exit code.
     pub fn kind(&self) -> Kind {
         self.kind
@@ -131,6 +157,11 @@ impl Error {
     /// What to do next.
     pub fn hint_text(&self) -> Option<&str> {
         self.hint.as_deref()
+    }
+
+    /// How far the trouble goes.
+    pub fn reach(&self) -> Reach {
+        self.reach
     }
 
     /// Whether a new connection may cure it.
@@ -227,6 +258,8 @@ pub struct ItemFailure {
     pub what: String,
     /// What to do next.
     pub hint: Option<String>,
+    /// Whether it is the item's own.
+    pub reach: Reach,
 }
 
 impl ItemFailure {
@@ -237,6 +270,7 @@ impl ItemFailure {
             item,
             what: error.to_string(),
             hint: error.hint_text().map(str::to_owned),
+            reach: error.reach(),
         }
     }
 }

@@ -18,7 +18,7 @@ use super::keywords::Table;
 use super::name::{self, Letters};
 use super::settle::{Place, Sub};
 use super::together;
-use super::trouble::repeated;
+use super::trouble::{failed, repeated};
 use crate::error::{Error, Kind, Result};
 use crate::mail::{FileId, FileOrigin, Flags, Keyword, UnixSeconds};
 
@@ -197,7 +197,7 @@ impl Folder {
                         continue;
                     }
                 }
-                Err(e) => return Err(to.failed("put the message into the mailbox", &name, e)),
+                Err(e) => return Err(failed("put a message into the mailbox", to.path(), e)),
             }
             let delivered = Delivered::new(FileId::new(unique), table.flags(&letters), &flags);
             return Ok((Place { sub, name: name.into() }, delivered));

@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use rustix::fs::FileType;
 
 use super::dir::{Dir, Stamp, now};
-use super::trouble::shown;
+use super::trouble::{failed, shown};
 use crate::error::{Error, Result};
 use crate::mail::UnixSeconds;
 
@@ -75,7 +75,8 @@ impl Temporary {
     /// Makes one, empty, for its owner alone.
     pub(super) fn create(dir: &Arc<Dir>) -> Result<(Temporary, File)> {
         let name = temporary_name();
-        let file = dir.create_file(&name).map_err(|e| dir.failed("write the message", &name, e))?;
+        // The directory's fault, not that of a name which nobody will see.
+        let file = dir.create_file(&name).map_err(|e| failed("write a message", dir.path(), e))?;
         Ok((Temporary { dir: Arc::clone(dir), name: Some(name) }, file))
     }
 

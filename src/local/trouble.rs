@@ -6,7 +6,7 @@ use std::path::Path;
 
 use rustix::io::Errno;
 
-use crate::error::{Error, Kind, safe_line};
+use crate::error::{Error, Kind, Reach, safe_line};
 
 /// A path as it may be shown.
 pub(super) fn shown(path: &Path) -> String {
@@ -37,18 +37,27 @@ pub(super) fn failed(doing: &str, path: &Path, e: io::Error) -> Error {
         }
         // What `Dir` says of a link, a FIFO, a socket where a message should be.
         io::ErrorKind::Other => ("", "Move it out of the mailbox: only plain files are messages.".to_owned()),
-        _ if matches!(Errno::from_io_error(&e), Some(Errno::MFILE | Errno::NFILE)) => {
-            (": too many open files", "Raise the limit (`ulimit -n 4096`), or lower `connections`.".to_owned())
-        }
+        _ if is_shortage(&e) => (": too many open files", TOO_MANY_FILES.to_owned()),
         _ => ("", String::new()),
     };
+    let shortage = is_shortage(&e);
     let error = Error::new(Kind::LocalTree, format!("Could not {doing}{why}")).because(e).at(shown(path));
+    let error = if shortage { error.of_the_run() } else { error };
     if hint.is_empty() { error } else { error.hint(hint) }
+}
+
+const TOO_MANY_FILES: &str =
+    "Raise the limit (`ulimit -n 4096`), or lower `connections`; what else it may hit in this run is not told.";
+
+/// Whether the process, or the system, has as many files open as it may: the file at hand is not to blame.
+fn is_shortage(e: &io::Error) -> bool {
+    matches!(Errno::from_io_error(e), Some(Errno::MFILE | Errno::NFILE))
 }
 
 /// The same error once more, for the next item that it hits.
 pub(super) fn repeated(e: &Error) -> Error {
     let again = Error::new(e.kind(), e.to_string());
+    let again = if e.reach() == Reach::Run { again.of_the_run() } else { again };
     match e.hint_text() {
         Some(hint) => again.hint(hint),
         None => again,
@@ -58,6 +67,14 @@ pub(super) fn repeated(e: &Error) -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn too_many_open_files_are_no_fault_of_the_file() {
+        let e = failed("read the message", Path::new("/m"), Errno::MFILE.into());
+        assert!(e.hint_text().unwrap().contains("ulimit -n"), "{e}");
+        assert_eq!((e.reach(), repeated(&e).reach()), (Reach::Run, Reach::Run));
+        assert_eq!(failed("read the message", Path::new("/m"), Errno::ACCESS.into()).reach(), Reach::Here);
+    }
 
     #[test]
     fn a_full_disk_is_said_in_words() {

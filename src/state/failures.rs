@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use rusqlite::{Connection, TransactionBehavior, params};
 
 use super::{State, fault};
-use crate::error::{Item, ItemFailure, Result};
+use crate::error::{Item, ItemFailure, Reach, Result};
 use crate::mail::{MailboxName, UnixSeconds};
 
 /// A failure that no later run has cured.
@@ -44,7 +44,8 @@ type Failures = BTreeMap<(MailboxName, Item), Unresolved>;
 fn read(connection: &Connection) -> rusqlite::Result<Failures> {
     let mut statement = connection.prepare_cached("SELECT mailbox, item, what, hint, first_seen FROM failure")?;
     let rows = statement.query_map([], |row| {
-        let failure = ItemFailure { mailbox: row.get(0)?, item: row.get(1)?, what: row.get(2)?, hint: row.get(3)? };
+        let (mailbox, item, what, hint) = (row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?);
+        let failure = ItemFailure { mailbox, item, what, hint, reach: Reach::Here };
         let key = (failure.mailbox.clone(), failure.item.clone());
         Ok((key, Unresolved { failure, first_seen: row.get(4)? }))
     })?;
@@ -90,7 +91,7 @@ mod tests {
 
     fn failure(mailbox: &str, item: Item, what: &str) -> ItemFailure {
         let mailbox = MailboxName::parse(mailbox).unwrap();
-        ItemFailure { mailbox, item, what: what.to_owned(), hint: Some("Do it.".to_owned()) }
+        ItemFailure { mailbox, item, what: what.to_owned(), hint: Some("Do it.".to_owned()), reach: Reach::Here }
     }
 
     #[test]

@@ -291,6 +291,53 @@ fn a_read_only_tree() {
 }
 
 #[test]
+fn a_directory_that_takes_nothing_is_told_once() {
+    const MANY: usize = 30;
+    let dovecot = Dovecot::start();
+    let pair = Pair::with(&dovecot, Setting { run_as: As::Unprivileged, ..Setting::default() });
+    pair.sync();
+    let (mut client, mut generator) = (dovecot.client(), Generator::new(1));
+    (0..MANY).for_each(|_| client.append("INBOX", &generator.any(), &[]));
+    for closed in ["INBOX/tmp", "INBOX/new"].map(|part| pair.tree.root.join(part)) {
+        let set = |mode| fs::set_permissions(&closed, fs::Permissions::from_mode(mode)).unwrap();
+        set(0o500);
+        for _ in 0..2 {
+            let outcome = pair.try_sync(&[]).expect(1).says(&["30 messages", "ermission denied", "1 failed"]);
+            let told = outcome.stderr.lines().filter(|line| line.contains("ermission denied")).count();
+            assert_eq!(told, 1, "{outcome:?}");
+        }
+        set(0o700);
+    }
+    pair.sync();
+    assert_eq!(pair.assert_equal("writable again").messages(), MANY);
+}
+
+#[test]
+fn too_few_open_files_are_told_once() {
+    let dovecot = Dovecot::start();
+    let mut client = dovecot.client();
+    for n in 0..30 {
+        client.create(&format!("box-{n}"));
+        client.append(&format!("box-{n}"), &Generator::new(n).any(), &[]);
+    }
+    let mut met = 0;
+    for limit in 9..20 {
+        let pair = Pair::new(&dovecot);
+        let line = format!("ulimit -n {limit}; exec \"$MAILTIDE\" sync --config '{}' work", pair.config.display());
+        let outcome = pair.mailtide.run_shell(&line);
+        // What ends the run is told besides.
+        let is_item = |line: &&str| line.contains(": mailbox: ") && line.contains("too many open files");
+        let told = outcome.stderr.lines().filter(is_item).count();
+        assert!(told <= 1, "{limit}: {outcome:?}");
+        met += told;
+        if told == 1 {
+            outcome.says(&["ulimit -n"]);
+        }
+    }
+    assert!(met > 0);
+}
+
+#[test]
 fn an_unreadable_file() {
     let dovecot = Dovecot::start();
     let pair = Pair::with(&dovecot, Setting { run_as: As::Unprivileged, ..Setting::default() });

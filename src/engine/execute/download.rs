@@ -48,7 +48,7 @@ pub fn run(world: &World<'_>, ledger: &mut Ledger<'_>, plan: &ApprovedPlan) -> R
     };
     let outcome = world.pool.run(jobs, width, work, &mut landing).and_then(|()| landing.make_the_rest());
     // Files that arrived whole are kept even when the connection then broke.
-    let landed = landing.land();
+    let landed = landing.land().and(landing.tell());
     let tally = landing.tally();
     for (name, action) in planned {
         let (done, octets) = tally.get(name).copied().unwrap_or_default();

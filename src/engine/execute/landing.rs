@@ -8,13 +8,13 @@ use std::sync::Arc;
 use super::download::Got;
 use super::meanwhile::Meanwhile;
 use super::openings::Opening;
-use super::{World, item_failed, mailboxes};
+use super::{World, ends_the_run, item_failed, mailboxes};
 use crate::engine::batch::Batch;
 use crate::engine::ledger::Ledger;
 use crate::engine::pool::{Heard, Receive};
-use crate::error::{Item, Result};
+use crate::error::{Error, Item, Kind, Result};
 use crate::local::{self, Delivered, Delivery, Folder, Received};
-use crate::mail::{Fact, FileId, Flags, Link, MailboxName, Origin, Presence, Uid, UnixSeconds};
+use crate::mail::{Fact, FileId, Flags, Link, MailboxName, Origin, Presence, Uid, UidSet, UnixSeconds};
 use crate::reconcile::guard::ApprovedPlan;
 use crate::report::event::{Event, Progress};
 
@@ -33,6 +33,8 @@ pub(super) struct Landing<'l, 'w, 'b, 'p> {
     arrived: BTreeMap<MailboxName, Vec<(Uid, Received, Arc<Opening>)>>,
     batch: Batch,
     tally: BTreeMap<MailboxName, (u64, u64)>,
+    /// What went wrong with messages here, by its words: it is told when it is known with how many.
+    untold: BTreeMap<(MailboxName, String), (Error, UidSet)>,
 }
 
 impl<'l, 'w, 'b, 'p> Landing<'l, 'w, 'b, 'p> {
@@ -42,13 +44,34 @@ impl<'l, 'w, 'b, 'p> Landing<'l, 'w, 'b, 'p> {
         plan: &'p ApprovedPlan,
         making: &'l Meanwhile<'p>,
     ) -> Landing<'l, 'w, 'b, 'p> {
-        let (folders, arrived, tally) = Default::default();
-        Landing { world, ledger, plan, making, folders, arrived, batch: Batch::default(), tally }
+        let (folders, arrived, tally, untold) = Default::default();
+        Landing { world, ledger, plan, making, folders, arrived, batch: Batch::default(), tally, untold }
     }
 
     /// Makes mailboxes that are not made yet, and for which nobody waited.
     pub(super) fn make_the_rest(&mut self) -> Result<()> {
         while self.make_some()? {}
+        Ok(())
+    }
+
+    /// A message that the tree does not take: in a directory that cannot be written to, none is taken.
+    fn failed(&mut self, name: &MailboxName, uid: Uid, error: Error) -> Result<()> {
+        if ends_the_run(&error) {
+            return Err(error.at(name));
+        }
+        let key = (name.clone(), error.to_string());
+        self.untold.entry(key).or_insert_with(|| (error, UidSet::new())).1.insert(uid);
+        Ok(())
+    }
+
+    /// Tells what went wrong with messages, once for all with which the same did.
+    pub(super) fn tell(&mut self) -> Result<()> {
+        for ((name, _), (error, uids)) in std::mem::take(&mut self.untold) {
+            match uids.first().filter(|_| uids.len() == 1) {
+                Some(uid) => item_failed(self.ledger, &name, Item::Message(uid), error)?,
+                None => item_failed(self.ledger, &name, Item::Mailbox, error.of_messages(uids.len()))?,
+            }
+        }
         Ok(())
     }
 
@@ -74,6 +97,9 @@ impl<'l, 'w, 'b, 'p> Landing<'l, 'w, 'b, 'p> {
                 self.arrived.entry(name.clone()).or_default().push((uid, received, opening));
                 let full = self.batch.is_full() || self.arrived.len() >= BATCH_MAILBOXES;
                 if full { self.land() } else { Ok(()) }
+            }
+            Heard::Result(Got::Failed { name, item: Item::Message(uid), error }) if error.kind() == Kind::LocalTree => {
+                self.failed(name, uid, error)
             }
             Heard::Result(Got::Failed { name, item, error }) => item_failed(self.ledger, name, item, error),
             Heard::Result(Got::GoneMeanwhile { name }) => {
@@ -166,7 +192,7 @@ impl<'l, 'w, 'b, 'p> Landing<'l, 'w, 'b, 'p> {
                     landed += 1;
                     self.ledger.enter(name, Fact::Linked(id, link))?;
                 }
-                Err(error) => item_failed(self.ledger, name, Item::Message(link.uid), error)?,
+                Err(error) => self.failed(name, link.uid, error)?,
             }
         }
         Ok(landed)

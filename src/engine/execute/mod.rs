@@ -229,9 +229,14 @@ fn concerns_the_tree(error: &Error) -> bool {
     false
 }
 
+/// Whether an error is more than a failure of one item.
+fn ends_the_run(error: &Error) -> bool {
+    concerns_the_tree(error) || error.kind() == Kind::Interrupted
+}
+
 /// Enters a failure of one item, or passes an error on that concerns more than that.
 fn item_failed(ledger: &mut Ledger<'_>, name: &MailboxName, item: Item, error: Error) -> Result<()> {
-    if concerns_the_tree(&error) || error.kind() == Kind::Interrupted {
+    if ends_the_run(&error) {
         return Err(error.at(name));
     }
     ledger.fail_item(name, item, &error);
