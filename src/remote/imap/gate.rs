@@ -143,12 +143,7 @@ impl Dialog {
             if error.kind() != Kind::Unreachable || !self.input.is_empty() {
                 return error;
             }
-            Error::new(Kind::Unreachable, "The connection stands, but no greeting came")
-                .because(error.what())
-                .hint(
-                    "Does the port fit `tls`? With TLS from the start (`tls = \"implicit\"`) it is usually 993, else 143.",
-                )
-                .worth_retrying()
+            self.transport.ungreeted(&error, (993, 143))
         })?;
         let text = String::from_utf8_lossy(&line).into_owned();
         match text.strip_prefix("* ").and_then(Status::parse) {

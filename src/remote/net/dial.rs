@@ -22,6 +22,9 @@ use crate::stop::Stop;
 /// How long one address has for itself before the next is tried beside it.
 const STAGGER: Duration = Duration::from_millis(250);
 
+/// What to do about a server that hangs up before it has said or agreed on anything.
+pub(super) const LATER: &str = "It may be starting, shutting down or overloaded: try again later.";
+
 /// Connects to the server; the errors name no place, the caller does.
 pub(super) fn dial(server: &ServerOptions, stop: &Stop) -> Result<TcpStream> {
     let addresses = resolve(server.bare_host(), server.port, server.timeout, stop)?;

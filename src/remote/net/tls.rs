@@ -14,7 +14,7 @@ use openssl::pkey::PKey;
 use openssl::x509::X509;
 
 use super::certificate::{Doubt, Shown};
-use super::dial::seconds;
+use super::dial::{LATER, seconds};
 use super::protection::{self, Protection};
 use super::socket::Socket;
 use super::trust::{ClientCertificate, Pin, Trust};
@@ -237,7 +237,7 @@ fn failure(error: &native_tls::Error, first: Option<u8>) -> Error {
     if was_cut(error) {
         return Error::new(Kind::Unreachable, "The connection was cut in the TLS handshake")
             .because(text)
-            .hint("Does the server speak TLS on this port? Check `port` and `tls`.")
+            .hint(LATER)
             .worth_retrying();
     }
     said_no(&text)

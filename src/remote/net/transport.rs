@@ -7,7 +7,7 @@ use native_tls::TlsStream;
 
 use super::certificate::{Doubt, Shown};
 use super::compress::Deflate;
-use super::dial::{dial, seconds};
+use super::dial::{LATER, dial, seconds};
 use super::options::{ServerOptions, TlsMode};
 use super::pace::Pace;
 use super::socket::Socket;
@@ -35,6 +35,8 @@ pub struct Transport {
     /// Something was sent since the last counted wait.
     owed: bool,
     pace: Pace,
+    /// The line ended, whoever ended it.
+    ended: bool,
 }
 
 enum Stream {
@@ -69,6 +71,7 @@ impl Transport {
             server: server.clone(),
             owed: false,
             pace: Pace::default(),
+            ended: false,
         })
     }
 
@@ -209,7 +212,8 @@ impl Transport {
         error.at(&self.server)
     }
 
-    fn closed(&self, cause: Option<io::Error>) -> Error {
+    fn closed(&mut self, cause: Option<io::Error>) -> Error {
+        self.ended = true;
         let error = match cause {
             None => Error::new(Kind::Unreachable, "The connection was closed by the server"),
             Some(cause) => tls::said_no(&cause.to_string())
@@ -218,6 +222,19 @@ impl Transport {
                 .because(cause.to_string()),
         };
         self.here(if error.kind() == Kind::Unreachable { error.worth_retrying() } else { error })
+    }
+
+    /// The error for a connection that ended in `why` before the server said a word. `ports` are the usual ones, with TLS
+    /// from the start and without: a server that waits for a handshake is silent, one that hangs up is not at the wrong port.
+    pub fn ungreeted(&self, why: &Error, (with_tls, without): (u16, u16)) -> Error {
+        let error = match self.ended {
+            true => Error::new(Kind::Unreachable, "The server closed the connection before its greeting").hint(LATER),
+            false => Error::new(Kind::Unreachable, "The connection stands, but no greeting came").hint(format!(
+                "Does the port fit `tls`? With TLS from the start (`tls = \"implicit\"`) it is usually {with_tls}, else \
+                 {without}."
+            )),
+        };
+        error.because(why.what()).worth_retrying()
     }
 
     fn silent(&self) -> Error {

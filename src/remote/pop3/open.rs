@@ -148,12 +148,7 @@ fn greeting(wire: &mut Wire<Transport>) -> Result<Reply> {
         if error.kind() != Kind::Unreachable || !wire.unused().is_empty() {
             return error;
         }
-        Error::new(Kind::Unreachable, "The connection stands, but no greeting came")
-            .because(error.what())
-            .hint(
-                "Does the port fit `tls`? With TLS from the start (`tls = \"implicit\"`) it is usually 995, else 110.",
-            )
-            .worth_retrying()
+        wire.exchange().ungreeted(&error, (995, 110))
     })?;
     match Reply::parse(&line, line_end) {
         Some(reply) if reply.is_ok() => Ok(reply),

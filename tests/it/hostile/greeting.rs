@@ -24,7 +24,7 @@ pub fn rows() -> Vec<Behaviour> {
         greets("greets with an empty line", b"\r\n"),
         greets("greets with BYE", b"* BYE too many connections\r\n").tells(&["too many connections"]),
         greets("greets with BYE [UNAVAILABLE]", b"* BYE [UNAVAILABLE] upgrading\r\n").tells(&["come back later"]),
-        greets("hangs up without a word", b"").tells(&["no greeting came"]),
+        greets("hangs up without a word", b"").tells(&["before its greeting"]),
         greets("hangs up inside the greeting", b"* OK [CAPABI"),
         row("says nothing at all", GREETING).says(fall_silent("", "")).exits(&[5]).tells(&["no greeting came"]),
         row("greets with a line without end", "RFC 9051 §4: clients must bound what they take")

@@ -238,6 +238,7 @@ fn a_handshake_that_stalls_or_is_cut_is_told() {
     let error = refused(LONG, |_, mut connection| drop(connection.read(&mut [0; 4096])));
     assert_eq!((error.kind(), error.retry()), (Kind::Unreachable, Retry::Worthwhile), "{error}");
     assert_eq!(error.what(), "The connection was cut in the TLS handshake");
+    assert!(!error.hint_text().unwrap().contains("port"), "a server that shuts down is at the right one");
     // In the middle of the server's first record.
     let error = refused(LONG, |_, mut connection| {
         let _ = connection.read(&mut [0; 4096]);

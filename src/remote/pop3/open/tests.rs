@@ -188,6 +188,14 @@ fn a_server_that_accepts_and_says_nothing_is_told() {
 }
 
 #[test]
+fn a_server_that_hangs_up_is_not_at_the_wrong_port() {
+    let error = try_open(&options(&Server::playing(&[]), TlsMode::None)).map(|_| ()).unwrap_err();
+    assert_eq!((error.kind(), error.retry()), (Kind::Unreachable, Retry::Worthwhile), "{error}");
+    let hint = error.hint_text().unwrap();
+    assert!(hint.contains("later") && !hint.contains("port"), "{error}: {hint}");
+}
+
+#[test]
 fn a_wish_to_stop_ends_the_wait_for_a_login() {
     let server = Server::playing(&["S: +OK hi", "C: CAPA", "hang"]);
     let signalled = Arc::new(AtomicBool::new(false));

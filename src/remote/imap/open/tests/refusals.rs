@@ -158,6 +158,16 @@ fn a_server_that_accepts_and_says_nothing_is_told() {
 }
 
 #[test]
+fn a_server_that_hangs_up_or_says_bye_is_not_at_the_wrong_port() {
+    for play in [&[][..], &["S: * BYE Server shutting down."]] {
+        let error = try_open(&options(&Server::playing(play), TlsMode::None), "secret").unwrap_err();
+        assert_eq!((error.kind(), error.retry()), (Kind::Unreachable, Retry::Worthwhile), "{error}");
+        let hint = error.hint_text().unwrap();
+        assert!(hint.contains("later") && !hint.contains("port"), "{error}: {hint}");
+    }
+}
+
+#[test]
 fn a_wish_to_stop_ends_the_wait_for_a_login() {
     let server = Server::playing(&["S: * OK [CAPABILITY IMAP4rev1] hi", "C: a1 LOGIN \"me\" \"secret\"", "hang"]);
     let signalled = Arc::new(AtomicBool::new(false));
