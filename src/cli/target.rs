@@ -47,7 +47,7 @@ pub(super) struct Target {
     #[arg(short, long, value_name = "GLOB")]
     mailbox: Vec<String>,
 
-    /// Use at most N connections at once
+    /// Use at most N connections at once to an IMAP server
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(1..=32))]
     connections: Option<u8>,
 }
@@ -92,6 +92,11 @@ impl Target {
             Some(url) => self.at_url(url)?,
             None => self.configured(global)?,
         };
+        let is_imap = |account: &Account| matches!(account, Account::Imap(_));
+        if self.connections.is_some() && !chosen.accounts.iter().any(is_imap) {
+            return Err(Error::new(Kind::Usage, "`--connections` goes with an IMAP account, and none of these is one")
+                .hint("A maildrop is open to one connection at a time."));
+        }
         for account in &mut chosen.accounts {
             account.narrow(&self.mailbox)?;
             if let (Account::Imap(account), Some(n)) = (account, self.connections) {

@@ -41,6 +41,9 @@ pub(super) fn options(table: &Table<'_>, usual: &Usual) -> Result<ServerOptions>
     modes.extend(usual.upgrade.iter().map(|word| (*word, TlsMode::StartTls)));
     modes.push(("none", TlsMode::None));
     let tls = get(table, "tls", |v| v.one_of(&modes))?.unwrap_or(TlsMode::Implicit);
+    if tls == TlsMode::None {
+        only_with_tls(table)?;
+    }
     let port = get(table, "port", |v| v.integer(1..=65535))?.and_then(|n| u16::try_from(n).ok());
     let trust = Trust {
         ca_file: get(table, "ca-file", Value::path)?,
@@ -54,6 +57,17 @@ pub(super) fn options(table: &Table<'_>, usual: &Usual) -> Result<ServerOptions>
         trust,
         timeout: get(table, "timeout", |v| v.duration(SECOND..=HOUR))?.unwrap_or(TIMEOUT),
     })
+}
+
+/// Refuses what would be verified, or shown, in a TLS handshake that there is to be none of.
+fn only_with_tls(table: &Table<'_>) -> Result<()> {
+    let given = ["ca-file", "pin", "client-cert", "client-key"].into_iter().find_map(|key| table.get(key));
+    match given {
+        Some(value) => Err(value
+            .fail("is not heeded with `tls = \"none\"`: nothing is verified there")
+            .hint("Leave one of the two lines out.")),
+        None => Ok(()),
+    }
 }
 
 fn host_name(value: &Value<'_>) -> Result<String> {

@@ -196,6 +196,19 @@ impl Draft {
         }
     }
 
+    /// Leaves out what only TLS has a use for, where there is to be none: Mailtide refuses what it would not heed.
+    pub fn without_tls(&mut self) {
+        if self.text(Key::Tls) != Some("none") {
+            return;
+        }
+        for key in [Key::CaFile, Key::Pin, Key::ClientCert, Key::ClientKey] {
+            if self.values.remove(&key).is_some() {
+                let name = key.name().0;
+                self.note(Key::Tls, Weight::Moot, format!("Without TLS nothing is verified: there is no `{name}`."));
+            }
+        }
+    }
+
     /// Sets the command that prints the password, unless its line holds the password itself.
     pub fn password_command(&mut self, setting: &str, line: &str) {
         let line = line.trim();

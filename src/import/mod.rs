@@ -113,6 +113,7 @@ pub fn import(tool: Tool, named: Option<&Path>, around: &Surroundings) -> Result
     }
     unique(&mut found.accounts);
     apart(&mut found.accounts, around);
+    found.accounts.iter_mut().for_each(Draft::without_tls);
     Ok(finish(found, &paths))
 }
 

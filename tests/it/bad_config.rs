@@ -114,6 +114,10 @@ fn usage_errors_end_with_2_and_say_what_would_do() {
         (&["sync", "--mailbox", "!"], &["`!` is no mailbox pattern"]),
         (&["sync", "--quiet", "--verbose"], &["cannot be used with"]),
         (&["sync", "--connections", "0"], &["1..=32"]),
+        (
+            &["sync", "pop3s://me@localhost", "--maildir", "m", "--connections", "2"],
+            &["`--connections` goes with an IMAP account", "one connection at a time"],
+        ),
     ] {
         home.run(args).with(2, parts);
     }

@@ -86,7 +86,6 @@ host = "mail.isp.example"
 port = 110
 tls = "none"
 user = "12345"
-ca-file = "/etc/ssl/certs/ca-certificates.crt"
 timeout = "1h"
 keep = false
 [accounts.odd]
@@ -107,6 +106,7 @@ keep = false
             "1 messages were fetched before",
             "`password …` (line 19) holds the password in clear text",
             "holds a fingerprint that is no SHA-256",
+            "Without TLS nothing is verified: there is no `ca-file`",
             "`delivery mda \"/usr/bin/procmail -f '%F' -d $USER\"` (line 31) is no Maildir",
             "`filter if [",
             "`killsize 5m`",
