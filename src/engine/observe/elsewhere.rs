@@ -15,9 +15,6 @@ use crate::state::{State, Traits};
 
 /// Reads the links, in mailboxes that did not move on, that something new may be the same message as.
 pub fn relatives(state: Option<&State>, base: &Base, local: &LocalView, remote: &RemoteView) -> Result<Relatives> {
-    let unread: BTreeMap<MailboxId, &MailboxName> =
-        base.iter().filter(|(_, m)| m.links.is_none() && m.link_count > 0).map(|(name, m)| (m.id, name)).collect();
-    let Some(state) = state.filter(|_| !unread.is_empty()) else { return Ok(Relatives::new()) };
     let mut traits = Traits::default();
     for mailbox in local.mailboxes.values() {
         let LocalMailbox::Listed(listing) = mailbox else { continue };
@@ -27,6 +24,18 @@ pub fn relatives(state: Option<&State>, base: &Base, local: &LocalView, remote: 
             }
         }
     }
+    kin(state, base, remote, traits)
+}
+
+/// The same for what is new on the server alone.
+pub fn relatives_there(state: Option<&State>, base: &Base, remote: &RemoteView) -> Result<Relatives> {
+    kin(state, base, remote, Traits::default())
+}
+
+fn kin(state: Option<&State>, base: &Base, remote: &RemoteView, mut traits: Traits) -> Result<Relatives> {
+    let unread: BTreeMap<MailboxId, &MailboxName> =
+        base.iter().filter(|(_, m)| m.links.is_none() && m.link_count > 0).map(|(name, m)| (m.id, name)).collect();
+    let Some(state) = state.filter(|_| !unread.is_empty()) else { return Ok(Relatives::new()) };
     for (_, _, message) in new_messages(base, remote) {
         traits.dates.extend(message.internal_date.zip(message.size));
     }
@@ -39,7 +48,7 @@ pub fn relatives(state: Option<&State>, base: &Base, local: &LocalView, remote: 
     Ok(relatives)
 }
 
-/// Asks for the Message-ID of every new message that may be a known one.
+/// Asks for the Message-ID of every new message that may be a known one, unless it is known already.
 pub fn identify(
     session: &mut Session,
     directory: &Directory<'_>,
@@ -113,7 +122,9 @@ impl<'a> Known<'a> {
 
     /// Whether its Message-ID would tell more than is known.
     fn may_be(&self, message: &RemoteMessage) -> bool {
-        let Some(key) = message.size.zip(message.internal_date) else { return false };
+        let Some(key) = message.size.zip(message.internal_date).filter(|_| message.message_id.is_none()) else {
+            return false;
+        };
         match message.email_id.as_deref() {
             Some(id) => !self.email_ids.contains(id) && self.nameless.contains(&key),
             None => self.all.contains(&key),

@@ -7,18 +7,19 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::elsewhere::new_messages;
+use super::elsewhere::{self, new_messages};
 use super::local::{LocalSide, Scanned};
 use super::names::Directory;
 use super::remote::{self, RemoteSide};
 use crate::config::ImapAccount;
 use crate::error::Result;
 use crate::mail::{
-    Base, BaseMailbox, Flags, Link, MailboxId, MailboxName, Presence, RemoteCheckpoint, Uid, UnixSeconds,
+    Base, BaseMailbox, Flags, Link, MailboxName, MessageIdHash, Presence, RemoteCheckpoint, Uid, UnixSeconds,
 };
+use crate::reconcile::Relatives;
 use crate::reconcile::view::{Coverage, Direction, Keywords, RemoteListing, RemoteMailbox, RemoteView};
 use crate::remote::imap::{MailboxStatus, Session};
-use crate::state::{State, Traits};
+use crate::state::State;
 
 /// Second looks at most: somebody who moves mail all the time is seen by the next run.
 const MOST: usize = 3;
@@ -42,8 +43,10 @@ pub fn look(
         if base.values().all(|mailbox| mailbox.link_count == 0) {
             break;
         }
+        let relatives = elsewhere::relatives_there(state, base, &seen.view)?;
+        elsewhere::identify(session, directory, base, &relatives, &mut seen.view)?;
         let news = News::of(base, &seen.view);
-        let mut doubtful = seen_twice(state, base, &seen.view, &news)?;
+        let mut doubtful = seen_twice(base, &relatives, &seen.view, &news);
         doubtful.extend(may_have_it(base, local, &seen.view, &news, account.keywords));
         let moved = moved_since(session, directory, base, seen, &doubtful)?;
         if moved.is_empty() {
@@ -56,33 +59,21 @@ pub fn look(
     Ok(looked)
 }
 
-/// Mailboxes that still held, when they were looked at, what a new message elsewhere may be.
-fn seen_twice(state: Option<&State>, base: &Base, view: &RemoteView, news: &News<'_>) -> Result<BTreeSet<MailboxName>> {
-    let mut twice = BTreeSet::new();
-    let mut take = |name: &MailboxName, mailbox: &BaseMailbox, link: &Link| {
-        let stands = || has(view.mailboxes.get(name), mailbox, link.uid) == Some(true);
-        if link.presence == Presence::Both && !twice.contains(name) && news.are_elsewhere(name, link) && stands() {
-            twice.insert(name.clone());
-        }
+/// Mailboxes that still held, when they were looked at, what is new elsewhere.
+fn seen_twice(base: &Base, relatives: &Relatives, view: &RemoteView, news: &News<'_>) -> BTreeSet<MailboxName> {
+    let twice = |(name, mailbox): &(&MailboxName, &BaseMailbox)| {
+        let links = mailbox.links.iter().chain(relatives.get(*name)).flat_map(BTreeMap::values);
+        let stands = |link: &Link| has(view.mailboxes.get(*name), mailbox, link.uid) == Some(true);
+        let mut both = links.filter(|link| link.presence == Presence::Both);
+        both.any(|link| news.are_elsewhere(name, link) && stands(link))
     };
-    for (name, mailbox) in base {
-        mailbox.links.iter().flat_map(BTreeMap::values).for_each(|link| take(name, mailbox, link));
-    }
-    let unread = |(_, mailbox): &(&MailboxName, &BaseMailbox)| mailbox.links.is_none() && mailbox.link_count > 0;
-    let unread: BTreeMap<MailboxId, _> = base.iter().filter(unread).map(|known| (known.1.id, known)).collect();
-    if let Some(state) = state.filter(|_| !unread.is_empty()) {
-        let dates = news.dated.keys().map(|(size, date)| (*date, *size)).collect();
-        for (id, link) in state.kin(&Traits { dates, ..Traits::default() })? {
-            unread.get(&id).into_iter().for_each(|(name, mailbox)| take(name, mailbox, &link));
-        }
-    }
-    Ok(twice)
+    base.iter().filter(twice).map(|(name, _)| name.clone()).collect()
 }
 
 /// Where new messages are, by what is known of them without their bodies; `None` for several mailboxes.
 #[derive(Default)]
 struct News<'a> {
-    dated: BTreeMap<(u64, UnixSeconds), Option<&'a MailboxName>>,
+    dated: BTreeMap<(u64, UnixSeconds, MessageIdHash), Option<&'a MailboxName>>,
     called: BTreeMap<&'a str, Option<&'a MailboxName>>,
 }
 
@@ -90,8 +81,8 @@ impl<'a> News<'a> {
     fn of(base: &'a Base, view: &'a RemoteView) -> Self {
         let mut news = News::default();
         for (name, _, message) in new_messages(base, view) {
-            if let Some(key) = message.size.zip(message.internal_date) {
-                enter(&mut news.dated, key, name);
+            if let (Some(size), Some(date), Some(id)) = (message.size, message.internal_date, message.message_id) {
+                enter(&mut news.dated, (size, date, id), name);
             }
             if let Some(id) = message.email_id.as_deref() {
                 enter(&mut news.called, id, name);
@@ -100,9 +91,9 @@ impl<'a> News<'a> {
         news
     }
 
-    /// Whether a message that `link` of the mailbox `name` may be is new in another.
+    /// Whether the message of a link of the mailbox `name` is new in another.
     fn are_elsewhere(&self, name: &MailboxName, link: &Link) -> bool {
-        let dated = self.dated.get(&(link.size, link.internal_date));
+        let dated = link.message_id.and_then(|id| self.dated.get(&(link.size, link.internal_date, id)));
         let called = link.email_id.as_deref().and_then(|id| self.called.get(id));
         dated.into_iter().chain(called).any(|place| *place != Some(name))
     }

@@ -53,7 +53,18 @@ pub fn sync(
 ) -> Ended {
     state.check_under(policy);
     let seen = observe(world, state, policy, &faults.blind, &faults.dark);
-    let age = seen.local.age;
+    carry_out(world, state, faults, &seen, meanwhile)
+}
+
+/// Plans, lets `meanwhile` happen, executes.
+pub fn carry_out(
+    world: &mut World,
+    state: &mut State,
+    faults: &Faults,
+    seen: &Observation,
+    meanwhile: impl FnOnce(&mut World, &State),
+) -> Ended {
+    let (age, policy) = (seen.local.age, seen.policy);
     let plan = seen.plan();
     if !world.silent {
         world.story.extend((age == TreeAge::Older).then(|| "  the tree, or the state, is an older copy".to_owned()));
@@ -70,7 +81,7 @@ pub fn sync(
     let mut run = Run {
         world,
         state,
-        seen: &seen,
+        seen,
         faults,
         steps: 0,
         held: plan.unfinished.clone(),

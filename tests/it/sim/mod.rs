@@ -36,4 +36,5 @@ mod server;
 mod state;
 mod symmetry;
 mod transfer;
+mod twice;
 mod world;

@@ -17,6 +17,7 @@ use super::rename;
 use super::same;
 use super::server::Mailbox;
 use super::state::State;
+use super::twice::{self, Earlier};
 use super::world::{ACCOUNT, Body, Directory, World};
 
 /// Mailboxes of a side that cannot be looked into this time.
@@ -97,8 +98,20 @@ pub enum Look<'a> {
 
 /// Looks at both sides; some mailboxes and some files' contents may not be readable.
 pub fn observe(world: &World, state: &State, policy: Policy, blind: &Blind, dark: &BTreeSet<Body>) -> Observation {
+    observe_since(Earlier { world, looks: usize::MAX }, world, state, policy, (blind, dark))
+}
+
+/// The same, where some of the looks were `earlier` ones; the world is as it is now.
+pub fn observe_since(
+    earlier: Earlier<'_>,
+    world: &World,
+    state: &State,
+    policy: Policy,
+    (blind, dark): (&Blind, &BTreeSet<Body>),
+) -> Observation {
     let mut scans = scans(world, state, blind);
-    let mut looks = looks(world, state, blind);
+    let mut looks = looks(earlier, world, state, blind);
+    twice::look(world, state, &scans, &mut looks);
     let (mut base, mut intents) = (state.base.clone(), state.intents.clone());
     let names = rename::look(world, &base, &scans, &looks, policy.direction, state.age_of(world));
     let replaced = rename::rename(&mut base, &names.renamed, None).into_iter().map(|(name, m)| (name, m.id)).collect();
@@ -176,20 +189,36 @@ fn scans<'a>(world: &'a World, state: &State, blind: &Blind) -> BTreeMap<Mailbox
     world.tree.iter().map(scan).collect()
 }
 
-fn looks<'a>(world: &'a World, state: &State, blind: &Blind) -> BTreeMap<MailboxName, Look<'a>> {
-    let kind = &world.server.kind;
-    let look = |(name, mailbox): (&MailboxName, &'a Mailbox)| {
-        let since = state.base.get(name).and_then(|b| b.remote.as_ref());
-        let since = since.filter(|c| c.uid_next.is_some() && c.uid_validity == mailbox.uid_validity);
-        let since = since.and_then(|c| c.highest_modseq).map(|m| m.0).filter(|_| kind.modseq);
-        let look = match blind.contains(&(Side::Remote, name.clone())) {
-            true => Look::Unknown,
-            false if since == Some(mailbox.modseq) => Look::Unchanged,
-            false => Look::Observed { mailbox, since, has_object_id: kind.object_ids },
+/// Which mailboxes have moved on, the first look tells of all of them; they are then looked into one after the other.
+fn looks<'a>(earlier: Earlier<'a>, world: &'a World, state: &State, blind: &Blind) -> BTreeMap<MailboxName, Look<'a>> {
+    let mut left = earlier.looks;
+    let mut looks = BTreeMap::new();
+    for name in earlier.world.server.mailboxes.keys() {
+        let first = look(earlier.world, state, name);
+        let look = match first {
+            _ if blind.contains(&(Side::Remote, name.clone())) => Look::Unknown,
+            Look::Observed { .. } if left == 0 => look(world, state, name),
+            Look::Observed { .. } => {
+                left -= 1;
+                first
+            }
+            Look::Unchanged | Look::Unknown => first,
         };
-        (name.clone(), look)
-    };
-    world.server.mailboxes.iter().map(look).collect()
+        looks.insert(name.clone(), look);
+    }
+    looks
+}
+
+/// What is seen of a mailbox that is there.
+pub fn look<'a>(world: &'a World, state: &State, name: &MailboxName) -> Look<'a> {
+    let (kind, mailbox) = (&world.server.kind, &world.server.mailboxes[name]);
+    let since = state.base.get(name).and_then(|b| b.remote.as_ref());
+    let since = since.filter(|c| c.uid_next.is_some() && c.uid_validity == mailbox.uid_validity);
+    let since = since.and_then(|c| c.highest_modseq).map(|m| m.0).filter(|_| kind.modseq);
+    match since == Some(mailbox.modseq) {
+        true => Look::Unchanged,
+        false => Look::Observed { mailbox, since, has_object_id: kind.object_ids },
+    }
 }
 
 /// As far as the fixed UIDVALIDITY of a mailbox under way goes: nothing was processed under it.
