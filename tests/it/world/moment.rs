@@ -9,6 +9,8 @@ use std::time::Duration;
 
 /// What happens at the moment; it happens once.
 type Event = Box<dyn FnOnce() + Send>;
+/// Whether it is time for it: a line's number, from 0 over all connections, and its words.
+type IsTime = Box<dyn Fn(usize, &str) -> bool + Send + Sync>;
 
 /// Listens until dropped.
 pub struct Moment {
@@ -18,8 +20,7 @@ pub struct Moment {
 
 struct Shared {
     event: Mutex<Option<Event>>,
-    /// Whether it is time for it: the line's number, from 0 over all connections, and its words.
-    is_time: Box<dyn Fn(usize, &str) -> bool + Send + Sync>,
+    is_time: IsTime,
     lines: AtomicUsize,
 }
 
@@ -42,7 +43,7 @@ impl Moment {
     ) -> Moment {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
-        let (event, is_time): (Event, _) = (Box::new(event), Box::new(is_time));
+        let (event, is_time): (Event, IsTime) = (Box::new(event), Box::new(is_time));
         let shared = Arc::new(Shared { event: Mutex::new(Some(event)), is_time, lines: AtomicUsize::new(0) });
         let watch = Arc::downgrade(&shared);
         std::thread::spawn(move || {
