@@ -51,6 +51,20 @@ pub struct Day {
     pub dark: BTreeMap<Body, u32>,
     /// A mailbox could not be looked into: what moved there, or from there, is deleted and new, and its flags start anew.
     pub blind: bool,
+    /// What was deleted on days before and stands marked on a server without UIDPLUS, since others' marks stand beside it,
+    /// with how often. Only the link tells it from what somebody else has marked, so that without the link it is mail; so
+    /// it is when somebody takes it elsewhere, or its mark away.
+    pub left: BTreeMap<Body, usize>,
+}
+
+/// What the state knows as [`Day::left`].
+pub fn left(state: &State) -> BTreeMap<Body, usize> {
+    let links = state.base.values().flat_map(|m| m.links.iter().flatten()).map(|(_, link)| link);
+    let mut left = BTreeMap::new();
+    for link in links.filter(|l| l.presence == Presence::RemoteOnly && l.flags.is_trashed()) {
+        *left.entry(World::body_of(link.digest)).or_default() += 1;
+    }
+    left
 }
 
 /// Holds the world to the promises; `before` is the evening before.
@@ -66,7 +80,8 @@ pub fn assert_kept(before: &Places, world: &World, state: &State, day: &Day) {
         let told = || format!("{body} on {day:?} by {tale:?}: {was:?} became {is:?}\n{}", world.story());
         assert!(is.len() >= tale.least(was.len()), "lost, {}", told());
         assert!(is.len() <= tale.most(body, was.len(), world, day), "doubled or back, {}", told());
-        if tale.events.is_empty() && world.log.upheavals.is_empty() && !day.dark.contains_key(&body) {
+        let is_open = day.dark.contains_key(&body) || day.forgetful && day.left.contains_key(&body);
+        if tale.events.is_empty() && world.log.upheavals.is_empty() && !is_open {
             // Which of several that are alike is which, nothing tells without a memory, and their flags may become the same.
             let bare = |all: &[(MailboxName, Flags)]| all.iter().map(|(name, _)| name.clone()).collect::<Vec<_>>();
             let alike = was.len() > 1 && day.forgetful;
@@ -75,6 +90,7 @@ pub fn assert_kept(before: &Places, world: &World, state: &State, day: &Day) {
         }
         if let ([(_, was)], [(_, is)]) = (was.as_slice(), is.as_slice())
             && tale.keeps_flags(world, day)
+            && !day.left.contains_key(&body)
         {
             tale.assert_flags(was, is, &told);
         }
@@ -137,7 +153,8 @@ impl<'a> Tale<'a> {
     fn most(&self, body: Body, was: usize, world: &World, day: &Day) -> usize {
         let gained: usize = self.both(|did| matches!(did, Did::Arrived | Did::Copied | Did::Moved)).iter().sum();
         let [here, there] = self.both(|did| matches!(did, Did::Deleted | Did::Moved));
-        let most = (was + gained).saturating_sub(here.max(there));
+        let left = day.left.get(&body).copied().unwrap_or(0);
+        let most = (was + gained).saturating_sub(here.max(there.saturating_sub(left)));
         // A file that gets another name while its deletion is carried out looks new; a move that is just being carried out,
         // made by a user on the other side as well, is made twice; so does and is what was half done when a run was cut off.
         let late = self.events.iter().filter(|e| e.late && !matches!(e.did, Did::Flagged(_))).count();
@@ -146,6 +163,8 @@ impl<'a> Tale<'a> {
         // With new UIDs, another mailbox of the same name, or no memory, what is gone from one side looks new on the other.
         let shaken = !world.log.upheavals.is_empty() || day.forgetful;
         let back = if shaken { here + there } else { 0 };
+        let undeleted = self.count(Side::Remote, |did| matches!(did, Did::Flagged(flag) if flag.is_trashed()));
+        let back = back + if shaken { left } else { left.min(undeleted) };
         let split = if may_split(world, day) { was + gained } else { 0 };
         (most + late + back + split) << day.dark.get(&body).copied().unwrap_or(0)
     }

@@ -173,7 +173,7 @@ fn live(history: &History, silent: bool) -> Tally {
         world.story.push(format!("day {n}"));
         let before = places(&world);
         world.log = Default::default();
-        let mut is = chronicle::Day::default();
+        let mut is = chronicle::Day { left: chronicle::left(&state), ..chronicle::Day::default() };
         world.edit_all(&state, &allowed(&day.edits));
         for run in &day.runs {
             match run.memory {
