@@ -165,8 +165,12 @@ impl<'a> Tale<'a> {
         let back = if shaken { here + there } else { 0 };
         let undeleted = self.count(Side::Remote, |did| matches!(did, Did::Flagged(flag) if flag.is_trashed()));
         let back = back + if shaken { left } else { left.min(undeleted) };
+        // Where it could not be seen that the server's copy went, what is made of it elsewhere is done before the file that
+        // got another name here comes into question: then it may be a copy.
+        let renamed = self.count(Side::Local, |did| *did == Did::Renamed);
+        let copies = if day.blind { renamed.min(there) } else { 0 };
         let split = if may_split(world, day) { was + gained } else { 0 };
-        (most + late + back + split) << day.dark.get(&body).copied().unwrap_or(0)
+        (most + late + back + copies + split) << day.dark.get(&body).copied().unwrap_or(0)
     }
 
     /// Whether a flag has one meaning: the message did not come to several places, and is known wherever it went.
