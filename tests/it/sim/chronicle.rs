@@ -97,15 +97,17 @@ pub fn assert_kept(before: &Places, world: &World, state: &State, day: &Day) {
     }
 }
 
-/// Whether mail may rightly be in two mailboxes. One that both sides rename, each its own way, is there under both names,
-/// with all of its mail. So is one whose new name could not be known for it: without a memory, with new UIDs, where it was
-/// dark, or in the midst of a run.
-fn may_split(world: &World, day: &Day) -> bool {
-    let upheavals = &world.log.upheavals;
-    let any = |is: Upheaval| upheavals.iter().any(|(_, u)| *u == is);
-    let renamed = [Side::Local, Side::Remote].map(|side| upheavals.contains(&(side, Upheaval::Renamed)));
-    let unknown = day.forgetful || day.blind || any(Upheaval::Renumbered);
-    renamed == [true; 2] || unknown && renamed.contains(&true) || world.log.late_upheaval
+/// How often mail may rightly be in twice as many mailboxes. One that both sides rename, each its own way, is there under
+/// both names, with all of its mail. So is one whose new name could not be known for it: without a memory, with new UIDs,
+/// where it was dark, or in the midst of a run; there each name may be one more.
+fn splits(world: &World, day: &Day) -> u32 {
+    let all = &world.log.upheavals;
+    let (early, late) = all.split_at(all.len() - world.log.late_upheavals);
+    let renamed = [Side::Local, Side::Remote].map(|side| early.contains(&(side, Upheaval::Renamed)));
+    let unknown = day.forgetful || day.blind || all.iter().any(|(_, u)| *u == Upheaval::Renumbered);
+    let at_once = renamed == [true; 2] || unknown && renamed.contains(&true);
+    let names = late.iter().filter(|(_, u)| *u == Upheaval::Renamed).count();
+    u32::from(at_once) + names.max(usize::from(!late.is_empty() && !at_once)) as u32
 }
 
 /// Both sides hold the same, but for what a server without UIDPLUS has marked by us and cannot let go, as long as others'
@@ -169,7 +171,7 @@ impl<'a> Tale<'a> {
         // got another name here comes into question: then it may be a copy.
         let renamed = self.count(Side::Local, |did| *did == Did::Renamed);
         let copies = if day.blind { renamed.min(there) } else { 0 };
-        let split = if may_split(world, day) { was + gained } else { 0 };
+        let split = (was + gained) * ((1 << splits(world, day)) - 1);
         (most + late + back + copies + split) << day.dark.get(&body).copied().unwrap_or(0)
     }
 

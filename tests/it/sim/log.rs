@@ -10,8 +10,8 @@ use super::world::Body;
 pub struct Log {
     pub events: Vec<Event>,
     pub upheavals: Vec<(Side, Upheaval)>,
-    /// One of them came after the first run had begun.
-    pub late_upheaval: bool,
+    /// How many of them came after the first run had begun.
+    pub late_upheavals: usize,
     /// A run has begun: what is done from now on meets a half of it.
     pub late: bool,
 }
@@ -55,6 +55,6 @@ impl Log {
 
     pub fn shook(&mut self, side: Side, upheaval: Upheaval) {
         self.upheavals.push((side, upheaval));
-        self.late_upheaval |= self.late;
+        self.late_upheavals += usize::from(self.late);
     }
 }
