@@ -144,7 +144,9 @@ impl<'a> Search<'a> {
                     by_digest.get_mut(&file.content.digest).map(|uids| uids.remove(&uid));
                     self.take(file, uid);
                 }
-            } else if self.gone.get(&uid).is_some_and(|link| link.digest == file.content.digest) {
+            } else if !self.lost.contains(&uid)
+                && self.gone.get(&uid).is_some_and(|link| link.digest == file.content.digest)
+            {
                 self.gone.remove(&uid);
                 file.is = Match::Renamed(uid);
             }

@@ -47,7 +47,8 @@
 //! # What has no link
 //!
 //! A file and a UID are the same message, in this order of evidence, when
-//! 1. the file's name says so and size or digest agree (also for a link whose file is gone: it was renamed);
+//! 1. the file's name says so and size or digest agree (also for a link whose file is gone and whose message is there: it
+//!    was renamed);
 //! 2. an upload of the file was begun, and the UID is new since, with its content, or with its size and Message-ID
 //!    where no other content could be meant;
 //! 3. the file has the content of a link whose file is gone: a rename, not a deletion;

@@ -61,6 +61,17 @@ fn two_that_are_alike_and_come_to_one_place_from_two_stay_two() {
     assert!(lines.contains(&"C: link 7 x -".to_owned()), "{lines:?}");
 }
 
+/// The message of an older state has left the server, and came to the same mailbox again; the file has still its name.
+#[test]
+fn a_file_is_not_that_of_a_message_gone_while_the_server_has_another() {
+    let mut scene = Scene::with(&["A"]);
+    scene.link("A", link(1, Presence::Both, "")).file_from("A", "x", 1, "", Some(1)).read_message("A", 5, 1, "");
+    expect(&scene, &["A: link 5 x -", "A: forget 1"]);
+    // Else it was renamed here and deleted there.
+    scene.remote("A").messages.clear();
+    expect(&scene, &["A: rename 1 x", "A: expunge local 1"]);
+}
+
 /// A was renamed to B, which could not be read: to delete A there, and be cut off, would delete B here in the next run.
 #[test]
 fn while_a_directory_is_dark_none_that_is_missing_was_removed() {
