@@ -14,6 +14,7 @@
 //! follows no rename, under Push the tree.
 //!
 //! Where the tree or the state is an older copy, nothing follows to a name that both sides have: one of them did already.
+//! Nor for a name that another mailbox has by now.
 //!
 //! What one side does while the other renames a mailbox:
 //!
@@ -105,9 +106,10 @@ pub fn find(base: &Base, traces: &Traces<'_>, direction: Direction) -> Names {
     let mut on_server = pairs(base, &|from, mailbox, to| is_on_server(base, traces, from, mailbox, to), &traces.remote);
     let mut in_tree = pairs(base, &|from, mailbox, to| is_in_tree(base, traces, from, mailbox, to), &traces.local);
     if traces.age == TreeAge::Older {
-        // Whoever has the new name on the other side has most likely followed already.
-        on_server.retain(|_, to| !traces.local.contains_key(*to));
-        in_tree.retain(|_, to| !traces.remote.contains_key(*to));
+        // Whoever has the new name on the other side has most likely followed already, and long ago where another mailbox
+        // has the old name by now.
+        on_server.retain(|from, to| !traces.local.contains_key(*to) && !traces.remote.contains_key(*from));
+        in_tree.retain(|from, to| !traces.remote.contains_key(*to) && !traces.local.contains_key(*from));
     }
     // Of a name that another mailbox has now, there is nothing to follow with.
     let is_taken = |pairs: &Pairs<'_>, name: &MailboxName| pairs.values().any(|to| *to == name);

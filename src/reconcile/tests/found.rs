@@ -152,4 +152,14 @@ fn with_an_older_state_no_names_are_swapped() {
     assert_eq!(find(&base, &traces, Direction::Both).renamed.len(), 2);
     traces.age = TreeAge::Older;
     assert_eq!(find(&base, &traces, Direction::Both), Default::default());
+    // Nor is a half of it done, where B was removed on one side since.
+    let mut removed = traces.clone();
+    removed.local.remove(&b);
+    assert_eq!(find(&base, &removed, Direction::Both).renamed, []);
+    let mut removed = Traces { age: TreeAge::Older, ..Traces::default() };
+    removed.local.extend([(&a, here(101)), (&b, here(100))]);
+    removed.remote.insert(&a, there(10));
+    assert_eq!(find(&base, &removed, Direction::Both).renamed, []);
+    removed.local.remove(&a);
+    assert_eq!(find(&base, &removed, Direction::Both).renamed.len(), 1);
 }
