@@ -11,8 +11,8 @@ use super::super::plan::{Action, Plan, Side};
 use super::super::view::{Direction, LocalContent, LocalMailbox, RemoteMailbox};
 use super::cut_off::{forgotten, put_flags};
 use super::flags::Flagged;
-use super::{departing, file_of};
-use crate::mail::{Digest, FileId, FlagChange, MailboxName, Uid, UidSet};
+use super::{departing, file_of, started_anew};
+use crate::mail::{Digest, FileId, FlagChange, MailboxName, Presence, Uid, UidSet};
 
 /// Lets both of such a pair follow to the other side.
 pub(super) fn part(input: &Input<'_>, plan: &mut Plan) {
@@ -40,7 +40,9 @@ pub(super) fn part(input: &Input<'_>, plan: &mut Plan) {
     let mut parted = Vec::new();
     for (name, action) in plan.actions() {
         let Action::Link { uid, file, .. } = action else { continue };
-        let Some((digest, _)) = file_of(input, name, file).filter(|_| !is_ours(input, name, *uid, file)) else {
+        // What was left there on the server has not come.
+        let is_known = is_kept(input, name, *uid) || is_ours(input, name, *uid, file);
+        let Some((digest, _)) = file_of(input, name, file).filter(|_| !is_known) else {
             continue;
         };
         if left_behind.contains(&(file, digest)) {
@@ -87,6 +89,13 @@ fn hidden(input: &Input<'_>) -> BTreeMap<Digest, usize> {
         *hidden.entry(link.digest).or_default() += 1;
     }
     hidden
+}
+
+/// Whether the message was kept when its file was deleted.
+fn is_kept(input: &Input<'_>, name: &MailboxName, uid: Uid) -> bool {
+    let links = input.base.get(name).and_then(|b| b.links.as_ref());
+    let kept = links.and_then(|links| links.get(&uid)).is_some_and(|link| link.presence == Presence::RemoteOnly);
+    kept && !started_anew(input.remote_side(name), input.base.get(name))
 }
 
 /// Whether we brought one of the two there: a run broke off before it was recorded.

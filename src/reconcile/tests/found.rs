@@ -61,6 +61,15 @@ fn two_that_are_alike_and_come_to_one_place_from_two_stay_two() {
     assert!(lines.contains(&"C: link 7 x -".to_owned()), "{lines:?}");
 }
 
+/// What was deleted in A, and left marked on the server, is moved back to A from B by the same name.
+#[test]
+fn a_file_that_comes_back_to_the_message_that_was_left_marked_is_that_message() {
+    let mut scene = Scene::with(&["A", "B"]);
+    scene.link("A", link(1, Presence::RemoteOnly, "T")).message("A", 1, "T").new_file("A", "f1", 1, "");
+    scene.link("B", Link { uid: uid(2), ..link(1, Presence::Both, "") }).message("B", 2, "");
+    expect(&scene, &["A: link 1 f1 \\Deleted", "A: flags server 1 -\\Deleted", "B: expunge server 2"]);
+}
+
 /// The message of an older state has left the server, and came to the same mailbox again; the file has still its name.
 #[test]
 fn a_file_is_not_that_of_a_message_gone_while_the_server_has_another() {
