@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::super::Input;
 use super::super::plan::{Action, Plan, Side};
-use super::super::view::{Direction, LocalContent, LocalMailbox, RemoteMailbox};
+use super::super::view::{Direction, LocalContent, LocalMailbox, RemoteMailbox, TreeAge};
 use super::cut_off::{forgotten, put_flags};
 use super::flags::Flagged;
 use super::{departing, file_of, started_anew};
@@ -16,7 +16,8 @@ use crate::mail::{Digest, FileId, FlagChange, MailboxName, Presence, Uid, UidSet
 
 /// Lets both of such a pair follow to the other side.
 pub(super) fn part(input: &Input<'_>, plan: &mut Plan) {
-    if input.policy.direction != Direction::Both {
+    // With an older copy, nothing is deleted on the server for a file that is missing: to take them for one loses none.
+    if input.policy.direction != Direction::Both || input.local.age == TreeAge::Older {
         return;
     }
     let (from_server, from_tree) = (contents(input, plan, Side::Remote), contents(input, plan, Side::Local));
