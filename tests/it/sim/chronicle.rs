@@ -55,6 +55,9 @@ pub struct Day {
     /// with how often. Only the link tells it from what somebody else has marked, so that without the link it is mail; so
     /// it is when somebody takes it elsewhere, or its mark away.
     pub left: BTreeMap<Body, usize>,
+    /// Runs that were cut off with an older state, or none, before the state was lost or put back once more: what they had
+    /// made at a new place, and not yet taken from the old one, is there twice and known at neither.
+    pub halves: u32,
 }
 
 /// What the state knows as [`Day::left`].
@@ -80,7 +83,7 @@ pub fn assert_kept(before: &Places, world: &World, state: &State, day: &Day) {
         let told = || format!("{body} on {day:?} by {tale:?}: {was:?} became {is:?}\n{}", world.story());
         assert!(is.len() >= tale.least(was.len()), "lost, {}", told());
         assert!(is.len() <= tale.most(body, was.len(), world, day), "doubled or back, {}", told());
-        let is_open = day.dark.contains_key(&body) || day.forgetful && day.left.contains_key(&body);
+        let is_open = day.dark.contains_key(&body) || day.halves > 0 || day.forgetful && day.left.contains_key(&body);
         if tale.events.is_empty() && world.log.upheavals.is_empty() && !is_open {
             // Which of several that are alike is which, nothing tells without a memory, and their flags may become the same.
             let bare = |all: &[(MailboxName, Flags)]| all.iter().map(|(name, _)| name.clone()).collect::<Vec<_>>();
@@ -172,7 +175,7 @@ impl<'a> Tale<'a> {
         let renamed = self.count(Side::Local, |did| *did == Did::Renamed);
         let copies = if day.blind { renamed.min(there) } else { 0 };
         let split = (was + gained) * ((1 << splits(world, day)) - 1);
-        (most + late + back + copies + split) << day.dark.get(&body).copied().unwrap_or(0)
+        (most + late + back + copies + split) << (day.dark.get(&body).copied().unwrap_or(0) + day.halves)
     }
 
     /// Whether a flag has one meaning: the message did not come to several places, and is known wherever it went.

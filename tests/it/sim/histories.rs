@@ -175,13 +175,16 @@ fn live(history: &History, silent: bool) -> Tally {
         world.log = Default::default();
         let mut is = chronicle::Day { left: chronicle::left(&state), ..chronicle::Day::default() };
         world.edit_all(&state, &allowed(&day.edits));
+        let mut half = false;
         for run in &day.runs {
             match run.memory {
                 Memory::Kept => {}
                 Memory::Lost => state = State::default(),
                 Memory::Old(which) => state = which.get(&evenings).cloned().unwrap_or_default(),
             }
-            is.forgetful |= !matches!(run.memory, Memory::Kept);
+            let forgets = !matches!(run.memory, Memory::Kept);
+            is.halves += u32::from(forgets && std::mem::take(&mut half));
+            is.forgetful |= forgets;
             world.log.late = true;
             let mut faults = faults(run, &world);
             faults.during.values_mut().for_each(|edits| *edits = allowed(edits));
@@ -190,6 +193,7 @@ fn live(history: &History, silent: bool) -> Tally {
             let ended = sync(&mut world, &mut state, policy, &faults, |world, state| {
                 world.edit_all(state, &allowed(&run.meanwhile));
             });
+            half |= ended.crashed && is.forgetful;
             world.edit_all(&state, &allowed(&run.then));
             tally.runs += 1;
             tally.cut += u64::from(ended.crashed);
