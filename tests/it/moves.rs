@@ -352,6 +352,34 @@ fn duplicates_of_all_kinds_stay_as_many_as_they_are() {
     pair.assert_settled("state lost");
 }
 
+/// Of two that are alike, one is deleted here and the other there: the message that is left takes the file that is left, and
+/// is still known by when it arrived itself.
+#[test]
+fn of_two_alike_the_message_that_is_left_is_known_as_before() {
+    on_each_server(|case| {
+        let (pair, which) = (case.filled(0), case.which);
+        let message = Generator::new(15).sized(SIZE);
+        for (n, days) in [("1700000000.first", 1), ("1700000000.second", 2)] {
+            let file = pair.tree.deliver("From", n, &message, Some("S"));
+            let at = std::time::UNIX_EPOCH + std::time::Duration::from_secs(1_700_000_000 + days * 86_400);
+            fs::File::options().write(true).open(file.path).unwrap().set_modified(at).unwrap();
+        }
+        // Without UIDPLUS the second run finds out which UIDs they have.
+        pair.sync();
+        pair.sync();
+        let mut client = pair.server.client();
+        let uids: Vec<u32> = client.uids("From").into_keys().collect();
+        let (first, second) = (uids[0].to_string(), uids[1].to_string());
+        pair.tree.messages("From").into_iter().find(|m| m.name().contains("first")).unwrap().delete();
+        client.remove("From", &second);
+        sync_without_bodies(&pair, which);
+        client.move_to("From", &first, "To");
+        sync_without_bodies(&pair, which);
+        let after = pair.tree.snapshot();
+        assert_eq!((after.0["From"].len(), after.0["To"].len()), (0, 1), "{which}");
+    });
+}
+
 #[test]
 fn a_tree_put_back_from_an_older_copy_deletes_nothing() {
     let dovecot = Dovecot::start();

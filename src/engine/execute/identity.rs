@@ -51,7 +51,7 @@ fn apply<'p>(
             let old = files.entry(name).or_insert_with(|| ledger.files(name)).remove(file).unwrap_or_default();
             let link = again.or_else(|| {
                 let content = world.content(ledger, name, file, &old)?;
-                Some(world.link(name, *uid, file, flags.clone(), content))
+                Some(world.link(name, *uid, file, flags.clone(), content, ledger.link(name, *uid)))
             });
             let Some(link) = link else { return Ok(0) };
             ledger.link_file(name, link, old)?;

@@ -181,7 +181,7 @@ impl World<'_> {
         Some((content, link.internal_date))
     }
 
-    /// A link of a file with this content and date, with a UID.
+    /// A link of a file with this content and date, with a UID. Of one that is `known` already, nothing was asked again.
     fn link(
         &self,
         name: &MailboxName,
@@ -189,6 +189,7 @@ impl World<'_> {
         file: &FileId,
         flags: Flags,
         (content, date): (Content, UnixSeconds),
+        known: Option<&Link>,
     ) -> Link {
         let observed = self.message(name, uid);
         Link {
@@ -200,8 +201,8 @@ impl World<'_> {
             size: observed.and_then(|m| m.size).unwrap_or(content.wire_size),
             digest: content.digest,
             message_id: content.message_id,
-            internal_date: observed.and_then(|m| m.internal_date).unwrap_or(date),
-            email_id: self.email_id(name, uid),
+            internal_date: observed.and_then(|m| m.internal_date).or(known.map(|l| l.internal_date)).unwrap_or(date),
+            email_id: self.email_id(name, uid).or_else(|| known?.email_id.clone()),
         }
     }
 

@@ -392,10 +392,13 @@ impl Run<'_> {
             _ => None,
         };
         let seen = self.seen_message(name, uid);
+        // Of a message that has a link already, nothing is asked again.
+        let links = self.state.base.get(name).and_then(|b| b.links.as_ref());
+        let was = links.and_then(|links| links.get(&uid));
         // A file that was not read has a link already.
         let linked = || {
-            let links = self.state.base.get(name).and_then(|b| b.links.as_ref())?;
-            let its = links.get(&uid).filter(|l| l.file == *file).or_else(|| links.values().find(|l| l.file == *file));
+            let links = links?;
+            let its = was.filter(|l| l.file == *file).or_else(|| links.values().find(|l| l.file == *file));
             its.map(|l| l.digest)
         };
         let body = known.or_else(linked).map(World::body_of).expect("what is linked was read, now or before");
@@ -406,8 +409,9 @@ impl Run<'_> {
             }),
             _ => None,
         };
-        let date = seen.and_then(|m| m.internal_date).or(modified).unwrap_or(UnixSeconds(0));
-        let email_id = seen.and_then(|m| m.email_id.clone());
+        let date = seen.and_then(|m| m.internal_date).or(was.map(|l| l.internal_date)).or(modified);
+        let date = date.unwrap_or(UnixSeconds(0));
+        let email_id = seen.and_then(|m| m.email_id.clone()).or_else(|| was?.email_id.clone());
         Link { email_id, ..self.link_of(uid, file, body, flags, date) }
     }
 
