@@ -311,11 +311,11 @@ impl Run<'_> {
     /// Links need to know which generation their UIDs are of.
     pub fn fix_validity(&mut self, name: &MailboxName) -> Step {
         self.know(name)?;
+        // As it was when it was looked at, where it was, and be it gone by now.
+        let now = self.world.server.mailboxes.get(name).map(|m| m.uid_validity);
         if self.state.base[name].remote.is_none()
-            && let Some(mailbox) = self.world.server.mailboxes.get(name)
+            && let Some(uid_validity) = self.seen_validity(name).or(now)
         {
-            // As it was when it was looked at, where it was.
-            let uid_validity = self.seen_validity(name).unwrap_or(mailbox.uid_validity);
             let bare = bare_checkpoint(self.world, uid_validity);
             self.fact(Fact::RemoteChecked(self.id(name), bare))?;
         }
