@@ -352,6 +352,24 @@ fn duplicates_of_all_kinds_stay_as_many_as_they_are() {
     pair.assert_settled("state lost");
 }
 
+/// The mailbox that a message moved to cannot be renamed here yet: what it left is not done with before it is.
+#[test]
+fn what_moved_to_a_mailbox_that_cannot_follow_yet_follows_with_it() {
+    let dovecot = Dovecot::start();
+    let pair = Pair::new(&dovecot);
+    let mut client = dovecot.client();
+    client.append("INBOX", &Generator::new(16).sized(SIZE), &[]);
+    let pair = filled(pair, 3);
+    client.rename("From", "New");
+    client.move_to("INBOX", "1", "New");
+    let in_the_way = pair.tree.dir("New");
+    fs::write(&in_the_way, "no mailbox").unwrap();
+    pair.try_sync(&[]).expect(1);
+    fs::remove_file(&in_the_way).unwrap();
+    sync_without_bodies(&pair, "renamed at last");
+    assert_eq!(pair.tree.messages("New").len(), 4);
+}
+
 /// Of two that are alike, one is deleted here and the other there: the message that is left takes the file that is left, and
 /// is still known by when it arrived itself.
 #[test]

@@ -69,6 +69,14 @@ pub fn execute(world: &World<'_>, ledger: &mut Ledger<'_>, approved: &ApprovedPl
         }
     }
     plan.unfinished.iter().for_each(|name| ledger.hold(name));
+    // What was to come to a mailbox that failed as a whole is still where it was.
+    for (name, action) in plan.actions() {
+        if let Action::Move(relocation) | Action::Copy(relocation) = action
+            && ledger.is_broken(name)
+        {
+            ledger.hold(&relocation.from);
+        }
+    }
     checkpoint::record(world, ledger, plan)?;
     ledger.flush()
 }

@@ -186,6 +186,14 @@ impl Run<'_> {
             }
         }
         self.at_once = false;
+        // What was to come to a mailbox that failed as a whole is still where it was.
+        for (name, action) in approved.plan().actions() {
+            if let Action::Move(relocation) | Action::Copy(relocation) = action
+                && self.is_broken(name)
+            {
+                self.hold(&relocation.from);
+            }
+        }
         let names: Vec<MailboxName> = self.seen.ids.keys().cloned().collect();
         names.iter().try_for_each(|name| self.check(name))
     }
