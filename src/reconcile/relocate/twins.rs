@@ -38,11 +38,13 @@ pub(super) fn part(input: &Input<'_>, plan: &mut Plan) {
     for (_, link) in forgotten(input, plan) {
         *moved_on_both.entry(link.digest).or_default() += 1;
     }
+    let stayed = stayed(input);
     let mut parted = Vec::new();
     for (name, action) in plan.actions() {
         let Action::Link { uid, file, .. } = action else { continue };
-        // What was left there on the server has not come.
-        let is_known = is_kept(input, name, *uid) || is_ours(input, name, *uid, file);
+        // What was there before has not come: a message left on the server, a file whose UIDs were started anew.
+        let was_there = is_kept(input, name, *uid) || stayed.contains(&(name, file));
+        let is_known = was_there || is_ours(input, name, *uid, file);
         let Some((digest, _)) = file_of(input, name, file).filter(|_| !is_known) else {
             continue;
         };
@@ -90,6 +92,13 @@ fn hidden(input: &Input<'_>) -> BTreeMap<Digest, usize> {
         *hidden.entry(link.digest).or_default() += 1;
     }
     hidden
+}
+
+/// Files of mailboxes whose UIDs were started anew, as far as they had a link.
+fn stayed<'a>(input: &'a Input<'_>) -> BTreeSet<(&'a MailboxName, &'a FileId)> {
+    let anew = input.base.iter().filter(|(name, base)| started_anew(input.remote_side(name), Some(base)));
+    let links = anew.flat_map(|(name, base)| base.links.iter().flat_map(BTreeMap::values).map(move |l| (name, l)));
+    links.filter(|(_, link)| link.presence != Presence::RemoteOnly).map(|(name, link)| (name, &link.file)).collect()
 }
 
 /// Whether the message was kept when its file was deleted.

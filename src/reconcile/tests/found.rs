@@ -75,6 +75,16 @@ fn with_an_older_copy_what_came_to_one_place_on_both_sides_is_one() {
     expect(&scene, &["B: expunge local 2", "C: link 7 x -"]);
 }
 
+/// A file of A was copied to B by its name, B was removed here, and A got new UIDs: nothing has come to A.
+#[test]
+fn a_file_that_stayed_where_the_uids_are_new_has_not_come() {
+    let mut scene = Scene::with(&["A", "B"]);
+    scene.link("A", link(1, Presence::Both, "")).new_file("A", "f1", 1, "").read_message("A", 9, 1, "");
+    scene.remote("A").uid_validity = UidValidity(99);
+    scene.link("B", Link { uid: uid(2), ..link(1, Presence::Both, "") }).message("B", 2, "");
+    expect(&scene, &["A: reset", "A: link 9 f1 -", "B: expunge server 2"]);
+}
+
 /// What was deleted in A, and left marked on the server, is moved back to A from B by the same name.
 #[test]
 fn a_file_that_comes_back_to_the_message_that_was_left_marked_is_that_message() {
