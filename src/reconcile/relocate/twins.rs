@@ -12,7 +12,7 @@ use super::super::view::{Direction, LocalContent, LocalMailbox, RemoteMailbox, T
 use super::cut_off::{forgotten, put_flags};
 use super::flags::Flagged;
 use super::{departing, file_of, started_anew};
-use crate::mail::{Digest, FileId, FlagChange, MailboxName, Presence, Uid, UidSet};
+use crate::mail::{Digest, FileId, FlagChange, Intent, MailboxName, Presence, Uid, UidSet};
 
 /// Lets both of such a pair follow to the other side.
 pub(super) fn part(input: &Input<'_>, plan: &mut Plan) {
@@ -39,25 +39,31 @@ pub(super) fn part(input: &Input<'_>, plan: &mut Plan) {
         *moved_on_both.entry(link.digest).or_default() += 1;
     }
     let stayed = stayed(input);
-    let mut parted = Vec::new();
+    let mut links = Vec::new();
     for (name, action) in plan.actions() {
         let Action::Link { uid, file, .. } = action else { continue };
+        let Some((digest, _)) = file_of(input, name, file) else { continue };
         // What was there before has not come: a message left on the server, a file whose UIDs were started anew.
         let was_there = is_kept(input, name, *uid) || stayed.contains(&(name, file));
-        let is_known = was_there || is_ours(input, name, *uid, file);
-        let Some((digest, _)) = file_of(input, name, file).filter(|_| !is_known) else {
-            continue;
-        };
+        if is_ours(input, name, *uid, file) {
+            // It stands for one of those: we moved it there.
+            moved_on_both.entry(digest).and_modify(|left| *left = left.saturating_sub(1));
+        } else if !was_there {
+            links.push((name, *uid, file, digest));
+        }
+    }
+    let mut parted = Vec::new();
+    for (name, uid, file, digest) in links {
         if left_behind.contains(&(file, digest)) {
             pairs.entry(digest).and_modify(|left| *left = left.saturating_sub(1));
-            parted.push((name.clone(), *uid, file.clone()));
+            parted.push((name.clone(), uid, file.clone()));
             continue;
         }
         match (moved_on_both.get_mut(&digest), pairs.get_mut(&digest)) {
             (Some(left @ 1..), _) => *left -= 1,
             (_, Some(left @ 1..)) => {
                 *left -= 1;
-                parted.push((name.clone(), *uid, file.clone()));
+                parted.push((name.clone(), uid, file.clone()));
             }
             (Some(_) | None, Some(_) | None) => {}
         }
@@ -110,7 +116,10 @@ fn is_kept(input: &Input<'_>, name: &MailboxName, uid: Uid) -> bool {
 
 /// Whether we brought one of the two there: a run broke off before it was recorded.
 fn is_ours(input: &Input<'_>, name: &MailboxName, uid: Uid, file: &FileId) -> bool {
-    let begun = input.intents.get(name).into_iter().flatten().any(|intent| intent.file == *file);
+    // A message that was there before we began is another's.
+    let is_since = |intent: &Intent| intent.uid_next.is_none_or(|next| uid >= next);
+    let mut intents = input.intents.get(name).into_iter().flatten();
+    let begun = intents.any(|intent| intent.file == *file && is_since(intent));
     let origin = match input.local.mailboxes.get(name) {
         Some(LocalMailbox::Listed(listing)) => listing.files.get(file).and_then(|f| match &f.content {
             LocalContent::Known { origin, .. } => *origin,

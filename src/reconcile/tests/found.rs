@@ -59,6 +59,24 @@ fn two_that_are_alike_and_come_to_one_place_from_two_stay_two() {
     scene.intent("C", "x", 1, 7);
     let lines = scene.lines();
     assert!(lines.contains(&"C: link 7 x -".to_owned()), "{lines:?}");
+    // What was there before it began to send is not.
+    scene.intents.clear();
+    scene.intent("C", "x", 1, 8);
+    let lines = scene.lines();
+    assert!(!lines.contains(&"C: link 7 x -".to_owned()), "{lines:?}");
+}
+
+/// The same after a run that was cut off: of three, one has moved already, and tells nothing of the others.
+#[test]
+fn what_a_run_moved_before_it_was_cut_off_stands_for_no_other() {
+    let mut scene = Scene::with(&["A", "B", "C"]);
+    let alike = |n: u32| Link { uid: uid(n), file: file(&format!("f{n}")), ..link(1, Presence::Both, "") };
+    scene.link("A", alike(1)).link("A", alike(2)).link("B", alike(3));
+    scene.message("A", 1, "").file("B", "f3", "");
+    scene.new_file("C", "x", 1, "").new_file("C", "y", 1, "S").intent_with("C", "y", 1, 8, "S");
+    scene.read_message("C", 7, 1, "").read_message("C", 8, 1, "S");
+    let moved = ["C: link 8 y \\Seen", "C: move server A 1 as file x", "C: move local B 3 as UID 7"];
+    expect(&scene, &[&["A: forget 2"][..], &moved].concat());
 }
 
 /// The same with an older copy, where nothing is deleted there for a file that is missing here: to take them for one loses
