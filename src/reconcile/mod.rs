@@ -24,7 +24,8 @@
 //!   same loss: what is left of the two is one message.
 //! * A UID that is gone, and is not below the server's UIDNEXT, was never given out: the server was put back to an earlier
 //!   state, or did not keep what it took. That is nobody's deletion: uploaded again (Pull: the file is kept).
-//! * What left a mailbox for a place that cannot be looked into stays on the server until it can go ([`held`]).
+//! * What left a mailbox for a place that cannot be looked into stays on the server until it can go, and of several alike
+//!   in the tree as well ([`held`]).
 //! * A deletion wins over a flag change. `T`/`\Deleted` is a flag like the others.
 //! * A flag that the other side cannot keep (PERMANENTFLAGS; 26 keywords a directory) is neither planned nor agreed.
 //!   Downloads take keyword letters first, then flag changes, each by rising UID.

@@ -60,6 +60,7 @@ use crate::mail::{BaseMailbox, Digest, FileId, Flags, Link, MailboxName, Presenc
 pub(super) fn relocate(input: &Input<'_>, plan: &mut Plan) {
     cut_off::keep_twins(input, plan);
     twins::part(input, plan);
+    twins::wait(input, plan);
     on_server(input, plan);
     in_tree(input, plan);
     cut_off::remembered(input, plan);

@@ -7,6 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::super::Input;
+use super::super::delta::{Delta, LocalSide};
 use super::super::plan::{Action, Plan, Side};
 use super::super::view::{Direction, LocalContent, LocalMailbox, RemoteMailbox, TreeAge};
 use super::cut_off::{forgotten, put_flags};
@@ -71,6 +72,41 @@ pub(super) fn part(input: &Input<'_>, plan: &mut Plan) {
     parted.into_iter().for_each(|(name, uid, file)| both_go(input, plan, &name, uid, file));
 }
 
+/// Takes back the link of such a pair where the two may have come out of mailboxes that nothing is decided in now: whether
+/// they are two or one that both sides moved, a later plan sees.
+pub(super) fn wait(input: &Input<'_>, plan: &mut Plan) {
+    if input.policy.direction != Direction::Both {
+        return;
+    }
+    let mut unsure = Vec::new();
+    for (name, action) in plan.actions() {
+        let Action::Link { uid, file, .. } = action else { continue };
+        let new = file_of(input, name, file).filter(|_| !is_ours(input, name, *uid, file));
+        if new.is_some_and(|(digest, _)| may_be_two(input, plan, digest)) {
+            unsure.push((name.clone(), *uid));
+        }
+    }
+    for (name, uid) in unsure {
+        take_apart(plan, &name, uid);
+        plan.unfinished.insert(name);
+    }
+}
+
+/// Whether the file of one message of this content may be missing where nothing is decided, and the server's copy of another.
+fn may_be_two(input: &Input<'_>, plan: &Plan, digest: Digest) -> bool {
+    let open = |name: &MailboxName| is_dark(input, name) || plan.mailboxes.get(name).is_none_or(Vec::is_empty);
+    let (mut here, mut there) = (BTreeSet::new(), BTreeSet::new());
+    for (name, mailbox) in input.base.iter().filter(|(name, _)| open(name)) {
+        let (local, remote) = (LocalSide::of(input.local, name, Some(mailbox)), input.remote_side(name));
+        let links = mailbox.links.iter().flat_map(BTreeMap::values);
+        for link in links.filter(|l| l.digest == digest && l.presence == Presence::Both) {
+            here.extend((local.delta(link) == Delta::Gone).then_some((name, link.uid)));
+            there.extend((remote.delta(link) == Delta::Gone).then_some((name, link.uid)));
+        }
+    }
+    !here.is_empty() && !there.is_empty() && here.union(&there).nth(1).is_some()
+}
+
 /// Files, by name, that left a link whose message still stands on the server: what came there elsewhere is not that one.
 fn left_on_server<'a>(input: &'a Input<'_>, plan: &Plan) -> BTreeSet<(&'a FileId, Digest)> {
     departing(input, plan, Side::Remote).map(|link| (&link.file, link.digest)).collect()
@@ -85,19 +121,22 @@ pub(super) fn contents(input: &Input<'_>, plan: &Plan, side: Side) -> BTreeMap<D
 
 /// How many messages of each content may have gone unseen from mailboxes that could not be looked into.
 fn hidden(input: &Input<'_>) -> BTreeMap<Digest, usize> {
-    let is_dark = |name: &MailboxName| match (input.local.mailboxes.get(name), input.remote.mailboxes.get(name)) {
+    let mut hidden = BTreeMap::new();
+    let dark = input.base.iter().filter(|(name, _)| is_dark(input, name));
+    for link in dark.flat_map(|(_, mailbox)| mailbox.links.iter().flat_map(BTreeMap::values)) {
+        *hidden.entry(link.digest).or_default() += 1;
+    }
+    hidden
+}
+
+fn is_dark(input: &Input<'_>, name: &MailboxName) -> bool {
+    match (input.local.mailboxes.get(name), input.remote.mailboxes.get(name)) {
         (Some(LocalMailbox::Unknown), _) | (_, Some(RemoteMailbox::Unknown)) => true,
         (Some(LocalMailbox::Listed(listing)), _) => {
             listing.files.values().any(|f| matches!(f.content, LocalContent::Unreadable))
         }
         (Some(LocalMailbox::Unchanged) | None, _) => false,
-    };
-    let mut hidden = BTreeMap::new();
-    let dark = input.base.iter().filter(|(name, _)| is_dark(name));
-    for link in dark.flat_map(|(_, mailbox)| mailbox.links.iter().flat_map(BTreeMap::values)) {
-        *hidden.entry(link.digest).or_default() += 1;
     }
-    hidden
 }
 
 /// Files of mailboxes whose UIDs were started anew, as far as they had a link.
@@ -140,18 +179,8 @@ fn both_go(input: &Input<'_>, plan: &mut Plan, name: &MailboxName, uid: Uid, fil
     };
     let permanent = input.remote_side(name).permanent();
     let flags = permanent.storable(&Flagged { input, permanent: &permanent }.seen(here));
+    take_apart(plan, name, uid);
     let Some(actions) = plan.mailboxes.get_mut(name) else { return };
-    [Side::Local, Side::Remote].into_iter().for_each(|side| put_flags(actions, uid, side, FlagChange::default()));
-    for action in actions.iter_mut() {
-        if let Action::Agree { uids, .. } = action {
-            *uids = uids.iter().filter(|other| *other != uid).collect();
-        }
-    }
-    actions.retain(|action| match action {
-        Action::Link { uid: linked, .. } => *linked != uid,
-        Action::Agree { uids, .. } => !uids.is_empty(),
-        _ => true,
-    });
     let octets = size.unwrap_or_default();
     actions.push(Action::Upload { file, flags, octets });
     let down = actions.iter_mut().find_map(|action| match action {
@@ -168,4 +197,20 @@ fn both_go(input: &Input<'_>, plan: &mut Plan, name: &MailboxName, uid: Uid, fil
             actions.push(Action::Download { uids, octets });
         }
     }
+}
+
+/// Takes the link of a message out of the plan, and what was to be done to its flags.
+fn take_apart(plan: &mut Plan, name: &MailboxName, uid: Uid) {
+    let Some(actions) = plan.mailboxes.get_mut(name) else { return };
+    [Side::Local, Side::Remote].into_iter().for_each(|side| put_flags(actions, uid, side, FlagChange::default()));
+    for action in actions.iter_mut() {
+        if let Action::Agree { uids, .. } = action {
+            *uids = uids.iter().filter(|other| *other != uid).collect();
+        }
+    }
+    actions.retain(|action| match action {
+        Action::Link { uid: linked, .. } => *linked != uid,
+        Action::Agree { uids, .. } => !uids.is_empty(),
+        _ => true,
+    });
 }

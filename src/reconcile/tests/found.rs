@@ -123,6 +123,42 @@ fn a_file_is_not_that_of_a_message_gone_while_the_server_has_another() {
     expect(&scene, &["A: rename 1 x", "A: expunge local 1"]);
 }
 
+/// Two of one content in A, which cannot be looked into on the server: the file of one came to B, and a message there.
+#[test]
+fn what_may_be_two_out_of_a_dark_mailbox_waits() {
+    let mut scene = Scene::with(&["A", "B"]);
+    scene.link("A", link(1, Presence::Both, ""));
+    scene.link("A", Link { uid: uid(2), file: file("f2"), ..link(1, Presence::Both, "S") });
+    scene.file("A", "f2", "S").new_file("B", "f1", 1, "").read_message("B", 7, 1, "S");
+    scene.remote.mailboxes.insert(name("A"), RemoteMailbox::Unknown);
+    expect(&scene, &[]);
+    assert!(scene.plan().unfinished.contains(&name("B")));
+    // What it is shows when it can be.
+    scene.remote.mailboxes.remove(&name("A"));
+    scene.message("A", 1, "");
+    expect(&scene, &["B: move server A 1 as file f1", "B: move local A 2 as UID 7 agreed \\Seen"]);
+    // Of a single one it is clear.
+    scene.remote.mailboxes.insert(name("A"), RemoteMailbox::Unknown);
+    scene.base.get_mut(&name("A")).unwrap().links.as_mut().unwrap().remove(&uid(2));
+    assert!(scene.lines().contains(&"B: link 7 f1 -".to_owned()), "{:?}", scene.lines());
+}
+
+/// One of two moved on the server to where nobody can look, and the other in the tree: were the file of the first deleted,
+/// they would become one there.
+#[test]
+fn a_file_with_a_twin_stays_while_its_message_may_be_where_nobody_can_look() {
+    let mut scene = Scene::with(&["A", "B"]);
+    scene.link("A", link(1, Presence::Both, ""));
+    scene.link("A", Link { uid: uid(2), file: file("f2"), ..link(1, Presence::Both, "S") });
+    scene.file("A", "f2", "S").new_file("B", "x", 1, "").message("A", 1, "");
+    let mut seen = scene.clone();
+    scene.remote.mailboxes.insert(name("B"), RemoteMailbox::Unknown);
+    expect(&scene, &[]);
+    assert!(scene.plan().unfinished.contains(&name("A")));
+    seen.read_message("B", 7, 1, "S");
+    expect(&seen, &["B: move server A 1 as file x", "B: move local A 2 as UID 7 agreed \\Seen"]);
+}
+
 /// A was renamed to B, which could not be read: to delete A there, and be cut off, would delete B here in the next run.
 #[test]
 fn while_a_directory_is_dark_none_that_is_missing_was_removed() {
