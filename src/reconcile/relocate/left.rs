@@ -9,7 +9,34 @@ use super::super::Input;
 use super::super::plan::{Action, Disposal, Plan, Side};
 use super::super::view::RemoteMailbox;
 use super::known::{Key, key_of};
+use super::started_anew;
 use crate::mail::{Uid, UidSet};
+
+/// Has them wait until no directory gets another name, or goes, in the same plan: the tree may follow to their own names
+/// then. A run that is cut off between the deletion of a file and its record would have the next one follow, find the file
+/// missing, and delete its message.
+pub(super) fn wait_for_names(input: &Input<'_>, plan: &mut Plan) {
+    if input.left.is_empty() {
+        return;
+    }
+    for (name, actions) in &mut plan.mailboxes {
+        let before = actions.len();
+        actions.retain(|action| !matches!(action, Action::RemoveMailbox { side: Side::Local }));
+        if actions.len() < before {
+            plan.unfinished.insert(name.clone());
+        }
+    }
+    if input.renamed.is_empty() {
+        return;
+    }
+    for (name, actions) in &mut plan.mailboxes {
+        // Nor is what the server may have of them under another name looked after before.
+        if input.left.contains(name) || started_anew(input.remote_side(name), input.base.get(name)) {
+            actions.clear();
+            plan.unfinished.insert(name.clone());
+        }
+    }
+}
 
 /// Lets such files stay, as many as messages came.
 pub(super) fn keep_arrived(input: &Input<'_>, plan: &mut Plan) {

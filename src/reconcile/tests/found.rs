@@ -250,3 +250,24 @@ fn with_an_older_state_no_names_are_swapped() {
     removed.local.remove(&a);
     assert_eq!(find(&base, &removed, Direction::Both).renamed.len(), 1);
 }
+
+/// The server has A as X, which the tree cannot follow to before B is out of the way.
+#[test]
+fn files_whose_mailbox_has_anothers_name_stay_while_directories_get_other_names() {
+    let mut scene = Scene::with(&["A", "B"]);
+    scene.link("A", link(1, Presence::Both, "")).file("A", "f1", "");
+    scene.remote("A").uid_validity = UidValidity(99);
+    scene.new_message("X", 1, 1, "");
+    scene.left.insert(name("A"));
+    expect(&scene, &["X: create local", "X: move local A 1 as UID 1"]);
+    let mut renamed = scene.clone();
+    let from = name("C");
+    renamed.renamed.push(crate::reconcile::Renamed { from, to: name("B"), follows: Some(Local) });
+    expect(&renamed, &["B: rename local C"]);
+    assert!([name("A"), name("X")].iter().all(|name| renamed.plan().unfinished.contains(name)));
+    // Nor does a directory go before.
+    scene.remote.mailboxes.remove(&name("B"));
+    assert!(!scene.lines().contains(&"B: remove local".to_owned()), "{:?}", scene.lines());
+    scene.left.clear();
+    assert!(scene.lines().contains(&"B: remove local".to_owned()), "{:?}", scene.lines());
+}
