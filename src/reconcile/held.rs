@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::Input;
 use super::plan::{Action, Disposal, Plan, Side};
 use super::view::{LocalContent, LocalMailbox, LocalView, RemoteMailbox, RemoteView};
-use crate::mail::Digest;
+use crate::mail::{Digest, Uid};
 
 /// Takes the deletions of such messages out of the plan; the mailboxes they are in are unfinished.
 pub(super) fn hold_back(input: &Input<'_>, plan: &mut Plan) {
@@ -22,22 +22,38 @@ pub(super) fn hold_back(input: &Input<'_>, plan: &mut Plan) {
     }
     for (name, actions) in &mut plan.mailboxes {
         let Some(links) = input.base.get(name).and_then(|mailbox| mailbox.links.as_ref()) else { continue };
+        let renamed: BTreeSet<Uid> = actions.iter().filter_map(renamed_of).collect();
+        let is_of = |uid, all: &BTreeSet<Digest>| links.get(&uid).is_some_and(|link| all.contains(&link.digest));
+        let mut files = BTreeSet::new();
         for action in actions.iter_mut() {
             let Action::Delete { side, uids, disposal: Disposal::Expunge | Disposal::Trash } = action else { continue };
-            let before = uids.len();
-            let is_of = |uid, all: &BTreeSet<Digest>| links.get(&uid).is_some_and(|link| all.contains(&link.digest));
-            let went = |uid| match side {
-                Side::Local => is_of(uid, &alike),
-                Side::Remote => hides_some || is_of(uid, &out_of_reach),
+            let stays = |uid: &Uid| match side {
+                // What was taken for its file may be another's, whose own is out of sight.
+                Side::Local => hides_some && renamed.contains(uid) || is_of(*uid, &alike),
+                Side::Remote => hides_some || is_of(*uid, &out_of_reach),
             };
-            *uids = uids.iter().filter(|uid| !went(*uid)).collect();
-            let held = before - uids.len();
-            if held > 0 {
-                plan.held += if *side == Side::Remote { held } else { 0 };
-                plan.unfinished.insert(name.clone());
+            let (stay, go): (Vec<Uid>, Vec<Uid>) = uids.iter().partition(stays);
+            if stay.is_empty() {
+                continue;
             }
+            plan.unfinished.insert(name.clone());
+            match side {
+                Side::Local => files.extend(stay),
+                Side::Remote => plan.held += stay.len() as u64,
+            }
+            *uids = go.into_iter().collect();
         }
-        actions.retain(|action| !matches!(action, Action::Delete { uids, .. } if uids.is_empty()));
+        actions.retain(|action| match action {
+            Action::Delete { uids, .. } => !uids.is_empty(),
+            _ => renamed_of(action).is_none_or(|uid| !files.contains(&uid)),
+        });
+    }
+}
+
+fn renamed_of(action: &Action) -> Option<Uid> {
+    match action {
+        Action::Rename { uid, .. } => Some(*uid),
+        _ => None,
     }
 }
 
@@ -50,10 +66,12 @@ fn hides_some(local: &LocalView) -> bool {
     })
 }
 
-/// Of which contents there are several messages, while the server has a mailbox that cannot be looked into. One that is
-/// missing may be there; without its file, another that moves there in the tree would be taken for it.
+/// Of which contents there are several messages, while a mailbox cannot be looked into on one side. One that is missing may
+/// be there; without its file, another that moves there in the tree would be taken for it.
 fn alike(input: &Input<'_>) -> BTreeSet<Digest> {
-    if !input.remote.mailboxes.values().any(|mailbox| *mailbox == RemoteMailbox::Unknown) {
+    let is_dark = input.remote.mailboxes.values().any(|mailbox| *mailbox == RemoteMailbox::Unknown)
+        || input.local.mailboxes.values().any(|mailbox| *mailbox == LocalMailbox::Unknown);
+    if !is_dark {
         return BTreeSet::new();
     }
     let (mut once, mut alike) = (BTreeSet::new(), BTreeSet::new());

@@ -155,8 +155,33 @@ fn a_file_with_a_twin_stays_while_its_message_may_be_where_nobody_can_look() {
     scene.remote.mailboxes.insert(name("B"), RemoteMailbox::Unknown);
     expect(&scene, &[]);
     assert!(scene.plan().unfinished.contains(&name("A")));
+    // Nor where it is the tree that cannot be looked into.
+    let mut dark = scene.clone();
+    dark.local.mailboxes.insert(name("B"), LocalMailbox::Unknown);
+    dark.remote.mailboxes.remove(&name("B"));
+    dark.read_message("B", 7, 1, "S");
+    expect(&dark, &[]);
+    // One that is alone comes down again.
+    scene.base.get_mut(&name("A")).unwrap().links.as_mut().unwrap().remove(&uid(1));
+    scene.remote("A").messages.clear();
+    expect(&scene, &["A: expunge local 2"]);
     seen.read_message("B", 7, 1, "S");
     expect(&seen, &["B: move server A 1 as file x", "B: move local A 2 as UID 7 agreed \\Seen"]);
+}
+
+/// A's file moved to where nobody can look, its message elsewhere, and B's file to A: it was taken for A's own, and went.
+#[test]
+fn no_file_goes_for_another_whose_own_may_be_out_of_sight() {
+    let mut scene = Scene::with(&["A", "B"]);
+    scene.link("A", link(1, Presence::Both, ""));
+    scene.link("B", Link { uid: uid(3), file: file("f3"), ..link(1, Presence::Both, "S") });
+    scene.new_file("A", "x", 1, "").message("B", 3, "S");
+    let mut dark = scene.clone();
+    dark.new_file("B", "y", 2, "").local("B").files.get_mut(&file("y")).unwrap().content = LocalContent::Unreadable;
+    expect(&dark, &[]);
+    assert!(dark.plan().unfinished.contains(&name("A")));
+    // When all is in sight, the file is B's.
+    expect(&scene, &["A: forget 1", "A: move server B 3 as file x agreed \\Seen server -\\Seen"]);
 }
 
 /// A was renamed to B, which could not be read: to delete A there, and be cut off, would delete B here in the next run.
