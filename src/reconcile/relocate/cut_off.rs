@@ -1,14 +1,14 @@
 //! What a run left that was cut off after the effect of a move and before its fact: something new on both sides, which is
 //! linked, and a link elsewhere whose message is gone from both.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::super::Input;
 use super::super::plan::{Action, Plan, Side};
-use super::super::view::{Direction, RemoteMailbox};
-use super::file_of;
+use super::super::view::{Direction, LocalMailbox, RemoteMailbox};
 use super::flags::Flagged;
 use super::twins::contents;
+use super::{departures, file_of, spare};
 use crate::mail::{Digest, FileId, FlagChange, Link, MailboxName, Presence, Uid};
 
 /// Links of both sides that the plan drops, because their message is on neither.
@@ -57,6 +57,33 @@ pub(super) fn keep_twins(input: &Input<'_>, plan: &mut Plan) {
     for (name, uid, file) in twins {
         keep(input, plan, &name, uid, file);
     }
+}
+
+/// Lets a file stay that goes because its message went, while another message goes because that very file is missing where
+/// it was: it came here under the name that a link was left with, and only one of them is that link's own. The link is
+/// dropped, and the next plan finds a new file, and a message that it is. A directory that has not changed got no file, and
+/// would not be looked into then.
+pub(super) fn keep_returned(input: &Input<'_>, plan: &mut Plan) {
+    let link = |place: &(MailboxName, Uid)| input.base.get(&place.0)?.links.as_ref()?.get(&place.1);
+    let missing = departures(plan, Side::Remote).into_iter();
+    let mut missing: BTreeMap<(&FileId, Digest), (MailboxName, Uid)> =
+        missing.filter_map(|place| Some((link(&place).map(|l| (&l.file, l.digest))?, place))).collect();
+    let (mut files, mut messages) = (BTreeSet::new(), BTreeSet::new());
+    let is_listed = |name: &MailboxName| matches!(input.local.mailboxes.get(name), Some(LocalMailbox::Listed(_)));
+    for place in departures(plan, Side::Local).into_iter().filter(|(name, _)| is_listed(name)) {
+        if let Some(message) = link(&place).and_then(|l| missing.remove(&(&l.file, l.digest))) {
+            files.insert(place);
+            messages.insert(message);
+        }
+    }
+    spare(plan, &files, Side::Local);
+    spare(plan, &messages, Side::Remote);
+    for (name, uid) in &files {
+        if let Some(actions) = plan.mailboxes.get_mut(name) {
+            actions.push(Action::Forget { uids: [*uid].into_iter().collect() });
+        }
+    }
+    plan.unfinished.extend(files.into_iter().chain(messages).map(|(name, _)| name));
 }
 
 /// The link is dropped, and its supposed file is a new one.

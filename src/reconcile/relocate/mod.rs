@@ -59,6 +59,7 @@ use crate::mail::{BaseMailbox, Digest, FileId, Flags, Link, MailboxName, Presenc
 /// Replaces transfers by moves and copies.
 pub(super) fn relocate(input: &Input<'_>, plan: &mut Plan) {
     left::wait_for_names(input, plan);
+    cut_off::keep_returned(input, plan);
     cut_off::keep_twins(input, plan);
     twins::part(input, plan);
     twins::wait(input, plan);

@@ -184,6 +184,32 @@ fn no_file_goes_for_another_whose_own_may_be_out_of_sight() {
     expect(&scene, &["A: forget 1", "A: move server B 3 as file x agreed \\Seen server -\\Seen"]);
 }
 
+/// A run moved A's message to B, where its file had gone, and could not record it. Now the file is back in A: were it taken
+/// for what it was, it would go for the message, and the message for the file.
+#[test]
+fn a_file_that_returns_to_where_its_link_was_left_stays() {
+    let mut scene = Scene::with(&["A", "B"]);
+    scene.link("A", link(1, Presence::Both, ""));
+    scene.link("B", Link { uid: uid(7), ..link(1, Presence::Both, "") });
+    scene.file("A", "f1", "").message("B", 7, "");
+    expect(&scene, &["A: forget 1"]);
+    assert!(["A", "B"].iter().all(|path| scene.plan().unfinished.contains(&name(path))));
+    // Which the next plan takes up.
+    let mut next = scene.clone();
+    next.base.get_mut(&name("A")).unwrap().links.as_mut().unwrap().clear();
+    next.new_file("A", "f1", 1, "");
+    expect(&next, &["A: move server B 7 as file f1"]);
+    // A file of another name is not the one, nor one of another content.
+    let mut other = scene.clone();
+    other.link("B", Link { uid: uid(7), file: file("f7"), ..link(1, Presence::Both, "") });
+    expect(&other, &["A: expunge local 1", "B: expunge server 7"]);
+    other.link("B", Link { uid: uid(7), file: file("f1"), ..link(7, Presence::Both, "") });
+    expect(&other, &["A: expunge local 1", "B: expunge server 7"]);
+    // Where nothing came, two deletions are two.
+    scene.local.mailboxes.insert(name("A"), LocalMailbox::Unchanged);
+    expect(&scene, &["A: expunge local 1", "B: expunge server 7"]);
+}
+
 /// A was renamed to B, which could not be read: to delete A there, and be cut off, would delete B here in the next run.
 #[test]
 fn while_a_directory_is_dark_none_that_is_missing_was_removed() {
