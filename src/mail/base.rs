@@ -118,7 +118,7 @@ impl RemoteCheckpoint {
 
 impl LocalCheckpoint {
     /// Forgets that anything was processed; no directory ever has these times.
-    fn look_again(&mut self) {
+    pub fn look_again(&mut self) {
         self.new_mtime = i64::MIN;
         self.cur_mtime = i64::MIN;
     }

@@ -7,6 +7,7 @@ use crate::engine::ledger::Ledger;
 use crate::error::Result;
 use crate::mail::{Fact, FileId, MailboxName, UidSet};
 use crate::reconcile::guard::ApprovedPlan;
+use crate::reconcile::view::LocalMailbox;
 use crate::reconcile::{Action, Phase};
 
 /// Records links, new names of files, flags that both sides came to by themselves, and what is gone from both.
@@ -68,9 +69,22 @@ fn apply<'p>(
             Ok(uids.len())
         }
         Action::Forget { uids } => {
+            // A file that stays is a new one for the next run, which reads no directory that is as it was.
+            if let Some(mut check) = ledger.mailbox(name).and_then(|m| m.local)
+                && stays(world, ledger, name, uids)
+            {
+                check.look_again();
+                ledger.enter(name, Fact::LocalChecked(id, check))?;
+            }
             ledger.enter(name, Fact::Unlinked(id, uids.clone()))?;
             Ok(uids.len())
         }
         _ => Ok(0),
     }
+}
+
+/// Whether a file of one of these links is there.
+fn stays(world: &World<'_>, ledger: &Ledger<'_>, name: &MailboxName, uids: &UidSet) -> bool {
+    let Some(LocalMailbox::Listed(listing)) = world.seen.local.mailboxes.get(name) else { return false };
+    uids.iter().any(|uid| ledger.link(name, uid).is_some_and(|link| listing.files.contains_key(&link.file)))
 }

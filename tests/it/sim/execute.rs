@@ -382,12 +382,25 @@ impl Run<'_> {
                 let flags = self.link(name, uid).flags;
                 self.fact(Fact::PresenceChanged(id, uid, only(*side), flags))
             }),
-            Action::Forget { uids } => self.fact(Fact::Unlinked(id, uids.clone())),
+            Action::Forget { uids } => {
+                // A file that stays is a new one for the next run, which reads no directory that is as it was.
+                let local = self.state.base.get(name).and_then(|b| b.local);
+                if let Some(mut check) = local.filter(|_| uids.iter().any(|uid| self.has_file(name, uid))) {
+                    check.look_again();
+                    self.fact(Fact::LocalChecked(id, check))?;
+                }
+                self.fact(Fact::Unlinked(id, uids.clone()))
+            }
             Action::RemoveMailbox { side } => self.remove_mailbox(name, *side),
             // No directory is outside of this world.
             Action::MovedOut { .. } => Ok(()),
             Action::ForgetMailbox => self.fact(Fact::MailboxForgotten(id)),
         }
+    }
+
+    fn has_file(&self, name: &MailboxName, uid: Uid) -> bool {
+        let Some(LocalMailbox::Listed(listing)) = self.seen.local.mailboxes.get(name) else { return false };
+        listing.files.contains_key(&self.link(name, uid).file)
     }
 
     /// The link of what is the same message on both sides: its file may have gone meanwhile, its message too.
