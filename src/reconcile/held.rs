@@ -1,6 +1,7 @@
 //! What left a mailbox for a place that nobody can look into now stays on the server, lest the tree hold the only copy of
 //! it: for a mailbox that the server does not let us look into, and, on this side, for one that cannot be read, or as a
-//! file that cannot. Of those nobody can tell which messages they hold, so that nothing missing counts as deleted.
+//! file that cannot. Of those nobody can tell which messages they hold, so that nothing missing counts as deleted. So does
+//! what left for a mailbox that the server has not yet: the tree would hold the only copy of it until the next plan.
 //!
 //! What left the server for such a place goes from the tree all the same, and comes down again from there: unless it has a
 //! twin.
@@ -8,46 +9,57 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::Input;
-use super::plan::{Action, Disposal, Plan, Side};
-use super::view::{LocalContent, LocalMailbox, LocalView, RemoteMailbox, RemoteView};
-use crate::mail::{Digest, Uid};
+use super::plan::{Action, Disposal, Here, Plan, Relocation, Side};
+use super::view::{LocalContent, LocalMailbox, LocalView, RemoteMailbox};
+use crate::mail::{Digest, FileId, Presence, Uid};
 
 /// Takes the deletions of such messages out of the plan; the mailboxes they are in are unfinished.
 pub(super) fn hold_back(input: &Input<'_>, plan: &mut Plan) {
-    let out_of_reach = out_of_reach(input.local, input.remote);
-    let hides_some = hides_some(input.local);
-    let alike = alike(input);
-    if out_of_reach.is_empty() && !hides_some && alike.is_empty() {
-        return;
+    let (hides_some, alike) = (hides_some(input.local), alike(input));
+    // What was taken for a file that goes may be another's, whose own is out of sight.
+    let renamed = |actions: &[Action], uid| hides_some && actions.iter().any(|a| renamed_of(a) == Some(uid));
+    hold(input, plan, Side::Local, &|actions, uid, digest| alike.contains(&digest) || renamed(actions, uid));
+    let open = open(input, plan);
+    let held = hold(input, plan, Side::Remote, &|_, _, digest| hides_some || open.contains(&digest));
+    // What only waits for the next plan needs no word.
+    if hides_some || is_dark_there(input) {
+        plan.held = held;
     }
+}
+
+/// Takes what `stays` out of the deletions on `side`; how many there were.
+fn hold(input: &Input<'_>, plan: &mut Plan, side: Side, stays: &dyn Fn(&[Action], Uid, Digest) -> bool) -> u64 {
+    let mut held = 0;
     for (name, actions) in &mut plan.mailboxes {
         let Some(links) = input.base.get(name).and_then(|mailbox| mailbox.links.as_ref()) else { continue };
-        let renamed: BTreeSet<Uid> = actions.iter().filter_map(renamed_of).collect();
-        let is_of = |uid, all: &BTreeSet<Digest>| links.get(&uid).is_some_and(|link| all.contains(&link.digest));
-        let mut files = BTreeSet::new();
+        let goes = |action: &Action| match action {
+            Action::Delete { side: of, uids, disposal: Disposal::Expunge | Disposal::Trash } if *of == side => {
+                Some(uids.clone())
+            }
+            _ => None,
+        };
+        let going = actions.iter().filter_map(goes).flat_map(|uids| uids.iter().collect::<Vec<_>>());
+        let is_held = |uid: &Uid| links.get(uid).is_some_and(|link| stays(actions, *uid, link.digest));
+        let kept: BTreeSet<Uid> = going.filter(is_held).collect();
+        if kept.is_empty() {
+            continue;
+        }
+        held += kept.len() as u64;
+        plan.unfinished.insert(name.clone());
         for action in actions.iter_mut() {
-            let Action::Delete { side, uids, disposal: Disposal::Expunge | Disposal::Trash } = action else { continue };
-            let stays = |uid: &Uid| match side {
-                // What was taken for its file may be another's, whose own is out of sight.
-                Side::Local => hides_some && renamed.contains(uid) || is_of(*uid, &alike),
-                Side::Remote => hides_some || is_of(*uid, &out_of_reach),
-            };
-            let (stay, go): (Vec<Uid>, Vec<Uid>) = uids.iter().partition(stays);
-            if stay.is_empty() {
-                continue;
+            if let Action::Delete { side: of, uids, disposal: Disposal::Expunge | Disposal::Trash } = action
+                && *of == side
+            {
+                *uids = uids.iter().filter(|uid| !kept.contains(uid)).collect();
             }
-            plan.unfinished.insert(name.clone());
-            match side {
-                Side::Local => files.extend(stay),
-                Side::Remote => plan.held += stay.len() as u64,
-            }
-            *uids = go.into_iter().collect();
         }
         actions.retain(|action| match action {
             Action::Delete { uids, .. } => !uids.is_empty(),
-            _ => renamed_of(action).is_none_or(|uid| !files.contains(&uid)),
+            Action::Rename { uid, .. } if side == Side::Local => !kept.contains(uid),
+            _ => true,
         });
     }
+    held
 }
 
 fn renamed_of(action: &Action) -> Option<Uid> {
@@ -66,12 +78,15 @@ fn hides_some(local: &LocalView) -> bool {
     })
 }
 
+fn is_dark_there(input: &Input<'_>) -> bool {
+    input.remote.mailboxes.values().any(|mailbox| *mailbox == RemoteMailbox::Unknown)
+}
+
 /// Of which contents there are several messages, while a mailbox cannot be looked into on one side. One that is missing may
 /// be there; without its file, another that moves there in the tree would be taken for it.
 fn alike(input: &Input<'_>) -> BTreeSet<Digest> {
-    let is_dark = input.remote.mailboxes.values().any(|mailbox| *mailbox == RemoteMailbox::Unknown)
-        || input.local.mailboxes.values().any(|mailbox| *mailbox == LocalMailbox::Unknown);
-    if !is_dark {
+    let is_dark_here = input.local.mailboxes.values().any(|mailbox| *mailbox == LocalMailbox::Unknown);
+    if !is_dark_here && !is_dark_there(input) {
         return BTreeSet::new();
     }
     let (mut once, mut alike) = (BTreeSet::new(), BTreeSet::new());
@@ -84,16 +99,30 @@ fn alike(input: &Input<'_>) -> BTreeSet<Digest> {
     alike
 }
 
-/// What new files hold in mailboxes that the server has and that could not be looked into.
-fn out_of_reach(local: &LocalView, remote: &RemoteView) -> BTreeSet<Digest> {
-    let unknown = remote.mailboxes.iter().filter(|(_, mailbox)| matches!(mailbox, RemoteMailbox::Unknown));
-    let listings = unknown.filter_map(|(name, _)| match local.mailboxes.get(name) {
-        Some(LocalMailbox::Listed(listing)) => Some(listing),
-        Some(LocalMailbox::Unchanged | LocalMailbox::Unknown) | None => None,
-    });
-    let digests = listings.flat_map(|listing| listing.files.values()).filter_map(|file| match &file.content {
-        LocalContent::Known { content, .. } => Some(content.digest),
-        LocalContent::Unread | LocalContent::Unreadable => None,
-    });
-    digests.collect()
+/// What files hold that were read, and of which the plan makes nothing: because the server does not let us look where they
+/// are, or has no such mailbox yet, or because it is not clear what they are.
+fn open(input: &Input<'_>, plan: &Plan) -> BTreeSet<Digest> {
+    let mut open = BTreeSet::new();
+    for (name, mailbox) in &input.local.mailboxes {
+        let LocalMailbox::Listed(listing) = mailbox else { continue };
+        let actions = plan.mailboxes.get(name).map_or(&[][..], Vec::as_slice);
+        let links = input.base.get(name).and_then(|known| known.links.as_ref());
+        let linked = links.into_iter().flat_map(BTreeMap::values).filter(|l| l.presence != Presence::RemoteOnly);
+        let decided: BTreeSet<&FileId> = actions.iter().filter_map(file_of).chain(linked.map(|l| &l.file)).collect();
+        let new = listing.files.iter().filter_map(|(id, file)| match &file.content {
+            LocalContent::Known { content, .. } => Some((id, content.digest)),
+            LocalContent::Unread | LocalContent::Unreadable => None,
+        });
+        open.extend(new.filter(|(id, _)| !decided.contains(id)).map(|(_, digest)| digest));
+    }
+    open
+}
+
+fn file_of(action: &Action) -> Option<&FileId> {
+    match action {
+        Action::Link { file, .. } | Action::Rename { file, .. } | Action::Upload { file, .. } => Some(file),
+        Action::Move(Relocation { here: Here::File(file), .. }) => Some(file),
+        Action::Copy(Relocation { here: Here::File(file), .. }) => Some(file),
+        _ => None,
+    }
 }

@@ -184,6 +184,26 @@ fn no_file_goes_for_another_whose_own_may_be_out_of_sight() {
     expect(&scene, &["A: forget 1", "A: move server B 3 as file x agreed \\Seen server -\\Seen"]);
 }
 
+/// B went on the server, and A's file came there in the tree: B is made again once what was in it is gone. Until then A's
+/// message stays, lest its file be taken for one of B's, and be the only copy.
+#[test]
+fn what_waits_for_its_mailbox_to_be_made_stays_on_the_server() {
+    let mut scene = Scene::with(&["A", "B"]);
+    scene.link("B", link(1, Presence::Both, "")).file("B", "f1", "");
+    scene.link("A", Link { uid: uid(2), file: file("f2"), ..link(1, Presence::Both, "") });
+    scene.new_file("B", "x", 1, "").message("A", 2, "");
+    scene.remote.mailboxes.remove(&name("B"));
+    expect(&scene, &["B: expunge local 1"]);
+    assert!(scene.plan().unfinished.contains(&name("A")));
+    assert_eq!(scene.plan().held, 0);
+    // Cut off before it is recorded that B's file is gone, or after.
+    scene.local("B").files.remove(&file("f1"));
+    let lines = scene.lines();
+    assert!(!lines.contains(&"B: rename 1 x".to_owned()), "{lines:?}");
+    scene.base.get_mut(&name("B")).unwrap().links.as_mut().unwrap().clear();
+    expect(&scene, &["B: create server", "B: reset", "B: move server A 2 as file x"]);
+}
+
 /// A run moved A's message to B, where its file had gone, and could not record it. Now the file is back in A: were it taken
 /// for what it was, it would go for the message, and the message for the file.
 #[test]
