@@ -98,6 +98,7 @@
 //! | SetFlags | `FlagsAgreed(agreed.after(change))`, as far as the change took hold |
 //! | Delete expunge, trash | `Unlinked`; `PresenceChanged(RemoteOnly, flags + T)` where it had to be left marked |
 //! | Delete mark | `PresenceChanged(LocalOnly or RemoteOnly, flags + T)` |
+//! | Forget | `Unlinked`; where a file stays, its directory is read in the next run though it may not have changed |
 //! | Keep | `PresenceChanged(LocalOnly or RemoteOnly, flags as agreed)` |
 //! | MovedOut | the same with RemoteOnly where the configuration leaves the mailbox out; else none, and no checkpoint |
 //! | RemoveMailbox | `MailboxForgotten` once removed; a mailbox that still holds mail stays, which is no failure |
