@@ -400,7 +400,8 @@ impl Run<'_> {
 
     fn has_file(&self, name: &MailboxName, uid: Uid) -> bool {
         let Some(LocalMailbox::Listed(listing)) = self.seen.local.mailboxes.get(name) else { return false };
-        listing.files.contains_key(&self.link(name, uid).file)
+        let links = self.state.base.get(name).and_then(|b| b.links.as_ref());
+        links.and_then(|links| links.get(&uid)).is_some_and(|link| listing.files.contains_key(&link.file))
     }
 
     /// The link of what is the same message on both sides: its file may have gone meanwhile, its message too.
