@@ -62,16 +62,27 @@ pub(super) fn keep_twins(input: &Input<'_>, plan: &mut Plan) {
 /// Lets a file stay that goes because its message went, while another message goes because that very file is missing where
 /// it was: it came here under the name that a link was left with, and only one of them is that link's own. The link is
 /// dropped, and the next plan finds a new file, and a message that it is. A directory that has not changed got no file, and
-/// would not be looked into then.
+/// would not be looked into then; and what came elsewhere, as a new file, has not come here.
 pub(super) fn keep_returned(input: &Input<'_>, plan: &mut Plan) {
     let link = |place: &(MailboxName, Uid)| input.base.get(&place.0)?.links.as_ref()?.get(&place.1);
     let missing = departures(plan, Side::Remote).into_iter();
     let mut missing: BTreeMap<(&FileId, Digest), (MailboxName, Uid)> =
         missing.filter_map(|place| Some((link(&place).map(|l| (&l.file, l.digest))?, place))).collect();
     let (mut files, mut messages) = (BTreeSet::new(), BTreeSet::new());
+    let mut unexplained = contents(input, plan, Side::Remote);
+    for (name, action) in plan.actions() {
+        if let Action::Upload { file, .. } = action
+            && let Some((digest, _)) = file_of(input, name, file)
+        {
+            unexplained.entry(digest).and_modify(|n| *n = n.saturating_sub(1));
+        }
+    }
     let is_listed = |name: &MailboxName| matches!(input.local.mailboxes.get(name), Some(LocalMailbox::Listed(_)));
     for place in departures(plan, Side::Local).into_iter().filter(|(name, _)| is_listed(name)) {
-        if let Some(message) = link(&place).and_then(|l| missing.remove(&(&l.file, l.digest))) {
+        let Some(digest) = link(&place).map(|l| l.digest) else { continue };
+        let Some(left @ 1..) = unexplained.get_mut(&digest) else { continue };
+        if let Some(message) = link(&place).and_then(|l| missing.remove(&(&l.file, digest))) {
+            *left -= 1;
             files.insert(place);
             messages.insert(message);
         }
