@@ -78,33 +78,42 @@ pub(super) fn wait(input: &Input<'_>, plan: &mut Plan) {
     if input.policy.direction != Direction::Both {
         return;
     }
-    let mut unsure = Vec::new();
+    let mut new = Vec::new();
     for (name, action) in plan.actions() {
         let Action::Link { uid, file, .. } = action else { continue };
-        let new = file_of(input, name, file).filter(|_| !is_ours(input, name, *uid, file));
-        if new.is_some_and(|(digest, _)| may_be_two(input, plan, digest)) {
-            unsure.push((name.clone(), *uid));
-        }
+        let its = file_of(input, name, file).filter(|_| !is_ours(input, name, *uid, file));
+        new.extend(its.map(|(digest, _)| (name.clone(), *uid, digest)));
     }
-    for (name, uid) in unsure {
+    if new.is_empty() {
+        return;
+    }
+    let unsure = may_be_two(input, plan);
+    let unsure = new.into_iter().filter(|(_, _, digest)| unsure.contains(digest));
+    for (name, uid, _) in unsure {
         take_apart(plan, &name, uid);
         plan.unfinished.insert(name);
     }
 }
 
-/// Whether the file of one message of this content may be missing where nothing is decided, and the server's copy of another.
-fn may_be_two(input: &Input<'_>, plan: &Plan, digest: Digest) -> bool {
+/// Contents of which the file of one message may be missing where nothing is decided, and the server's copy of another.
+fn may_be_two(input: &Input<'_>, plan: &Plan) -> BTreeSet<Digest> {
     let open = |name: &MailboxName| is_dark(input, name) || plan.mailboxes.get(name).is_none_or(Vec::is_empty);
-    let (mut here, mut there) = (BTreeSet::new(), BTreeSet::new());
+    let mut gone: BTreeMap<Digest, [BTreeSet<(&MailboxName, Uid)>; 2]> = BTreeMap::new();
     for (name, mailbox) in input.base.iter().filter(|(name, _)| open(name)) {
         let (local, remote) = (LocalSide::of(input.local, name, Some(mailbox)), input.remote_side(name));
         let links = mailbox.links.iter().flat_map(BTreeMap::values);
-        for link in links.filter(|l| l.digest == digest && l.presence == Presence::Both) {
-            here.extend((local.delta(link) == Delta::Gone).then_some((name, link.uid)));
-            there.extend((remote.delta(link) == Delta::Gone).then_some((name, link.uid)));
+        for link in links.filter(|link| link.presence == Presence::Both) {
+            let is_gone = [local.delta(link) == Delta::Gone, remote.delta(link) == Delta::Gone];
+            if is_gone.contains(&true) {
+                let places = gone.entry(link.digest).or_default().iter_mut().zip(is_gone);
+                places.filter(|(_, gone)| *gone).for_each(|(places, _)| _ = places.insert((name, link.uid)));
+            }
         }
     }
-    !here.is_empty() && !there.is_empty() && here.union(&there).nth(1).is_some()
+    let are_two = |[here, there]: &[BTreeSet<_>; 2]| {
+        !here.is_empty() && !there.is_empty() && here.union(there).nth(1).is_some()
+    };
+    gone.into_iter().filter(|(_, places)| are_two(places)).map(|(digest, _)| digest).collect()
 }
 
 /// Files, by name, that left a link whose message still stands on the server: what came there elsewhere is not that one.
