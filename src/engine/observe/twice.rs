@@ -120,7 +120,8 @@ fn may_have_it(
             file.is_some_and(|file| differ(&file.flags, &link.flags, keywords))
         };
         let is_gone = |uid: Uid| has(view.mailboxes.get(*name), mailbox, uid) == Some(false);
-        let is_lost = |link: &Link| is_pending(link) && is_gone(link.uid) && !news.are_elsewhere(name, link);
+        // What is gone is little, and quickly found; what is pending takes a look at each file.
+        let is_lost = |link: &Link| is_gone(link.uid) && is_pending(link) && !news.are_elsewhere(name, link);
         mailbox.links.iter().flat_map(BTreeMap::values).any(is_lost)
     };
     let mut left = base.iter().filter(went).map(|(name, _)| name);
