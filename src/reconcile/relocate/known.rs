@@ -6,7 +6,7 @@ use super::super::Input;
 use super::super::delta::LocalSide;
 use super::super::plan::{Action, Plan};
 use super::super::view::RemoteMessage;
-use super::{Source, downloads, file_of, links, started_anew};
+use super::{Left, Source, downloads, file_of, links, started_anew};
 use crate::mail::{BaseMailbox, Digest, Flags, Link, MailboxName, MessageIdHash, Presence, Uid, UnixSeconds};
 
 /// Size, INTERNALDATE and Message-ID.
@@ -108,7 +108,7 @@ fn sources<'a>(input: &'a Input<'a>, plan: &Plan) -> Vec<Source<'a>> {
     let source = |(mailbox, base, link): (&'a MailboxName, Option<&'a BaseMailbox>, &'a Link)| {
         let here = LocalSide::of(input.local, mailbox, base).delta(link).now(link);
         let flags = here.or_else(|| renamed.get(&(mailbox, link.uid)).copied())?;
-        (!started_anew(input.remote_side(mailbox), base)).then_some(Source { mailbox, link, flags })
+        (!started_anew(input.remote_side(mailbox), base)).then_some(Source { mailbox, link, flags, left: Left::No })
     };
     with_file.filter_map(source).collect()
 }

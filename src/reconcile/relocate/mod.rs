@@ -51,7 +51,7 @@ use flags::Flagged;
 use known::Known;
 
 use super::Input;
-use super::delta::RemoteSide;
+use super::delta::{Delta, LocalSide, RemoteSide};
 use super::plan::{Action, Disposal, Plan, Relocation, Side};
 use super::view::{Expunge, LocalContent, LocalMailbox, RemoteMailbox, RemoteMessage};
 use crate::mail::{BaseMailbox, Digest, FileId, Flags, Link, MailboxName, Presence, Uid, UidSet};
@@ -78,6 +78,14 @@ struct Source<'a> {
     mailbox: &'a MailboxName,
     link: &'a Link,
     flags: &'a Flags,
+    left: Left,
+}
+
+/// Whether a message's file has left it.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Left {
+    Yes,
+    No,
 }
 
 impl Source<'_> {
@@ -96,6 +104,26 @@ fn links<'a>(input: &'a Input<'_>) -> impl Iterator<Item = (&'a MailboxName, Opt
         links.values().map(move |link| (name, mailbox, link))
     });
     loaded.chain(relatives)
+}
+
+/// Tells of links whether their file is gone from where they are, and no other is to stand for it. So it is, too, where
+/// nothing is decided because a file beside it cannot be read.
+fn leavers<'a>(
+    input: &'a Input<'_>,
+    plan: &Plan,
+) -> impl Fn(&MailboxName, Option<&BaseMailbox>, &Link) -> Left + use<'a> {
+    let mut found = BTreeSet::new();
+    for (name, action) in plan.actions() {
+        if let Action::Rename { uid, .. } | Action::Link { uid, .. } = action {
+            found.insert((name.clone(), *uid));
+        }
+    }
+    move |name, base, link| match LocalSide::of(input.local, name, base) {
+        LocalSide::Unknown => Left::No,
+        local if local.delta(link) != Delta::Gone || link.presence != Presence::Both => Left::No,
+        _ if found.contains(&(name.clone(), link.uid)) => Left::No,
+        LocalSide::Absent | LocalSide::Unchanged | LocalSide::Listed(_) => Left::Yes,
+    }
 }
 
 /// Whether the server started the mailbox's UIDs anew, so that its links are dropped.
@@ -153,7 +181,8 @@ fn spare(plan: &mut Plan, moved: &BTreeSet<(MailboxName, Uid)>, side: Side) {
 enum Way {
     /// It leaves its old place for this one.
     Move,
-    /// It leaves its old place, for this one among others: which of them is the copy, nothing tells.
+    /// It leaves its old place, for this one among others: which of them is the copy, nothing tells. Or only its file
+    /// has left, and nothing is decided where it was.
     Spread,
     /// It stays where it is.
     Copy,
@@ -190,8 +219,8 @@ impl Supply {
             self.taken.insert(source.place());
             return Some((source, Way::Move));
         }
-        let source = sources.iter().min_by_key(is_marked)?;
-        Some((*source, if departs(&source) { Way::Spread } else { Way::Copy }))
+        let source = sources.iter().min_by_key(|s| (is_marked(s), s.left == Left::No))?;
+        Some((*source, if departs(&source) || source.left == Left::Yes { Way::Spread } else { Way::Copy }))
     }
 }
 
@@ -208,11 +237,13 @@ fn on_server(input: &Input<'_>, plan: &mut Plan) {
     if wanted.is_empty() {
         return;
     }
+    let left = leavers(input, plan);
     for (name, base, link) in links(input).filter(|(_, _, link)| link.presence != Presence::LocalOnly) {
         let Some(sources) = wanted.get_mut(&link.digest) else { continue };
         let remote = input.remote_side(name);
         let standing = remote.delta(link).now(link).filter(|_| !started_anew(remote, base));
-        sources.extend(standing.map(|flags| Source { mailbox: name, link, flags }));
+        let left = left(name, base, link);
+        sources.extend(standing.map(|flags| Source { mailbox: name, link, flags, left }));
     }
     let mut supply = Supply::new(departures(plan, Side::Remote));
     for (name, actions) in &mut plan.mailboxes {

@@ -342,3 +342,18 @@ fn files_whose_mailbox_has_anothers_name_stay_while_directories_get_other_names(
     scene.left.clear();
     assert!(scene.lines().contains(&"B: remove local".to_owned()), "{:?}", scene.lines());
 }
+
+/// A message went from A to B here and was flagged in A there; a file of A cannot be read, so that A deletes nothing.
+#[test]
+fn what_moved_out_of_a_mailbox_that_is_not_decided_has_the_flags_of_both() {
+    let mut scene = Scene::with(&["A", "B"]);
+    scene.link("A", link(1, Presence::Both, "")).message("A", 1, "S").new_file("B", "f1", 1, "F");
+    scene.local("A").files.insert(file("x"), LocalFile { flags: flags(""), content: LocalContent::Unreadable });
+    expect(&scene, &["B: copy server A 1 as file f1 local +\\Seen server +\\Flagged"]);
+    // A copy of what stays has its own.
+    scene.file("A", "f1", "");
+    expect(
+        &scene,
+        &["A: flags local 1 +\\Seen", "B: copy server A 1 as file f1 agreed \\Seen server +\\Flagged -\\Seen"],
+    );
+}
