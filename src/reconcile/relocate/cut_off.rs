@@ -8,8 +8,8 @@ use super::super::plan::{Action, Plan, Side};
 use super::super::view::{Direction, LocalMailbox, RemoteMailbox};
 use super::flags::Flagged;
 use super::twins::contents;
-use super::{departures, file_of, spare};
-use crate::mail::{Digest, FileId, FlagChange, Link, MailboxName, Presence, Uid};
+use super::{Left, departures, file_of, leavers, links, spare, started_anew};
+use crate::mail::{Digest, FileId, FlagChange, Link, MailboxName, Presence, SystemFlag, Uid};
 
 /// Links of both sides that the plan drops, because their message is on neither.
 pub(super) fn forgotten<'a>(input: &'a Input<'_>, plan: &Plan) -> Vec<(MailboxName, &'a Link)> {
@@ -120,28 +120,35 @@ fn keep(input: &Input<'_>, plan: &mut Plan, name: &MailboxName, uid: Uid, file: 
 }
 
 /// Merges the flags of messages newly linked, and gone from another mailbox on both sides, against those agreed on there.
+///
+/// One that a run brought there, and could not record, may still stand where its file left it: what changed in its flags
+/// there since comes along.
 pub(super) fn remembered(input: &Input<'_>, plan: &mut Plan) {
     let mut lost: BTreeMap<Digest, Vec<&Link>> = BTreeMap::new();
     for (_, link) in forgotten(input, plan) {
         lost.entry(link.digest).or_default().push(link);
     }
-    if lost.is_empty() {
+    let late = late(input, plan);
+    if lost.is_empty() && late.is_empty() {
         return;
     }
     for (name, actions) in &mut plan.mailboxes {
         let intents = input.intents.get(name).map_or(&[][..], Vec::as_slice);
         let permanent = input.remote_side(name).permanent();
         let Some(RemoteMailbox::Observed(listing)) = input.remote.mailboxes.get(name) else { continue };
+        let flagged = Flagged { input, permanent: &permanent };
         let mut changes = Vec::new();
         for action in actions.iter_mut() {
             let Action::Link { uid, file, flags } = action else { continue };
-            let Some((digest, here)) = file_of(input, name, file).filter(|_| !intents.iter().any(|i| i.file == *file))
-            else {
+            let Some((digest, here)) = file_of(input, name, file) else { continue };
+            if intents.iter().any(|i| i.file == *file) {
+                let Some((late, message)) = late.get(&digest).zip(listing.messages.get(uid)) else { continue };
+                let (local, remote) = flagged.merged_with(late, flags, here, &message.flags);
+                changes.push((*uid, local, remote));
                 continue;
-            };
+            }
             let link = lost.get_mut(&digest).and_then(Vec::pop);
             let Some((link, message)) = link.zip(listing.messages.get(uid)) else { continue };
-            let flagged = Flagged { input, permanent: &permanent };
             let (agreed, local, remote) = flagged.merged(&link.flags, here, &message.flags);
             *flags = agreed;
             changes.push((*uid, local, remote));
@@ -151,6 +158,28 @@ pub(super) fn remembered(input: &Input<'_>, plan: &mut Plan) {
             put_flags(actions, uid, Side::Remote, remote);
         }
     }
+}
+
+/// What changed on the server, by content, in the flags of messages that their file has left, where only one is it. A mark
+/// does not count: it may be ours.
+fn late(input: &Input<'_>, plan: &Plan) -> BTreeMap<Digest, FlagChange> {
+    let mut late: BTreeMap<Digest, Vec<FlagChange>> = BTreeMap::new();
+    if input.intents.is_empty() || input.policy.direction != Direction::Both {
+        return BTreeMap::new();
+    }
+    let left = leavers(input, plan);
+    for (name, base, link) in links(input).filter(|(name, base, link)| left(name, *base, link) == Left::Yes) {
+        let remote = input.remote_side(name);
+        let standing = remote.delta(link).now(link).filter(|_| !started_anew(remote, base));
+        let change = standing.map(|flags| link.flags.change_to(flags));
+        late.entry(link.digest).or_default().extend(change);
+    }
+    let only = |(digest, mut changes): (Digest, Vec<FlagChange>)| {
+        let mut change = changes.pop().filter(|_| changes.is_empty())?;
+        change.add.system.remove(SystemFlag::Trashed);
+        (!change.is_empty()).then_some((digest, change))
+    };
+    late.into_iter().filter_map(only).collect()
 }
 
 /// Plans this change of a message's flags on `side`, and no other.

@@ -34,6 +34,20 @@ impl Flagged<'_> {
         (agreed, merged.local, change)
     }
 
+    /// What each side lacks when `late` is done to the server's flags as well.
+    pub(super) fn merged_with(
+        &self,
+        late: &FlagChange,
+        agreed: &Flags,
+        local: &Flags,
+        remote: &Flags,
+    ) -> (FlagChange, FlagChange) {
+        let wanted = remote.after(late);
+        let (_, here, there) = self.merged(agreed, local, &wanted);
+        let there = self.seen(remote).change_to(&self.seen(&wanted).after(&there));
+        (here, FlagChange { add: self.permanent.storable(&there.add), ..there })
+    }
+
     pub(super) fn to_server(
         &self,
         way: Way,

@@ -357,3 +357,23 @@ fn what_moved_out_of_a_mailbox_that_is_not_decided_has_the_flags_of_both() {
         &["A: flags local 1 +\\Seen", "B: copy server A 1 as file f1 agreed \\Seen server +\\Flagged -\\Seen"],
     );
 }
+
+/// A run took a message from A to B on the server and was cut off, or saw no UID; then it was flagged in A.
+#[test]
+fn what_was_flagged_at_its_old_place_after_it_was_copied_has_the_flag_at_its_new_one() {
+    let mut scene = Scene::with(&["A", "B"]);
+    scene.link("A", link(1, Presence::Both, "F")).message("A", 1, "FSR");
+    scene.new_file("B", "f1", 1, "F").read_message("B", 7, 1, "FR").intent_with("B", "f1", 1, 7, "F");
+    let both = ["B: flags local 7 +\\Answered +\\Seen", "B: flags server 7 +\\Seen"];
+    expect(&scene, &["A: expunge server 1", "B: link 7 f1 \\Flagged", both[0], both[1]]);
+    // A mark is that of the move.
+    scene.message("A", 1, "FRT");
+    expect(&scene, &["A: expunge server 1", "B: link 7 f1 \\Flagged", "B: flags local 7 +\\Answered"]);
+    // What lost a flag there loses it here.
+    scene.message("A", 1, "R");
+    let both = ["B: flags local 7 +\\Answered -\\Flagged", "B: flags server 7 -\\Flagged"];
+    expect(&scene, &["A: expunge server 1", "B: link 7 f1 \\Flagged", both[0], both[1]]);
+    // Of two that left, nothing tells which it is.
+    scene.link("A", Link { uid: uid(2), file: file("f2"), ..link(1, Presence::Both, "F") }).message("A", 2, "F");
+    expect(&scene, &["A: expunge server 1:2", "B: link 7 f1 \\Flagged", "B: flags local 7 +\\Answered"]);
+}
