@@ -79,7 +79,11 @@ impl World {
             }
             Edit::Flag { side, which, flag: n } => {
                 if let Some(at) = self.pick(*side, *which) {
-                    self.flag(&at, &flag(*n));
+                    // What we could not let go, only marked, is deleted: its flags are no message's any more.
+                    match is_left(state, &at) {
+                        true => self.toggle(&at, &flag(*n)),
+                        false => self.flag(&at, &flag(*n)),
+                    }
                 }
             }
             Edit::Rename { which } => {
@@ -401,9 +405,13 @@ impl World {
     }
 
     fn flag(&mut self, at: &At, change: &Flags) {
+        self.did(at.side(), self.at(at).0, Did::Flagged(change.clone()));
+        self.toggle(at, change);
+    }
+
+    fn toggle(&mut self, at: &At, change: &Flags) {
         let (body, now) = self.at(at);
         let to = if now.minus(change) == now { now.union(change) } else { now.minus(change) };
-        self.did(at.side(), body, Did::Flagged(change.clone()));
         self.tell(format!("{at} gets {to}"));
         let key = (at.mailbox().clone(), body);
         if now.is_trashed() && !to.is_trashed() && self.history.deleted.remove(&key) {
@@ -419,4 +427,11 @@ impl World {
             }
         }
     }
+}
+
+/// Whether a message has no file any more, and was left on the server.
+fn is_left(state: &State, at: &At) -> bool {
+    let At::Message(name, uid) = at else { return false };
+    let link = state.base.get(name).and_then(|b| b.links.as_ref()?.get(uid));
+    link.is_some_and(|link| link.presence == Presence::RemoteOnly)
 }
