@@ -217,6 +217,7 @@ pub fn reconcile(input: &Input<'_>) -> Plan {
     let unsure = input.base.keys().filter(|name| input.may_be_another(name)).cloned();
     plan.unfinished.extend(unsure);
     held::hold_back(input, &mut plan);
+    relocate::take_along(input, &mut plan);
     plan.mailboxes.retain(|_, actions| !actions.is_empty());
     plan
 }

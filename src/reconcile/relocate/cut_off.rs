@@ -4,12 +4,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::super::Input;
+use super::super::delta::LocalSide;
 use super::super::plan::{Action, Plan, Side};
 use super::super::view::{Direction, LocalMailbox, RemoteMailbox};
 use super::flags::Flagged;
 use super::twins::contents;
 use super::{Left, departures, file_of, leavers, links, spare, started_anew};
-use crate::mail::{Digest, FileId, FlagChange, Link, MailboxName, Presence, SystemFlag, Uid};
+use crate::mail::{Digest, FileId, FlagChange, Flags, Link, MailboxName, Presence, SystemFlag, Uid};
 
 /// Links of both sides that the plan drops, because their message is on neither.
 pub(super) fn forgotten<'a>(input: &'a Input<'_>, plan: &Plan) -> Vec<(MailboxName, &'a Link)> {
@@ -171,15 +172,49 @@ fn late(input: &Input<'_>, plan: &Plan) -> BTreeMap<Digest, FlagChange> {
     for (name, base, link) in links(input).filter(|(name, base, link)| left(name, *base, link) == Left::Yes) {
         let remote = input.remote_side(name);
         let standing = remote.delta(link).now(link).filter(|_| !started_anew(remote, base));
-        let change = standing.map(|flags| link.flags.change_to(flags));
-        late.entry(link.digest).or_default().extend(change);
+        late.entry(link.digest).or_default().extend(standing.map(|flags| since(link, flags)));
     }
     let only = |(digest, mut changes): (Digest, Vec<FlagChange>)| {
-        let mut change = changes.pop().filter(|_| changes.is_empty())?;
-        change.add.system.remove(SystemFlag::Trashed);
-        (!change.is_empty()).then_some((digest, change))
+        let change = changes.pop().filter(|change| changes.is_empty() && !change.is_empty())?;
+        Some((digest, change))
     };
     late.into_iter().filter_map(only).collect()
+}
+
+fn since(link: &Link, flags: &Flags) -> FlagChange {
+    let mut change = link.flags.change_to(flags);
+    change.add.system.remove(SystemFlag::Trashed);
+    change
+}
+
+/// Does the same for what was recorded at its new place before the run was cut off, and is deleted at its old one now. Of
+/// that, nothing tells but the name that its file has kept.
+pub(super) fn take_along(input: &Input<'_>, plan: &mut Plan) {
+    let mut late: BTreeMap<(&FileId, Digest), FlagChange> = BTreeMap::new();
+    for (name, uid) in departures(plan, Side::Remote) {
+        let link = input.base.get(&name).and_then(|b| b.links.as_ref()?.get(&uid));
+        let remote = input.remote_side(&name);
+        let flags = link.and_then(|link| Some((link, remote.delta(link).now(link)?)));
+        let change = flags.map(|(link, flags)| ((&link.file, link.digest), since(link, flags)));
+        late.extend(change.filter(|(_, change)| !change.is_empty()));
+    }
+    if late.is_empty() || input.policy.direction != Direction::Both {
+        return;
+    }
+    for (name, mailbox) in input.base {
+        let (local, remote) = (LocalSide::of(input.local, name, Some(mailbox)), input.remote_side(name));
+        let standing = mailbox.links.iter().flat_map(BTreeMap::values).filter(|l| l.presence == Presence::Both);
+        for link in standing.filter(|_| !started_anew(remote, Some(mailbox))) {
+            let flags = local.delta(link).now(link).zip(remote.delta(link).now(link));
+            let Some((late, (here, there))) = late.get(&(&link.file, link.digest)).zip(flags) else { continue };
+            let permanent = remote.permanent();
+            let flagged = Flagged { input, permanent: &permanent };
+            let (here, there) = flagged.merged_with(late, &link.flags, here, there);
+            let actions = plan.mailboxes.entry(name.clone()).or_default();
+            put_flags(actions, link.uid, Side::Local, here);
+            put_flags(actions, link.uid, Side::Remote, there);
+        }
+    }
 }
 
 /// Plans this change of a message's flags on `side`, and no other.

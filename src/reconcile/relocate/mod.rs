@@ -37,7 +37,8 @@
 //! was made with.
 //!
 //! A run that is cut off after the effect and before the fact leaves something new on both sides, which is linked. Then
-//! the link that is gone from both sides, with the same content, tells which flags had been agreed on.
+//! the link that is gone from both sides, with the same content, tells which flags had been agreed on. What such a run left
+//! at its old place on the server may be flagged there before the next one deletes it: these flags come along.
 
 mod cut_off;
 mod flags;
@@ -67,6 +68,16 @@ pub(super) fn relocate(input: &Input<'_>, plan: &mut Plan) {
     in_tree(input, plan);
     cut_off::remembered(input, plan);
     left::keep_arrived(input, plan);
+    sort(plan);
+}
+
+/// Lets flags follow what an earlier run brought elsewhere, now that the plan deletes nothing but what really goes.
+pub(super) fn take_along(input: &Input<'_>, plan: &mut Plan) {
+    cut_off::take_along(input, plan);
+    sort(plan);
+}
+
+fn sort(plan: &mut Plan) {
     for actions in plan.mailboxes.values_mut() {
         actions.sort_by(|a, b| a.phase().cmp(&b.phase()).then_with(|| a.cmp(b)));
     }

@@ -377,3 +377,22 @@ fn what_was_flagged_at_its_old_place_after_it_was_copied_has_the_flag_at_its_new
     scene.link("A", Link { uid: uid(2), file: file("f2"), ..link(1, Presence::Both, "F") }).message("A", 2, "F");
     expect(&scene, &["A: expunge server 1:2", "B: link 7 f1 \\Flagged", "B: flags local 7 +\\Answered"]);
 }
+
+/// The same, where the run recorded the copy before it was cut off: only the file's name tells.
+#[test]
+fn what_was_flagged_at_its_old_place_before_it_is_deleted_there_has_the_flag_at_its_new_one() {
+    let mut scene = Scene::with(&["A", "B"]);
+    scene.link("A", link(1, Presence::Both, "F")).message("A", 1, "ST");
+    scene.link("B", Link { uid: uid(7), ..link(1, Presence::Both, "F") }).file("B", "f1", "F").message("B", 7, "FR");
+    let both = ["B: flags local 7 +\\Answered +\\Seen -\\Flagged", "B: flags server 7 +\\Seen -\\Flagged"];
+    expect(&scene, &["A: expunge server 1", both[0], both[1]]);
+    // Not twice: what stays in A, because nothing that is missing counts as deleted now, is left for another time.
+    let mut held = scene.clone();
+    held.local("B").files.insert(file("x"), LocalFile { flags: flags(""), content: LocalContent::Unreadable });
+    expect(&held, &["B: flags local 7 +\\Answered"]);
+    // Another file of the same content is another message.
+    let other = Link { uid: uid(7), file: file("f2"), ..link(1, Presence::Both, "F") };
+    scene.link("B", other).local("B").files.clear();
+    scene.file("B", "f2", "F");
+    expect(&scene, &["A: expunge server 1", "B: flags local 7 +\\Answered"]);
+}
