@@ -281,7 +281,11 @@ impl World {
                 } else if let Some(directory) = self.tree.get_mut(from) {
                     directory.remove(id);
                 }
+                let body = file.body;
                 let new = self.put_named(to, id, file, name);
+                if !matches!(&new, At::File(_, now) if now == id) {
+                    self.log.disguised.insert(body);
+                }
                 self.tell(format!("{at} is moved: {new}"));
                 new
             }

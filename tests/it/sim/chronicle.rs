@@ -178,6 +178,15 @@ impl<'a> Tale<'a> {
         (most + late + back + copies + split) << (day.dark.get(&body).copied().unwrap_or(0) + day.halves)
     }
 
+    /// Whether it was flagged at its old place after it was recorded at its new one, which the server tells at once, and
+    /// before it was deleted there, which without UIDPLUS is another step. With another name for its file, nothing tells
+    /// that the message which goes there is the one that came here.
+    fn is_flagged_behind(&self, world: &World) -> bool {
+        let flagged = |e: &&Event| e.late && e.side == Side::Remote && matches!(e.did, Did::Flagged(_));
+        let disguised = self.events.iter().find(|e| flagged(e)).is_some_and(|e| world.log.disguised.contains(&e.body));
+        disguised && world.server.kind.tells_copies && !world.server.kind.uidplus
+    }
+
     /// Whether a flag has one meaning: the message did not come to several places, and is known wherever it went.
     fn keeps_flags(&self, world: &World, day: &Day) -> bool {
         let moved = self.both(|did| *did == Did::Moved);
@@ -186,6 +195,7 @@ impl<'a> Tale<'a> {
         moved.iter().sum::<usize>() <= 1
             && others == [0, 0]
             && is_known
+            && !self.is_flagged_behind(world)
             && world.log.upheavals.is_empty()
             && !day.forgetful
             && !(day.blind && moved != [0, 0])

@@ -1,5 +1,7 @@
 //! What users did, message by message and mailbox by mailbox: what a model needs to tell how things may end.
 
+use std::collections::BTreeSet;
+
 use mailtide::mail::Flags;
 use mailtide::reconcile::Side;
 
@@ -12,6 +14,8 @@ pub struct Log {
     pub upheavals: Vec<(Side, Upheaval)>,
     /// How many of them came after the first run had begun.
     pub late_upheavals: usize,
+    /// Contents of files that got another name, where they were or in another mailbox.
+    pub disguised: BTreeSet<Body>,
     /// A run has begun: what is done from now on meets a half of it.
     pub late: bool,
 }
