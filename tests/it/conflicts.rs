@@ -164,6 +164,27 @@ fn renamed_to_two_names_at_once() {
     });
 }
 
+/// The message that was to move has nothing else in its old mailbox to draw a look there.
+#[test]
+fn moved_there_into_a_mailbox_that_cannot_be_renamed_here() {
+    on_both(|dovecot| {
+        let pair = filled(dovecot);
+        let mut client = dovecot.client();
+        client.append("To", &Generator::new(74).of(Kind::Plain), &[]);
+        pair.sync();
+        client.rename("From", "New");
+        client.move_to("To", "1:*", "New");
+        let in_the_way = pair.tree.dir("New");
+        fs::write(&in_the_way, "no mailbox").unwrap();
+        assert_ne!(pair.try_sync(&[]).code(), 0, "it cannot be renamed");
+        fs::remove_file(&in_the_way).unwrap();
+        pair.sync();
+        let after = pair.assert_equal("moved there");
+        assert_eq!((after.0["To"].len(), after.0["New"].len()), (0, MANY + 1));
+        pair.assert_settled("moved there");
+    });
+}
+
 #[test]
 fn an_append_whose_reply_was_lost_is_found_again() {
     on_both(|dovecot| {
