@@ -110,9 +110,8 @@ fn may_be_two(input: &Input<'_>, plan: &Plan) -> BTreeSet<Digest> {
             }
         }
     }
-    let are_two = |[here, there]: &[BTreeSet<_>; 2]| {
-        !here.is_empty() && !there.is_empty() && here.union(there).nth(1).is_some()
-    };
+    let are_two =
+        |[here, there]: &[BTreeSet<_>; 2]| !here.is_empty() && !there.is_empty() && here.union(there).nth(1).is_some();
     gone.into_iter().filter(|(_, places)| are_two(places)).map(|(digest, _)| digest).collect()
 }
 
