@@ -178,13 +178,17 @@ impl<'a> Tale<'a> {
         (most + late + back + copies + split) << (day.dark.get(&body).copied().unwrap_or(0) + day.halves)
     }
 
-    /// Whether it was flagged at its old place after it was recorded at its new one, which the server tells at once, and
-    /// before it was deleted there, which without UIDPLUS is another step. With another name for its file, nothing tells
-    /// that the message which goes there is the one that came here.
+    /// Whether it was flagged at its old place after it was copied to its new one, and before it was deleted there, which
+    /// without MOVE is another step. While a run is at work, it does not look again. In the next one, where the copy was
+    /// recorded, which the server tells at once, and the file has another name, nothing tells that the message which goes
+    /// there is the one that came here.
     fn is_flagged_behind(&self, world: &World) -> bool {
-        let flagged = |e: &&Event| e.late && e.side == Side::Remote && matches!(e.did, Did::Flagged(_));
-        let disguised = self.events.iter().find(|e| flagged(e)).is_some_and(|e| world.log.disguised.contains(&e.body));
-        disguised && world.server.kind.tells_copies && !world.server.kind.uidplus
+        let kind = &world.server.kind;
+        let unseen = |e: &Event| {
+            e.amidst && !kind.moves || world.log.disguised.contains(&e.body) && kind.tells_copies && !kind.uidplus
+        };
+        let flagged = |e: &&&Event| e.late && e.side == Side::Remote && matches!(e.did, Did::Flagged(_));
+        self.count(Side::Local, |did| *did == Did::Moved) > 0 && self.events.iter().filter(flagged).any(|e| unseen(e))
     }
 
     /// Whether a flag has one meaning: the message did not come to several places, and is known wherever it went.

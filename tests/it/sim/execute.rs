@@ -226,7 +226,9 @@ impl Run<'_> {
             return Err(Crash);
         }
         if let Some(edits) = self.faults.during.get(&self.steps) {
+            self.world.log.amidst = true;
             self.world.edit_all(self.state, edits);
+            self.world.log.amidst = false;
         }
         self.steps += 1;
         Ok(())

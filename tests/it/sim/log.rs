@@ -18,6 +18,8 @@ pub struct Log {
     pub disguised: BTreeSet<Body>,
     /// A run has begun: what is done from now on meets a half of it.
     pub late: bool,
+    /// A run is at work.
+    pub amidst: bool,
 }
 
 /// What was done to a message.
@@ -27,6 +29,7 @@ pub struct Event {
     pub body: Body,
     pub did: Did,
     pub late: bool,
+    pub amidst: bool,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -54,7 +57,7 @@ pub enum Upheaval {
 
 impl Log {
     pub fn did(&mut self, side: Side, body: Body, did: Did) {
-        self.events.push(Event { side, body, did, late: self.late });
+        self.events.push(Event { side, body, did, late: self.late, amidst: self.amidst });
     }
 
     pub fn shook(&mut self, side: Side, upheaval: Upheaval) {
