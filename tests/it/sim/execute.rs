@@ -11,7 +11,7 @@ use mailtide::reconcile::{Action, Phase, Plan, Side};
 
 use super::edit::Edit;
 use super::journal::Journal;
-use super::observe::{Blind, Observation, bare_checkpoint, observe};
+use super::observe::{Blind, Observation, observe};
 use super::relocate::Way;
 use super::state::State;
 use super::world::{Body, World};
@@ -136,7 +136,7 @@ pub struct Run<'a> {
     pub seen: &'a Observation,
     pub faults: &'a Faults,
     steps: usize,
-    held: BTreeSet<MailboxName>,
+    pub held: BTreeSet<MailboxName>,
     broken: BTreeSet<MailboxName>,
     pub failed_renames: usize,
     /// Something failed, which is more than that others were faster.
@@ -196,25 +196,6 @@ impl Run<'_> {
         }
         let names: Vec<MailboxName> = self.seen.ids.keys().cloned().collect();
         names.iter().try_for_each(|name| self.check(name))
-    }
-
-    /// What one side does not have any more is looked at anew, should it be back.
-    fn distrust(&mut self, plan: &Plan) -> Step {
-        let there = |name: &MailboxName| {
-            self.seen.local.mailboxes.contains_key(name) && self.seen.remote.mailboxes.contains_key(name)
-        };
-        let gone: Vec<_> = plan.mailboxes.keys().filter(|name| !there(name)).cloned().collect();
-        for name in gone {
-            let Some(mut mailbox) = self.state.base.get(&name).cloned() else { continue };
-            mailbox.look_again();
-            if let Some(check) = mailbox.remote {
-                self.fact(Fact::RemoteChecked(mailbox.id, check))?;
-            }
-            if let Some(check) = mailbox.local {
-                self.fact(Fact::LocalChecked(mailbox.id, check))?;
-            }
-        }
-        Ok(())
     }
 
     /// Before every effect and every fact.
@@ -282,54 +263,6 @@ impl Run<'_> {
     /// The number of a mailbox, recorded or about to be.
     pub fn id(&self, name: &MailboxName) -> MailboxId {
         self.state.base.get(name).map_or_else(|| self.seen.ids[name], |m| m.id)
-    }
-
-    /// Both sides were looked at, both sides have the mailbox now, and nothing is open.
-    fn check(&mut self, name: &MailboxName) -> Step {
-        let dark = matches!(self.seen.local.mailboxes.get(name), Some(LocalMailbox::Unknown))
-            || matches!(self.seen.remote.mailboxes.get(name), Some(RemoteMailbox::Unknown));
-        let on_both = self.world.tree.contains_key(name) && self.world.server.mailboxes.contains_key(name);
-        let unread = match self.seen.local.mailboxes.get(name) {
-            Some(LocalMailbox::Listed(listing)) => {
-                listing.files.values().any(|f| f.content == LocalContent::Unreadable)
-            }
-            _ => false,
-        };
-        if dark || unread || !on_both || self.held.contains(name) {
-            return Ok(());
-        }
-        let looked = self.seen.local_checks.contains_key(name) || self.seen.remote_checks.contains_key(name);
-        if looked {
-            self.know(name)?;
-        }
-        if let Some(checkpoint) = self.seen.remote_checks.get(name) {
-            self.fact(Fact::RemoteChecked(self.id(name), checkpoint.clone()))?;
-        }
-        if let Some(checkpoint) = self.seen.local_checks.get(name) {
-            self.fact(Fact::LocalChecked(self.id(name), *checkpoint))?;
-        }
-        Ok(())
-    }
-
-    fn know(&mut self, name: &MailboxName) -> Step {
-        if !self.state.base.contains_key(name) {
-            self.fact(Fact::MailboxKnown { id: self.id(name), name: name.clone() })?;
-        }
-        Ok(())
-    }
-
-    /// Links need to know which generation their UIDs are of.
-    pub fn fix_validity(&mut self, name: &MailboxName) -> Step {
-        self.know(name)?;
-        // As it was when it was looked at, where it was, and be it gone by now.
-        let now = self.world.server.mailboxes.get(name).map(|m| m.uid_validity);
-        if self.state.base[name].remote.is_none()
-            && let Some(uid_validity) = self.seen_validity(name).or(now)
-        {
-            let bare = bare_checkpoint(self.world, uid_validity);
-            self.fact(Fact::RemoteChecked(self.id(name), bare))?;
-        }
-        Ok(())
     }
 
     /// Whether UIDs still mean what they meant when they were seen.

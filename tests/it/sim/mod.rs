@@ -6,7 +6,7 @@
 //!
 //! | command | what it does |
 //! | --- | --- |
-//! | `cargo test --test it sim::` | the same cases each time, and 300 histories |
+//! | `cargo test --test it sim::` | the same cases each time, 300 histories, and those that failed once |
 //! | `MAILTIDE_SOAK=20 cargo test --test it sim::` | twenty times as many cases of each property, others each time |
 //! | `MAILTIDE_HISTORIES=100000 cargo test --test it histories -- --nocapture` | the histories of the seeds below, on all cores; tells how far it is |
 //! | `MAILTIDE_HISTORIES=100000..200000 cargo test …` | those of other seeds |
@@ -16,6 +16,7 @@
 //! What a failure taught about the planner becomes a named test in `src/reconcile/tests/found.rs`.
 
 mod apply;
+mod checkpoint;
 mod chronicle;
 mod delete;
 mod edit;
