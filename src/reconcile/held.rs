@@ -103,17 +103,26 @@ fn alike(input: &Input<'_>) -> BTreeSet<Digest> {
 /// are, or has no such mailbox yet, or because it is not clear what they are.
 fn open(input: &Input<'_>, plan: &Plan) -> BTreeSet<Digest> {
     let mut open = BTreeSet::new();
+    if !plan.actions().any(|(_, action)| matches!(action, Action::Delete { side: Side::Remote, .. })) {
+        return open;
+    }
     for (name, mailbox) in &input.local.mailboxes {
         let LocalMailbox::Listed(listing) = mailbox else { continue };
-        let actions = plan.mailboxes.get(name).map_or(&[][..], Vec::as_slice);
-        let links = input.base.get(name).and_then(|known| known.links.as_ref());
-        let linked = links.into_iter().flat_map(BTreeMap::values).filter(|l| l.presence != Presence::RemoteOnly);
-        let decided: BTreeSet<&FileId> = actions.iter().filter_map(file_of).chain(linked.map(|l| &l.file)).collect();
-        let new = listing.files.iter().filter_map(|(id, file)| match &file.content {
+        let read = listing.files.iter().filter_map(|(id, file)| match &file.content {
             LocalContent::Known { content, .. } => Some((id, content.digest)),
             LocalContent::Unread | LocalContent::Unreadable => None,
         });
-        open.extend(new.filter(|(id, _)| !decided.contains(id)).map(|(_, digest)| digest));
+        let mut new: BTreeMap<&FileId, Digest> = read.collect();
+        if new.is_empty() {
+            continue;
+        }
+        let actions = plan.mailboxes.get(name).map_or(&[][..], Vec::as_slice);
+        let links = input.base.get(name).and_then(|known| known.links.as_ref());
+        let linked = links.into_iter().flat_map(BTreeMap::values).filter(|l| l.presence != Presence::RemoteOnly);
+        for file in actions.iter().filter_map(file_of).chain(linked.map(|link| &link.file)) {
+            new.remove(file);
+        }
+        open.extend(new.into_values());
     }
     open
 }
