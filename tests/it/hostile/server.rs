@@ -305,7 +305,8 @@ fn tagged(octets: &[u8], tag: &str) -> Vec<u8> {
 /// `octets` with every `from` made `to`.
 pub fn swap(octets: &[u8], from: &[u8], to: &[u8]) -> Vec<u8> {
     let (mut out, mut rest) = (Vec::with_capacity(octets.len()), octets);
-    while let Some(at) = rest.windows(from.len()).position(|w| w == from) {
+    // Some are of megabytes, and a client does not wait for long.
+    while let Some(at) = memchr::memmem::find(rest, from) {
         out.extend_from_slice(&rest[..at]);
         out.extend_from_slice(to);
         rest = &rest[at + from.len()..];
