@@ -107,6 +107,32 @@ fn flags_set_here_go_with_what_is_seen_nowhere() {
     });
 }
 
+/// A message moves here, and the same one goes elsewhere on the server before it is told: what came to its new place there
+/// meanwhile is another.
+#[test]
+fn what_arrives_where_a_move_came_too_late_is_not_what_was_to_move() {
+    for (dovecot, command) in [(Dovecot::start(), "UID MOVE"), (Dovecot::showing("IMAP4rev1"), "UID COPY")] {
+        let pair = filled(&dovecot, FEW, "From", "To", true);
+        pair.sync();
+        let moved = pair.tree.messages("From").remove(0);
+        fs::rename(&moved.path, pair.tree.dir("To").join("cur").join(moved.name())).unwrap();
+        let port = dovecot.port();
+        let moment = Moment::before(command, port, move || {
+            let mut client = Client::connect(port, "");
+            client.move_to("From", "1", "INBOX");
+            client.append("To", &Generator::new(92).of(Kind::Plain), &[]);
+        });
+        pair.configure(&Setting { through: Some(moment.port()), ..Setting::default() });
+        pair.sync();
+        assert!(moment.has_come());
+        pair.configure(&Setting::default());
+        pair.sync();
+        let after = pair.assert_equal("too late");
+        assert_eq!(after.0["To"].len(), 3, "what was there, what came, and what moved here: {command}");
+        pair.assert_settled("too late");
+    }
+}
+
 #[test]
 fn nothing_is_asked_where_nothing_is_in_doubt() {
     let dovecot = Dovecot::start();

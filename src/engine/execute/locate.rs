@@ -1,8 +1,9 @@
 //! Which UID did an appended message get, when the server does not say (no UIDPLUS, RFC 4315)?
 //!
-//! Only UIDs from the UIDNEXT before the first APPEND on come into question, less those seen before. Size and Message-ID
-//! decide where they are unambiguous on both sides, the content where they are not. What is still open is paired in
-//! order when the numbers agree: UIDs rise in the order of the APPENDs, and some servers rewrite what they store.
+//! Only UIDs from the UIDNEXT before the first APPEND on come into question, less those seen before. The Message-ID
+//! decides where it is unambiguous on both sides, the content where it is not. What is still open is paired in order when
+//! the numbers agree, and no Message-ID speaks against it: UIDs rise in the order of the APPENDs, and some servers rewrite
+//! what they store. They do not rewrite what they move; and a server says OK to a move of what is gone already.
 
 use std::collections::BTreeMap;
 
@@ -27,12 +28,35 @@ pub fn locate(
     sent: &[Sent],
 ) -> Result<Vec<Option<Uid>>> {
     let new = arrived(session, wire, uid_validity, uid_next, seen_before)?;
-    let mut found = by_message_id(&new, sent);
-    if found.iter().any(Option::is_none) {
-        let open: UidSet = new.keys().copied().filter(|uid| !found.contains(&Some(*uid))).collect();
-        let contents = digests(session, wire, uid_validity, &open)?;
-        by_content(&contents, sent, &mut found);
-        in_order(&open, &mut found);
+    let mut found = recognised(session, wire, uid_validity, &new, sent)?;
+    in_order(&new, sent, &mut found);
+    Ok(found)
+}
+
+/// Finds the UID of each message of `moved`, as far as it came: by its Message-ID or content, and by nothing less.
+pub fn relocated(
+    session: &mut Session,
+    wire: &WireName,
+    uid_validity: UidValidity,
+    uid_next: Option<Uid>,
+    seen_before: &UidSet,
+    moved: &[Sent],
+) -> Result<Vec<Option<Uid>>> {
+    let new = arrived(session, wire, uid_validity, uid_next, seen_before)?;
+    recognised(session, wire, uid_validity, &new, moved)
+}
+
+fn recognised(
+    session: &mut Session,
+    wire: &WireName,
+    uid_validity: UidValidity,
+    new: &New,
+    sent: &[Sent],
+) -> Result<Vec<Option<Uid>>> {
+    let mut found = by_message_id(new, sent);
+    let open: UidSet = new.keys().copied().filter(|uid| !found.contains(&Some(*uid))).collect();
+    if found.iter().any(Option::is_none) && !open.is_empty() {
+        by_content(&digests(session, wire, uid_validity, &open)?, sent, &mut found);
     }
     Ok(found)
 }
@@ -56,21 +80,24 @@ pub fn turned_up(
     Ok(found)
 }
 
-/// What has arrived from `uid_next` on, with Message-IDs.
+/// Messages that have arrived, with Message-IDs.
+type New = BTreeMap<Uid, Option<MessageIdHash>>;
+
+/// What has arrived from `uid_next` on.
 fn arrived(
     session: &mut Session,
     wire: &WireName,
     uid_validity: UidValidity,
     uid_next: Option<Uid>,
     seen_before: &UidSet,
-) -> Result<BTreeMap<Uid, Option<MessageIdHash>>> {
+) -> Result<New> {
     let arrived = session.uids_from(wire, uid_validity, uid_next.unwrap_or(Uid::MIN))?;
     let arrived: UidSet = arrived.iter().filter(|uid| !seen_before.contains(*uid)).collect();
     let fields = session.header_fields(wire, &arrived)?;
     Ok(arrived.iter().map(|uid| (uid, fields.get(&uid).and_then(|f| f.message_id))).collect())
 }
 
-fn by_message_id(new: &BTreeMap<Uid, Option<MessageIdHash>>, sent: &[Sent]) -> Vec<Option<Uid>> {
+fn by_message_id(new: &New, sent: &[Sent]) -> Vec<Option<Uid>> {
     let only = |id: MessageIdHash| {
         let mut on_server = new.iter().filter(|(_, i)| **i == Some(id)).map(|(uid, _)| *uid);
         let once_here = sent.iter().filter(|s| s.content.message_id == Some(id)).count() == 1;
@@ -90,12 +117,15 @@ fn by_content(contents: &BTreeMap<Uid, Contents>, sent: &[Sent], found: &mut [Op
     }
 }
 
-fn in_order(open: &UidSet, found: &mut [Option<Uid>]) {
-    let left: Vec<Uid> = open.iter().filter(|uid| !found.contains(&Some(*uid))).collect();
-    if left.len() == found.iter().filter(|f| f.is_none()).count() {
-        for (slot, uid) in found.iter_mut().filter(|f| f.is_none()).zip(left) {
-            *slot = Some(uid);
-        }
+fn in_order(new: &New, sent: &[Sent], found: &mut [Option<Uid>]) {
+    let left: Vec<Uid> = new.keys().copied().filter(|uid| !found.contains(&Some(*uid))).collect();
+    if left.len() != found.iter().filter(|f| f.is_none()).count() {
+        return;
+    }
+    for ((slot, one), uid) in found.iter_mut().zip(sent).filter(|(slot, _)| slot.is_none()).zip(left) {
+        // A server may give one to a message that had none, and takes none away.
+        let id = one.content.message_id;
+        *slot = Some(uid).filter(|uid| id.is_none() || new.get(uid) == Some(&id));
     }
 }
 
@@ -133,13 +163,18 @@ mod tests {
     }
 
     #[test]
-    fn order_decides_only_when_the_numbers_agree() {
-        let open = UidSet::range(uid(5), uid(7));
+    fn order_decides_only_when_the_numbers_agree_and_no_message_id_speaks_against_it() {
+        let new = |ids: [Option<u64>; 3]| (5..).map(uid).zip(ids.map(|id| id.map(MessageIdHash))).collect::<New>();
+        let all = [sent(1, Some(1)), sent(2, None), sent(3, Some(3))];
         let mut found = vec![Some(uid(5)), None, None];
-        in_order(&open, &mut found);
+        in_order(&new([Some(1), Some(2), Some(3)]), &all, &mut found);
         assert_eq!(found, [Some(uid(5)), Some(uid(6)), Some(uid(7))]);
         let mut found = vec![None, None];
-        in_order(&open, &mut found);
+        in_order(&new([Some(1), Some(2), Some(3)]), &all[1..], &mut found);
         assert_eq!(found, [None, None]);
+        // Somebody took the third away, and another message came.
+        let mut found = vec![Some(uid(5)), Some(uid(6)), None];
+        in_order(&new([Some(1), Some(2), Some(9)]), &all, &mut found);
+        assert_eq!(found, [Some(uid(5)), Some(uid(6)), None]);
     }
 }

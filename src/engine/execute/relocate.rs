@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::delete::{self, Left};
 use super::download::is_refusal;
 use super::flags::kept;
-use super::locate::{Sent, locate};
+use super::locate::{Sent, relocated};
 use super::{World, actions, item_failed};
 use crate::engine::ledger::Ledger;
 use crate::engine::pool::{Heard, Worker};
@@ -322,20 +322,20 @@ fn relocate<'p>(
         Way::Copy => session.copy_messages(from, validity, &uids, to),
         Way::Move => session.move_messages(from, validity, &uids, to),
     };
-    let relocated = match outcome {
-        Ok(relocated) => relocated,
+    let done = match outcome {
+        Ok(done) => done,
         Err(error) if is_refusal(&error) => return worker.send(Outcome::Failed { job, error }),
         Err(error) => return Err(error),
     };
-    let left = delete::left(relocated.left);
-    if relocated.is_told() {
-        let of = |uid: &Uid| relocated.of(*uid).filter(|(v, _)| *v == new_validity).map(|(_, uid)| uid);
+    let left = delete::left(done.left);
+    if done.is_told() {
+        let of = |uid: &Uid| done.of(*uid).filter(|(v, _)| *v == new_validity).map(|(_, uid)| uid);
         let uids = job.tasks.keys().map(of).collect();
         return worker.send(Outcome::Done { job, uids, left });
     }
     let sent: Vec<Sent> = job.tasks.values().map(|(_, link)| Sent { content: content(link) }).collect();
     let before = super::upload::seen_before(world, job.to);
-    let uids = match locate(session, to, new_validity, job.uid_next, &before, &sent) {
+    let uids = match relocated(session, to, new_validity, job.uid_next, &before, &sent) {
         Ok(uids) => uids,
         // They are there, and the next run finds them by their content.
         Err(error) if is_refusal(&error) => vec![None; sent.len()],

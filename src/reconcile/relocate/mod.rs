@@ -230,8 +230,10 @@ impl Supply {
             self.taken.insert(source.place());
             return Some((source, Way::Move));
         }
-        let source = sources.iter().min_by_key(|s| (is_marked(s), s.left == Left::No))?;
-        Some((*source, if departs(&source) || source.left == Left::Yes { Way::Spread } else { Way::Copy }))
+        // What went from this very mailbox is back: it went elsewhere and returned since the last run.
+        let is_gone = |s: &&Source<'a>| self.departing.contains(&s.place());
+        let source = sources.iter().min_by_key(|s| (is_marked(s), !is_gone(s), s.left == Left::No))?;
+        Some((*source, if is_gone(&source) || source.left == Left::Yes { Way::Spread } else { Way::Copy }))
     }
 }
 

@@ -397,3 +397,12 @@ fn what_was_flagged_at_its_old_place_before_it_is_deleted_there_has_the_flag_at_
     scene.file("B", "f2", "F");
     expect(&scene, &["A: expunge server 1", "B: flags local 7 +\\Answered"]);
 }
+
+/// It went elsewhere on the server and came back between two runs: it is the same, and what was set here is not lost.
+#[test]
+fn what_went_from_a_mailbox_and_came_back_has_the_flags_of_both_sides() {
+    let mut scene = Scene::with(&["A"]);
+    scene.link("A", link(1, Presence::Both, "S")).file("A", "f1", "SR").read_message("A", 5, 1, "SF");
+    let there = "A: copy local A 1 as UID 5 agreed \\Seen local +\\Flagged server +\\Answered";
+    expect(&scene, &[there, "A: expunge local 1"]);
+}

@@ -6,6 +6,7 @@ use super::command::Command;
 use super::copied::CopyUid;
 use super::name::WireName;
 use super::observe::Access;
+use super::reply::{Code, Status};
 use super::session::Session;
 use crate::error::Result;
 use crate::mail::{Uid, UidSet, UidValidity};
@@ -88,7 +89,9 @@ impl Session {
         outcome.copied.retain(|copied| copied.is_among(uids));
         let done = chunks.iter().zip(&outcome.refused).filter(|(_, refused)| refused.is_none());
         let done: UidSet = done.flat_map(|(chunk, _)| chunk.iter()).collect();
-        let refusal = outcome.refused.iter_mut().find_map(Option::take);
+        // That others were faster is no failure.
+        let is_gone = |status: &Option<Status>| status.as_ref().is_some_and(|s| s.code == Some(Code::ExpungeIssued));
+        let refusal = outcome.refused.iter_mut().filter(|status| !is_gone(status)).find_map(Option::take);
         let words = if word == "COPY" { "The messages cannot be copied" } else { "The messages cannot be moved" };
         Ok((done, outcome.copied, refusal.map(|status| status.refusal(words))))
     }

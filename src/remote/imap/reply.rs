@@ -56,6 +56,8 @@ pub enum Code {
     ContactAdmin,
     /// The mailbox is damaged.
     Corruption,
+    /// Some of the messages are gone by now (RFC 5530).
+    ExpungeIssued,
     /// The mailbox has others below it and cannot be deleted.
     HasChildren,
     /// The highest modification sequence of the mailbox.
@@ -278,6 +280,7 @@ impl Code {
             b"CORRUPTION" => Code::Corruption,
             b"HASCHILDREN" => Code::HasChildren,
             b"HIGHESTMODSEQ" => Code::HighestModSeq(modseq(arguments)?),
+            b"EXPUNGEISSUED" => Code::ExpungeIssued,
             b"INUSE" => Code::InUse,
             b"LIMIT" => Code::Limit,
             b"MAILBOXID" => {
