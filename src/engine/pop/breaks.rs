@@ -38,7 +38,7 @@ impl Breaks {
         fetch.sort_by_key(times);
         let failure = |one: Fetch| {
             let error = Error::new(Kind::Unreachable, "The session broke at this message each time")
-                .hint("Look at it with another program, or delete it there. The other messages are fetched.");
+                .hint("Look at it with another program. The other messages are fetched.");
             ItemFailure::new(mailbox, looked.item(one.number), &error)
         };
         let failures = left.into_iter().map(failure).collect();

@@ -245,12 +245,12 @@ impl Transport {
         )
     }
 
+    /// Another try would take as long; nor is it the fault of what was asked for.
     fn crawls(&self, octets: usize, time: Duration) -> Error {
         let what = format!("The server sent {octets} octets in {} s of waiting", time.as_secs());
         self.here(
             Error::new(Kind::Unreachable, what)
-                .hint("Try again later, or set a longer `timeout`: ten times as long is waited for 10 kB.")
-                .worth_retrying(),
+                .hint("Try again later, or set a longer `timeout`: ten times as long is waited for 10 kB."),
         )
     }
 }

@@ -47,7 +47,7 @@ pub fn rows() -> Vec<Behaviour> {
         // Ten times the timeout.
         row("an octet a second in a body, to the end", DRIP)
             .says(drip("UID FETCH…BODY.PEEK[]"))
-            .exits(&[1])
+            .exits(&[5])
             .tells(&["of waiting"]),
         row("an octet every 20 ms is slow, not dead", DRIP).says(at("LIST", Does::Drip(Duration::from_millis(20)))),
     ];

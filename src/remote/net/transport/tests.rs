@@ -268,7 +268,7 @@ fn an_octet_now_and_then_is_not_waited_for_without_end() {
         }
     };
     assert!(error.what().ends_with(" octets in 3 s of waiting"), "{error}");
-    assert_eq!((error.kind(), error.retry()), (Kind::Unreachable, Retry::Worthwhile));
+    assert_eq!((error.kind(), error.retry()), (Kind::Unreachable, Retry::Pointless));
 }
 
 #[test]
