@@ -337,6 +337,10 @@ fn files_whose_mailbox_has_anothers_name_stay_while_directories_get_other_names(
     renamed.renamed.push(crate::reconcile::Renamed { from, to: name("B"), follows: Some(Local) });
     expect(&renamed, &["B: rename local C"]);
     assert!([name("A"), name("X")].iter().all(|name| renamed.plan().unfinished.contains(name)));
+    // Nor while one cannot be looked into: the tree may follow when it can.
+    let mut dark = scene.clone();
+    dark.local.mailboxes.insert(name("B"), LocalMailbox::Unknown);
+    expect(&dark, &[]);
     // Nor does a directory go before.
     scene.remote.mailboxes.remove(&name("B"));
     assert!(!scene.lines().contains(&"B: remove local".to_owned()), "{:?}", scene.lines());
