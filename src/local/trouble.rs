@@ -22,6 +22,7 @@ pub(super) fn is_a_link(path: &Path) -> Error {
 
 /// The error for `e` met while trying to `doing` (a verb and what it is done to) at `path`.
 pub(super) fn failed(doing: &str, path: &Path, e: io::Error) -> Error {
+    let shortage = is_shortage(&e);
     let again = "run the same command again; what was done is kept.";
     let (why, hint) = match e.kind() {
         io::ErrorKind::StorageFull => (": the disk is full", format!("Free some space and {again}")),
@@ -37,10 +38,9 @@ pub(super) fn failed(doing: &str, path: &Path, e: io::Error) -> Error {
         }
         // What `Dir` says of a link, a FIFO, a socket where a message should be.
         io::ErrorKind::Other => ("", "Move it out of the mailbox: only plain files are messages.".to_owned()),
-        _ if is_shortage(&e) => (": too many open files", TOO_MANY_FILES.to_owned()),
+        _ if shortage => (": too many open files", TOO_MANY_FILES.to_owned()),
         _ => ("", String::new()),
     };
-    let shortage = is_shortage(&e);
     let error = Error::new(Kind::LocalTree, format!("Could not {doing}{why}")).because(e).at(shown(path));
     let error = if shortage { error.of_the_run() } else { error };
     if hint.is_empty() { error } else { error.hint(hint) }

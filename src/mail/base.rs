@@ -110,7 +110,7 @@ pub struct LocalCheckpoint {
 
 impl RemoteCheckpoint {
     /// Forgets that anything was processed; what UIDs and flags mean is still known.
-    fn look_again(&mut self) {
+    pub fn look_again(&mut self) {
         self.uid_next = None;
         self.highest_modseq = None;
     }

@@ -10,49 +10,49 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::Input;
 use super::plan::{Action, Disposal, Here, Plan, Relocation, Side};
-use super::view::{LocalContent, LocalMailbox, LocalView, RemoteMailbox};
+use super::view::{LocalContent, LocalMailbox, LocalView};
 use crate::mail::{Digest, FileId, Presence, Uid};
 
 /// Takes the deletions of such messages out of the plan; the mailboxes they are in are unfinished.
 pub(super) fn hold_back(input: &Input<'_>, plan: &mut Plan) {
     let (hides_some, alike) = (hides_some(input.local), alike(input));
-    // What was taken for a file that goes may be another's, whose own is out of sight.
-    let renamed = |actions: &[Action], uid| hides_some && actions.iter().any(|a| renamed_of(a) == Some(uid));
-    hold(input, plan, Side::Local, &|actions, uid, digest| alike.contains(&digest) || renamed(actions, uid));
+    if hides_some || !alike.is_empty() {
+        // What was taken for a file that goes may be another's, whose own is out of sight.
+        hold(input, plan, Side::Local, &|digest, is_renamed| alike.contains(&digest) || hides_some && is_renamed);
+    }
     let open = open(input, plan);
-    let held = hold(input, plan, Side::Remote, &|_, _, digest| hides_some || open.contains(&digest));
-    // What only waits for the next plan needs no word.
-    if hides_some || is_dark_there(input) {
-        plan.held = held;
+    if hides_some || !open.is_empty() {
+        let held = hold(input, plan, Side::Remote, &|digest, _| hides_some || open.contains(&digest));
+        // What only waits for the next plan needs no word.
+        if hides_some || input.has_dark_mailboxes() {
+            plan.held = held;
+        }
     }
 }
 
-/// Takes what `stays` out of the deletions on `side`; how many there were.
-fn hold(input: &Input<'_>, plan: &mut Plan, side: Side, stays: &dyn Fn(&[Action], Uid, Digest) -> bool) -> u64 {
+/// Takes what `stays`, by its content and whether its file has another name, out of the deletions on `side`; how many
+/// there were.
+fn hold(input: &Input<'_>, plan: &mut Plan, side: Side, stays: &dyn Fn(Digest, bool) -> bool) -> u64 {
     let mut held = 0;
     for (name, actions) in &mut plan.mailboxes {
         let Some(links) = input.base.get(name).and_then(|mailbox| mailbox.links.as_ref()) else { continue };
-        let goes = |action: &Action| match action {
-            Action::Delete { side: of, uids, disposal: Disposal::Expunge | Disposal::Trash } if *of == side => {
-                Some(uids.clone())
+        let renamed: BTreeSet<Uid> = actions.iter().filter_map(renamed_of).collect();
+        let is_kept = |uid: &Uid| links.get(uid).is_some_and(|link| stays(link.digest, renamed.contains(uid)));
+        let mut kept = BTreeSet::new();
+        for action in actions.iter_mut() {
+            if let Action::Delete { side: of, uids, disposal: Disposal::Expunge | Disposal::Trash } = action
+                && *of == side
+            {
+                let (stay, go): (Vec<Uid>, Vec<Uid>) = uids.iter().partition(is_kept);
+                *uids = go.into_iter().collect();
+                kept.extend(stay);
             }
-            _ => None,
-        };
-        let going = actions.iter().filter_map(goes).flat_map(|uids| uids.iter().collect::<Vec<_>>());
-        let is_held = |uid: &Uid| links.get(uid).is_some_and(|link| stays(actions, *uid, link.digest));
-        let kept: BTreeSet<Uid> = going.filter(is_held).collect();
+        }
         if kept.is_empty() {
             continue;
         }
         held += kept.len() as u64;
         plan.unfinished.insert(name.clone());
-        for action in actions.iter_mut() {
-            if let Action::Delete { side: of, uids, disposal: Disposal::Expunge | Disposal::Trash } = action
-                && *of == side
-            {
-                *uids = uids.iter().filter(|uid| !kept.contains(uid)).collect();
-            }
-        }
         actions.retain(|action| match action {
             Action::Delete { uids, .. } => !uids.is_empty(),
             Action::Rename { uid, .. } if side == Side::Local => !kept.contains(uid),
@@ -78,15 +78,10 @@ fn hides_some(local: &LocalView) -> bool {
     })
 }
 
-fn is_dark_there(input: &Input<'_>) -> bool {
-    input.remote.mailboxes.values().any(|mailbox| *mailbox == RemoteMailbox::Unknown)
-}
-
 /// Of which contents there are several messages, while a mailbox cannot be looked into on one side. One that is missing may
 /// be there; without its file, another that moves there in the tree would be taken for it.
 fn alike(input: &Input<'_>) -> BTreeSet<Digest> {
-    let is_dark_here = input.local.mailboxes.values().any(|mailbox| *mailbox == LocalMailbox::Unknown);
-    if !is_dark_here && !is_dark_there(input) {
+    if !input.has_dark_directories() && !input.has_dark_mailboxes() {
         return BTreeSet::new();
     }
     let (mut once, mut alike) = (BTreeSet::new(), BTreeSet::new());

@@ -9,7 +9,7 @@ use super::draft::Draft;
 use super::identity::Place;
 use super::messages::{self, Binned, Decided, MissingFiles, Scene};
 use super::plan::{Action, Side};
-use super::view::{Deletions, Direction, Keywords, LocalContent, LocalMailbox, RemoteMailbox, TreeAge};
+use super::view::{Deletions, Direction, Keywords, LocalContent, LocalMailbox, TreeAge};
 use crate::mail::{BaseMailbox, Content, FileId, Flags, Link, MailboxName, Presence, Uid};
 
 /// Decides the mailbox `name`. Messages that come to Trash by themselves are taken out of `binned` as deletions meet
@@ -31,8 +31,8 @@ pub(super) fn decide(input: &Input<'_>, name: &MailboxName, binned: &mut Binned)
         (LocalSide::Unknown, _) | (_, RemoteSide::Unknown) => Vec::new(),
         (LocalSide::Absent, RemoteSide::Absent) => vec![Action::ForgetMailbox],
         // One that could not be looked into may be this one under another name.
-        (LocalSide::Absent, _) if mailbox.known && has_dark_directories(input) => Vec::new(),
-        (_, RemoteSide::Absent) if mailbox.known && has_dark_mailboxes(input) => Vec::new(),
+        (LocalSide::Absent, _) if mailbox.known && input.has_dark_directories() => Vec::new(),
+        (_, RemoteSide::Absent) if mailbox.known && input.has_dark_mailboxes() => Vec::new(),
         (_, RemoteSide::Observed(_)) if mailbox.started_anew() => {
             if !mailbox.all_read() {
                 return Vec::new();
@@ -42,14 +42,6 @@ pub(super) fn decide(input: &Input<'_>, name: &MailboxName, binned: &mut Binned)
         }
         (LocalSide::Unchanged | LocalSide::Listed(_) | LocalSide::Absent, _) => mailbox.decide(),
     }
-}
-
-fn has_dark_directories(input: &Input<'_>) -> bool {
-    input.local.mailboxes.values().any(|mailbox| *mailbox == LocalMailbox::Unknown)
-}
-
-fn has_dark_mailboxes(input: &Input<'_>) -> bool {
-    input.remote.mailboxes.values().any(|mailbox| *mailbox == RemoteMailbox::Unknown)
 }
 
 /// What comes to Trash, or is there, without a deletion on the server: a mail program deletes by moving files there.

@@ -135,7 +135,7 @@ pub mod view;
 use delta::RemoteSide;
 pub use plan::{Action, Disposal, Here, Phase, Plan, Relocation, Side};
 pub use renames::{Names, Renamed};
-use view::{LocalView, MailboxIds, Policy, RemoteMailbox, RemoteView};
+use view::{LocalMailbox, LocalView, MailboxIds, Policy, RemoteMailbox, RemoteView};
 
 /// Everything a plan depends on.
 #[derive(Debug, Clone, Copy)]
@@ -172,6 +172,21 @@ impl<'a> Input<'a> {
             false if self.may_be_another(name) => RemoteSide::Unknown,
             false => RemoteSide::of(self.remote, name, self.base.get(name)),
         }
+    }
+
+    /// The link of a UID.
+    fn link(&self, name: &MailboxName, uid: Uid) -> Option<&'a Link> {
+        self.base.get(name)?.links.as_ref()?.get(&uid)
+    }
+
+    /// Whether a directory could not be looked into.
+    fn has_dark_directories(&self) -> bool {
+        self.local.mailboxes.values().any(|mailbox| *mailbox == LocalMailbox::Unknown)
+    }
+
+    /// Whether a mailbox on the server could not be looked into.
+    fn has_dark_mailboxes(&self) -> bool {
+        self.remote.mailboxes.values().any(|mailbox| *mailbox == RemoteMailbox::Unknown)
     }
 }
 

@@ -18,13 +18,16 @@ pub fn distrust(world: &World<'_>, ledger: &mut Ledger<'_>, plan: &Plan) -> Resu
     let there =
         |name: &MailboxName| seen.local.mailboxes.contains_key(name) && seen.remote.mailboxes.contains_key(name);
     for name in plan.mailboxes.keys().filter(|name| !there(name)) {
-        let Some(mut mailbox) = ledger.mailbox(name).cloned() else { continue };
-        mailbox.look_again();
-        if let Some(check) = mailbox.remote {
-            ledger.enter(name, Fact::RemoteChecked(mailbox.id, check))?;
+        let Some((id, remote, local)) = ledger.mailbox(name).map(|m| (m.id, m.remote.clone(), m.local)) else {
+            continue;
+        };
+        if let Some(mut check) = remote {
+            check.look_again();
+            ledger.enter(name, Fact::RemoteChecked(id, check))?;
         }
-        if let Some(check) = mailbox.local {
-            ledger.enter(name, Fact::LocalChecked(mailbox.id, check))?;
+        if let Some(mut check) = local {
+            check.look_again();
+            ledger.enter(name, Fact::LocalChecked(id, check))?;
         }
     }
     Ok(())

@@ -66,8 +66,7 @@ pub fn look(
     }
     for (name, mailbox) in base.iter().filter(|(name, _)| !directory.mailboxes.contains_key(*name)) {
         if let Some(doubt) = directory.may_still_be(name).filter(|_| mailbox.remote.is_some()) {
-            side.failures.push(ItemFailure::new(name, Item::Mailbox, &doubt));
-            side.view.mailboxes.insert(name.clone(), RemoteMailbox::Unknown);
+            side.unknown(name, &doubt);
         }
     }
     look_into(session, directory, moved, base, direction, &mut side)?;
@@ -144,6 +143,7 @@ impl RemoteSide {
         self.checkpoints.insert(name.clone(), checkpoint);
         self.view.mailboxes.insert(name.clone(), RemoteMailbox::Observed(listing));
     }
+
     fn unknown(&mut self, name: &MailboxName, why: &Error) {
         self.fail(name, why);
         self.checkpoints.remove(name);

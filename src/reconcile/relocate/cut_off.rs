@@ -65,10 +65,13 @@ pub(super) fn keep_twins(input: &Input<'_>, plan: &mut Plan) {
 /// dropped, and the next plan finds a new file, and a message that it is. A directory that has not changed got no file, and
 /// would not be looked into then; and what came elsewhere, as a new file, has not come here.
 pub(super) fn keep_returned(input: &Input<'_>, plan: &mut Plan) {
-    let link = |place: &(MailboxName, Uid)| input.base.get(&place.0)?.links.as_ref()?.get(&place.1);
+    let link = |(name, uid): &(MailboxName, Uid)| input.link(name, *uid);
     let missing = departures(plan, Side::Remote).into_iter();
     let mut missing: BTreeMap<(&FileId, Digest), (MailboxName, Uid)> =
         missing.filter_map(|place| Some((link(&place).map(|l| (&l.file, l.digest))?, place))).collect();
+    if missing.is_empty() {
+        return;
+    }
     let (mut files, mut messages) = (BTreeSet::new(), BTreeSet::new());
     let mut unexplained = contents(input, plan, Side::Remote);
     for (name, action) in plan.actions() {
@@ -80,9 +83,9 @@ pub(super) fn keep_returned(input: &Input<'_>, plan: &mut Plan) {
     }
     let is_listed = |name: &MailboxName| matches!(input.local.mailboxes.get(name), Some(LocalMailbox::Listed(_)));
     for place in departures(plan, Side::Local).into_iter().filter(|(name, _)| is_listed(name)) {
-        let Some(digest) = link(&place).map(|l| l.digest) else { continue };
-        let Some(left @ 1..) = unexplained.get_mut(&digest) else { continue };
-        if let Some(message) = link(&place).and_then(|l| missing.remove(&(&l.file, digest))) {
+        let Some(link) = link(&place) else { continue };
+        let Some(left @ 1..) = unexplained.get_mut(&link.digest) else { continue };
+        if let Some(message) = missing.remove(&(&link.file, link.digest)) {
             *left -= 1;
             files.insert(place);
             messages.insert(message);
@@ -190,15 +193,16 @@ fn since(link: &Link, flags: &Flags) -> FlagChange {
 /// Does the same for what was recorded at its new place before the run was cut off, and is deleted at its old one now. Of
 /// that, nothing tells but the name that its file has kept.
 pub(super) fn take_along(input: &Input<'_>, plan: &mut Plan) {
+    if input.policy.direction != Direction::Both {
+        return;
+    }
     let mut late: BTreeMap<(&FileId, Digest), FlagChange> = BTreeMap::new();
     for (name, uid) in departures(plan, Side::Remote) {
-        let link = input.base.get(&name).and_then(|b| b.links.as_ref()?.get(&uid));
-        let remote = input.remote_side(&name);
-        let flags = link.and_then(|link| Some((link, remote.delta(link).now(link)?)));
-        let change = flags.map(|(link, flags)| ((&link.file, link.digest), since(link, flags)));
-        late.extend(change.filter(|(_, change)| !change.is_empty()));
+        let Some(link) = input.link(&name, uid) else { continue };
+        let change = input.remote_side(&name).delta(link).now(link).map(|flags| since(link, flags));
+        late.extend(change.filter(|change| !change.is_empty()).map(|change| ((&link.file, link.digest), change)));
     }
-    if late.is_empty() || input.policy.direction != Direction::Both {
+    if late.is_empty() {
         return;
     }
     for (name, mailbox) in input.base {

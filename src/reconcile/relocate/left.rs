@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use super::super::Input;
 use super::super::plan::{Action, Disposal, Plan, Side};
-use super::super::view::{LocalMailbox, RemoteMailbox};
+use super::super::view::RemoteMailbox;
 use super::known::{Key, key_of};
 use super::started_anew;
 use crate::mail::{Uid, UidSet};
@@ -27,8 +27,7 @@ pub(super) fn wait_for_names(input: &Input<'_>, plan: &mut Plan) {
         }
     }
     // One that cannot be looked into may get its own name in a later plan.
-    let is_dark = input.local.mailboxes.values().any(|mailbox| *mailbox == LocalMailbox::Unknown);
-    if input.renamed.is_empty() && !is_dark {
+    if input.renamed.is_empty() && !input.has_dark_directories() {
         return;
     }
     for (name, actions) in &mut plan.mailboxes {

@@ -68,16 +68,12 @@ pub(super) fn relocate(input: &Input<'_>, plan: &mut Plan) {
     in_tree(input, plan);
     cut_off::remembered(input, plan);
     left::keep_arrived(input, plan);
-    sort(plan);
 }
 
-/// Lets flags follow what an earlier run brought elsewhere, now that the plan deletes nothing but what really goes.
+/// Lets flags follow what an earlier run brought elsewhere, now that the plan deletes nothing but what really goes; and
+/// puts everything in order.
 pub(super) fn take_along(input: &Input<'_>, plan: &mut Plan) {
     cut_off::take_along(input, plan);
-    sort(plan);
-}
-
-fn sort(plan: &mut Plan) {
     for actions in plan.mailboxes.values_mut() {
         actions.sort_by(|a, b| a.phase().cmp(&b.phase()).then_with(|| a.cmp(b)));
     }
@@ -162,8 +158,7 @@ fn departures(plan: &Plan, side: Side) -> BTreeSet<(MailboxName, Uid)> {
 
 /// The links of what [`departures`] names.
 fn departing<'a>(input: &'a Input<'_>, plan: &Plan, side: Side) -> impl Iterator<Item = &'a Link> + use<'a> {
-    let link = |(name, uid): (MailboxName, Uid)| input.base.get(&name)?.links.as_ref()?.get(&uid);
-    departures(plan, side).into_iter().filter_map(link)
+    departures(plan, side).into_iter().filter_map(|(name, uid)| input.link(&name, uid))
 }
 
 /// Takes messages that move out of the deletions of their mailbox.

@@ -156,8 +156,7 @@ fn stayed<'a>(input: &'a Input<'_>) -> BTreeSet<(&'a MailboxName, &'a FileId)> {
 
 /// Whether the message was kept when its file was deleted.
 fn is_kept(input: &Input<'_>, name: &MailboxName, uid: Uid) -> bool {
-    let links = input.base.get(name).and_then(|b| b.links.as_ref());
-    let kept = links.and_then(|links| links.get(&uid)).is_some_and(|link| link.presence == Presence::RemoteOnly);
+    let kept = input.link(name, uid).is_some_and(|link| link.presence == Presence::RemoteOnly);
     kept && !started_anew(input.remote_side(name), input.base.get(name))
 }
 
