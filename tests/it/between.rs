@@ -47,11 +47,17 @@ fn filled<'s>(dovecot: &'s Dovecot, many: usize, from: &str, to: &str, moved_on:
 fn moved_before(command: &'static str, pair: &Pair<'_>, (from, uids, to): (&'static str, &'static str, &'static str)) {
     let port = pair.server.port();
     let moment = Moment::before(command, port, move || Client::connect(port, "").move_to(from, uids, to));
+    assert!(comes(pair, &moment));
+}
+
+/// A run in which the moment may come, and one after it; whether it came.
+fn comes(pair: &Pair<'_>, moment: &Moment) -> bool {
     pair.configure(&Setting { through: Some(moment.port()), ..Setting::default() });
     pair.sync();
-    assert!(moment.has_come());
+    let has_come = moment.has_come();
     pair.configure(&Setting::default());
     pair.sync();
+    has_come
 }
 
 fn flagged(pair: &Pair<'_>, mailbox: &str, context: &str) -> usize {
@@ -122,11 +128,7 @@ fn what_arrives_where_a_move_came_too_late_is_not_what_was_to_move() {
             client.move_to("From", "1", "INBOX");
             client.append("To", &Generator::new(92).of(Kind::Plain), &[]);
         });
-        pair.configure(&Setting { through: Some(moment.port()), ..Setting::default() });
-        pair.sync();
-        assert!(moment.has_come());
-        pair.configure(&Setting::default());
-        pair.sync();
+        assert!(comes(&pair, &moment));
         let after = pair.assert_equal("too late");
         assert_eq!(after.0["To"].len(), 3, "what was there, what came, and what moved here: {command}");
         pair.assert_settled("too late");
@@ -166,11 +168,7 @@ fn at_whatever_moment_it_moves_the_flags_go_with_it() {
             let pair = filled(&dovecot, 12, from, to, true);
             pair.tree.messages(from).into_iter().for_each(|mut m| m.set_letters("F"));
             let moment = Moment::at(moments, port, move || Client::connect(port, "").move_to(from, "1:6", to));
-            pair.configure(&Setting { through: Some(moment.port()), ..Setting::default() });
-            pair.sync();
-            let has_come = moment.has_come();
-            pair.configure(&Setting::default());
-            pair.sync();
+            let has_come = comes(&pair, &moment);
             let context = format!("{from} to {to} before line {moments}");
             assert_eq!(flagged(&pair, from, &context), if has_come { 6 } else { 12 }, "{context}");
             assert_eq!(flagged(&pair, to, &context), if has_come { 6 } else { 0 }, "{context}");
