@@ -7,8 +7,8 @@
 //! | tree | `from` is gone or another directory, and `to`, not what it was, has at least half of its files | |
 //! | | … or, when `from` had none, its directory's inode | |
 //!
-//! The other side follows when it still has `from`, and has no `to` of its own (two mailboxes that swapped their names on
-//! the server swap them in the tree). When both sides have renamed it alike there is only something to record. In every
+//! The other side follows when it still has `from`, and has no `to` of its own, or one that gets another name, too (of
+//! mailboxes that swapped their names, or passed them round, on the server, the tree's do likewise). When both sides have renamed it alike there is only something to record. In every
 //! other case ([`fits`]) nothing is renamed: messages move one by one, without their bodies ([`super::relocate`]), and
 //! nothing is lost. INBOX is never renamed: RENAME leaves it and takes its mail (RFC 3501 §6.3.5). Under Pull the server
 //! follows no rename, under Push the tree.
@@ -25,11 +25,13 @@
 //! | uses the new name for another mailbox | the new name, with the mail of both |
 //! | removes it | the new name, with its mail |
 //!
-//! Two that swap their names swap them. A mailbox that takes the name of one that was removed has that name. What was in the
-//! removed one is deleted, by the policy, where the tree says so; where the server does it stays, in the one of that name:
-//! there a removed mailbox looks like one whose UIDs were started anew.
+//! A mailbox that takes the name of one that was removed has that name. What was in the removed one is deleted, by the
+//! policy, where the tree says so; where the server does it stays, in the one of that name: there a removed mailbox looks
+//! like one whose UIDs were started anew.
 
 mod fits;
+
+pub use fits::ring_of;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -130,7 +132,7 @@ pub fn find(base: &Base, traces: &Traces<'_>, direction: Direction) -> Names {
         }
     }
     renamed.retain(|r| !r.from.is_below(&r.to) && !r.to.is_below(&r.from));
-    fits::only_possible(&mut renamed, traces);
+    let renamed = fits::only_possible(renamed, traces);
     let renames = |name: &MailboxName| renamed.iter().any(|r| r.from == *name || r.to == *name);
     let is_shared = |name: &MailboxName| {
         base.get(name).is_some_and(|m| m.links.iter().flatten().any(|(_, l)| l.presence == Presence::Both))
@@ -140,7 +142,7 @@ pub fn find(base: &Base, traces: &Traces<'_>, direction: Direction) -> Names {
         Direction::Both | Direction::Pull => on_server.keys().copied().filter(|name| has_left(name)).cloned().collect(),
         Direction::Push => BTreeSet::new(),
     };
-    Names { renamed: fits::in_order(renamed), left }
+    Names { renamed, left }
 }
 
 type Pairs<'a> = BTreeMap<&'a MailboxName, &'a MailboxName>;

@@ -5,5 +5,6 @@ mod guarding;
 mod links;
 mod mailboxes;
 mod relocating;
+mod renaming;
 mod scene;
 mod unlinked;

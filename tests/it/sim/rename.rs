@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use mailtide::mail::{Base, Fact, MailboxId, MailboxName};
-use mailtide::reconcile::renames::{LocalTrace, RemoteTrace, Trace, Traces, find};
+use mailtide::reconcile::renames::{LocalTrace, RemoteTrace, Trace, Traces, find, ring_of};
 use mailtide::reconcile::view::{Direction, TreeAge};
 use mailtide::reconcile::{Action, Names, Plan, Renamed, Side};
 
@@ -89,24 +89,30 @@ pub fn rename<T>(
 }
 
 impl Run<'_> {
-    /// All effects, then all facts at once.
+    /// All effects, then all facts at once; where directories change places, after each change.
     pub fn rename_mailboxes(&mut self, plan: &Plan) -> Step {
         let (mut done, mut ids) = (BTreeSet::new(), Vec::new());
+        let mut places = BTreeMap::new();
         for renamed in self.seen.names.renamed.clone() {
             let Renamed { from, to, follows } = &renamed;
             let action = Action::RenameMailbox { side: *follows, from: from.clone() };
             assert!(plan.mailboxes[to].contains(&action), "{renamed:?} is not in the plan");
             let went = match follows {
-                None => true,
-                Some(side) => {
+                None => Some(None),
+                Some(_) => {
                     self.step()?;
-                    self.rename_on(*side, from, to, &done)
+                    self.rename_on(&renamed, &done, &mut places)
                 }
             };
-            if went {
+            if let Some(changed_places) = went {
                 self.world.story.push(format!("  the mailbox {from} is {to} now ({follows:?} followed)"));
                 done.insert((from.clone(), to.clone()));
                 ids.push((self.seen.base[to].id, to.clone()));
+                if let Some((other, place)) = changed_places {
+                    ids.push((self.seen.base[&other].id, place));
+                    self.record_names(&ids)?;
+                    ids.clear();
+                }
             } else {
                 self.failed_renames += 1;
                 self.break_off(to);
@@ -126,40 +132,58 @@ impl Run<'_> {
         Ok(())
     }
 
+    /// Gives the mailbox, by its new name, with which another one's directory changed places, and its place; nothing at
+    /// all where it failed.
     fn rename_on(
         &mut self,
-        side: Side,
-        from: &MailboxName,
-        to: &MailboxName,
+        renamed: &Renamed,
         done: &BTreeSet<(MailboxName, MailboxName)>,
-    ) -> bool {
+        places: &mut BTreeMap<MailboxName, MailboxName>,
+    ) -> Option<Option<(MailboxName, MailboxName)>> {
+        let Renamed { from, to, follows } = renamed;
         let rest = |name: &MailboxName, above: &MailboxName| {
             name.is_below(above).then(|| name.path()[above.path().len()..].to_owned())
         };
         let came_along = done.iter().any(|(above, now)| rest(from, above).is_some_and(|r| rest(to, now) == Some(r)));
-        let takes_along = side == Side::Remote || self.world.layout == Layout::Nested;
-        if came_along && takes_along {
-            return true;
+        let takes_along = *follows == Some(Side::Remote) || self.world.layout == Layout::Nested;
+        let place = places.get(from).unwrap_or(from).clone();
+        if place == *to || came_along && takes_along {
+            return Some(None);
         }
-        match side {
-            Side::Remote => self.world.server.rename(from, to),
-            Side::Local if done.contains(&(to.clone(), from.clone())) => true,
-            Side::Local if self.seen.names.renamed.iter().any(|r| r.from == *to && r.to == *from) => {
-                match self.world.layout {
-                    Layout::Nested => exchange(&mut self.world.tree, from, to),
-                    Layout::Flat => {
-                        if !(self.world.tree.contains_key(from) && self.world.tree.contains_key(to)) {
-                            return false;
-                        }
-                        let both = (self.world.tree.remove(from), self.world.tree.remove(to));
-                        let (Some(one), Some(other)) = both else { return false };
-                        self.world.tree.insert(to.clone(), one);
-                        self.world.tree.insert(from.clone(), other);
-                        true
-                    }
+        if *follows == Some(Side::Remote) {
+            return self.world.server.rename(from, to).then_some(None);
+        }
+        let has_it = |r: &&Renamed| {
+            r.follows == *follows
+                && places.get(&r.from).unwrap_or(&r.from) == to
+                && !done.contains(&(r.from.clone(), r.to.clone()))
+        };
+        let all = &self.seen.names.renamed;
+        let Some(other) = all.iter().find(has_it).cloned() else {
+            return self.world.rename_directory(&place, to).then_some(None);
+        };
+        if !ring_of(&other, all).contains(&renamed) || !self.exchange(&place, to) {
+            return None;
+        }
+        places.insert(other.from, place.clone());
+        Some(Some((other.to, place)))
+    }
+
+    /// Exchanges two directories, and what is below them where that stands in them.
+    fn exchange(&mut self, one: &MailboxName, other: &MailboxName) -> bool {
+        let tree = &mut self.world.tree;
+        match self.world.layout {
+            Layout::Nested => exchange(tree, one, other),
+            Layout::Flat => match (tree.remove(one), tree.remove(other)) {
+                (Some(a), Some(b)) => {
+                    tree.extend([(other.clone(), a), (one.clone(), b)]);
+                    true
                 }
-            }
-            Side::Local => self.world.rename_directory(from, to),
+                (a, b) => {
+                    tree.extend([(one.clone(), a), (other.clone(), b)].into_iter().filter_map(|(n, d)| Some((n, d?))));
+                    false
+                }
+            },
         }
     }
 }
