@@ -7,124 +7,111 @@
 
 use std::collections::BTreeMap;
 
+use crate::engine::execute::World;
 use crate::engine::observe::same::digests;
 use crate::error::Result;
-use crate::mail::{Content, Contents, MessageIdHash, Uid, UidSet, UidValidity};
+use crate::mail::{Content, Contents, MailboxName, MessageIdHash, Uid, UidSet, UidValidity};
+use crate::reconcile::view::RemoteMailbox;
 use crate::remote::imap::{Session, WireName};
 
-/// A message that was appended, or may have been.
-pub struct Sent {
-    /// What was sent.
-    pub content: Content,
-}
-
-/// Finds the UID of each message of `sent`, which is in the order of sending.
-pub fn locate(
-    session: &mut Session,
-    wire: &WireName,
+/// A mailbox in which messages arrived: what is to be looked for is new since it was observed.
+pub struct Destination<'a> {
+    wire: &'a WireName,
     uid_validity: UidValidity,
     uid_next: Option<Uid>,
-    seen_before: &UidSet,
-    sent: &[Sent],
-) -> Result<Vec<Option<Uid>>> {
-    let new = arrived(session, wire, uid_validity, uid_next, seen_before)?;
-    let mut found = recognised(session, wire, uid_validity, &new, sent)?;
-    in_order(&new, sent, &mut found);
-    Ok(found)
+    /// UIDs at or above UIDNEXT that were there already when the mailbox was observed.
+    seen_before: UidSet,
 }
 
-/// Finds the UID of each message of `moved`, as far as it came: by its Message-ID or content, and by nothing less.
-pub fn relocated(
-    session: &mut Session,
-    wire: &WireName,
-    uid_validity: UidValidity,
-    uid_next: Option<Uid>,
-    seen_before: &UidSet,
-    moved: &[Sent],
-) -> Result<Vec<Option<Uid>>> {
-    let new = arrived(session, wire, uid_validity, uid_next, seen_before)?;
-    recognised(session, wire, uid_validity, &new, moved)
-}
-
-fn recognised(
-    session: &mut Session,
-    wire: &WireName,
-    uid_validity: UidValidity,
-    new: &New,
-    sent: &[Sent],
-) -> Result<Vec<Option<Uid>>> {
-    let mut found = by_message_id(new, sent);
-    let open: UidSet = new.keys().copied().filter(|uid| !found.contains(&Some(*uid))).collect();
-    if found.iter().any(Option::is_none) && !open.is_empty() {
-        by_content(&digests(session, wire, uid_validity, &open)?, sent, &mut found);
+impl<'a> Destination<'a> {
+    /// The mailbox `name`, which had this UIDNEXT when it was observed.
+    pub fn new(
+        world: &World<'_>,
+        name: &MailboxName,
+        wire: &'a WireName,
+        uid_validity: UidValidity,
+        uid_next: Option<Uid>,
+    ) -> Destination<'a> {
+        let seen_before = match world.seen.remote.mailboxes.get(name) {
+            Some(RemoteMailbox::Observed(listing)) => listing.messages.keys().copied().collect(),
+            _ => UidSet::new(),
+        };
+        Destination { wire, uid_validity, uid_next, seen_before }
     }
-    Ok(found)
-}
 
-/// Finds messages that may have been appended by a run that broke off: by their content, and by nothing less.
-pub fn turned_up(
-    session: &mut Session,
-    wire: &WireName,
-    uid_validity: UidValidity,
-    uid_next: Option<Uid>,
-    seen_before: &UidSet,
-    sent: &[Sent],
-) -> Result<Vec<Option<Uid>>> {
-    let new = arrived(session, wire, uid_validity, uid_next, seen_before)?;
-    let could_be = |id: &Option<MessageIdHash>| sent.iter().any(|s| s.content.message_id == *id);
-    let candidates: UidSet = new.iter().filter(|(_, id)| could_be(id)).map(|(uid, _)| *uid).collect();
-    let mut found = vec![None; sent.len()];
-    if !candidates.is_empty() {
-        by_content(&digests(session, wire, uid_validity, &candidates)?, sent, &mut found);
+    /// Finds the UID of each message of `sent`, which is in the order of sending.
+    pub fn appended(&self, session: &mut Session, sent: &[Content]) -> Result<Vec<Option<Uid>>> {
+        let new = self.new_messages(session)?;
+        let mut found = self.recognised(session, &new, sent)?;
+        in_order(&new, sent, &mut found);
+        Ok(found)
     }
-    Ok(found)
+
+    /// Finds the UID of each message of `moved`, as far as it came: by its Message-ID or content, and by nothing less.
+    pub fn moved(&self, session: &mut Session, moved: &[Content]) -> Result<Vec<Option<Uid>>> {
+        let new = self.new_messages(session)?;
+        self.recognised(session, &new, moved)
+    }
+
+    /// Finds messages that may have been appended by a run that broke off: by their content, and by nothing less.
+    pub fn turned_up(&self, session: &mut Session, sent: &[Content]) -> Result<Vec<Option<Uid>>> {
+        let new = self.new_messages(session)?;
+        let could_be = |id: &Option<MessageIdHash>| sent.iter().any(|content| content.message_id == *id);
+        let candidates: UidSet = new.iter().filter(|(_, id)| could_be(id)).map(|(uid, _)| *uid).collect();
+        let mut found = vec![None; sent.len()];
+        if !candidates.is_empty() {
+            by_content(&digests(session, self.wire, self.uid_validity, &candidates)?, sent, &mut found);
+        }
+        Ok(found)
+    }
+
+    fn new_messages(&self, session: &mut Session) -> Result<New> {
+        let arrived = session.uids_from(self.wire, self.uid_validity, self.uid_next.unwrap_or(Uid::MIN))?;
+        let arrived: UidSet = arrived.iter().filter(|uid| !self.seen_before.contains(*uid)).collect();
+        let fields = session.header_fields(self.wire, &arrived)?;
+        Ok(arrived.iter().map(|uid| (uid, fields.get(&uid).and_then(|f| f.message_id))).collect())
+    }
+
+    fn recognised(&self, session: &mut Session, new: &New, sent: &[Content]) -> Result<Vec<Option<Uid>>> {
+        let mut found = by_message_id(new, sent);
+        let open: UidSet = new.keys().copied().filter(|uid| !found.contains(&Some(*uid))).collect();
+        if found.iter().any(Option::is_none) && !open.is_empty() {
+            by_content(&digests(session, self.wire, self.uid_validity, &open)?, sent, &mut found);
+        }
+        Ok(found)
+    }
 }
 
 /// Messages that have arrived, with Message-IDs.
 type New = BTreeMap<Uid, Option<MessageIdHash>>;
 
-/// What has arrived from `uid_next` on.
-fn arrived(
-    session: &mut Session,
-    wire: &WireName,
-    uid_validity: UidValidity,
-    uid_next: Option<Uid>,
-    seen_before: &UidSet,
-) -> Result<New> {
-    let arrived = session.uids_from(wire, uid_validity, uid_next.unwrap_or(Uid::MIN))?;
-    let arrived: UidSet = arrived.iter().filter(|uid| !seen_before.contains(*uid)).collect();
-    let fields = session.header_fields(wire, &arrived)?;
-    Ok(arrived.iter().map(|uid| (uid, fields.get(&uid).and_then(|f| f.message_id))).collect())
-}
-
-fn by_message_id(new: &New, sent: &[Sent]) -> Vec<Option<Uid>> {
+fn by_message_id(new: &New, sent: &[Content]) -> Vec<Option<Uid>> {
     let only = |id: MessageIdHash| {
         let mut on_server = new.iter().filter(|(_, i)| **i == Some(id)).map(|(uid, _)| *uid);
-        let once_here = sent.iter().filter(|s| s.content.message_id == Some(id)).count() == 1;
+        let once_here = sent.iter().filter(|content| content.message_id == Some(id)).count() == 1;
         on_server.next().filter(|_| once_here && on_server.next().is_none())
     };
-    sent.iter().map(|s| s.content.message_id.and_then(only)).collect()
+    sent.iter().map(|content| content.message_id.and_then(only)).collect()
 }
 
-fn by_content(contents: &BTreeMap<Uid, Contents>, sent: &[Sent], found: &mut [Option<Uid>]) {
+fn by_content(contents: &BTreeMap<Uid, Contents>, sent: &[Content], found: &mut [Option<Uid>]) {
     for (at, one) in sent.iter().enumerate() {
         let free = |uid: &Uid| !found.contains(&Some(*uid));
-        let twin =
-            contents.iter().filter(|(_, c)| c.whole.digest == one.content.digest).map(|(uid, _)| *uid).find(free);
+        let twin = contents.iter().filter(|(_, c)| c.whole.digest == one.digest).map(|(uid, _)| *uid).find(free);
         if let Some(slot) = found.get_mut(at).filter(|slot| slot.is_none()) {
             *slot = twin;
         }
     }
 }
 
-fn in_order(new: &New, sent: &[Sent], found: &mut [Option<Uid>]) {
+fn in_order(new: &New, sent: &[Content], found: &mut [Option<Uid>]) {
     let left: Vec<Uid> = new.keys().copied().filter(|uid| !found.contains(&Some(*uid))).collect();
     if left.len() != found.iter().filter(|f| f.is_none()).count() {
         return;
     }
     for ((slot, one), uid) in found.iter_mut().zip(sent).filter(|(slot, _)| slot.is_none()).zip(left) {
         // A server may give one to a message that had none, and takes none away.
-        let id = one.content.message_id;
+        let id = one.message_id;
         *slot = Some(uid).filter(|uid| id.is_none() || new.get(uid) == Some(&id));
     }
 }
@@ -134,8 +121,8 @@ mod tests {
     use super::*;
     use crate::mail::Digest;
 
-    fn sent(digest: u8, id: Option<u64>) -> Sent {
-        Sent { content: Content { digest: Digest([digest; 32]), wire_size: 1, message_id: id.map(MessageIdHash) } }
+    fn sent(digest: u8, id: Option<u64>) -> Content {
+        Content { digest: Digest([digest; 32]), wire_size: 1, message_id: id.map(MessageIdHash) }
     }
 
     fn uid(n: u32) -> Uid {
@@ -155,8 +142,7 @@ mod tests {
 
     #[test]
     fn content_pairs_equal_messages_one_to_one() {
-        let content = |d| Content { digest: Digest([d; 32]), wire_size: 1, message_id: None };
-        let contents = BTreeMap::from([(uid(5), content(1).into()), (uid(6), content(1).into())]);
+        let contents = BTreeMap::from([5, 6].map(|n| (uid(n), sent(1, None).into())));
         let mut found = vec![None, None, None];
         by_content(&contents, &[sent(1, None), sent(1, None), sent(2, None)], &mut found);
         assert_eq!(found, [Some(uid(5)), Some(uid(6)), None]);

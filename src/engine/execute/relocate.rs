@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::delete::{self, Left};
 use super::download::is_refusal;
 use super::flags::kept;
-use super::locate::{Sent, relocated};
+use super::locate::Destination;
 use super::{World, actions, item_failed};
 use crate::engine::ledger::Ledger;
 use crate::engine::pool::{Heard, Worker};
@@ -333,12 +333,11 @@ fn relocate<'p>(
         let uids = job.tasks.keys().map(of).collect();
         return worker.send(Outcome::Done { job, uids, left });
     }
-    let sent: Vec<Sent> = job.tasks.values().map(|(_, link)| Sent { content: content(link) }).collect();
-    let before = super::upload::seen_before(world, job.to);
-    let uids = match relocated(session, to, new_validity, job.uid_next, &before, &sent) {
+    let moved: Vec<Content> = job.tasks.values().map(|(_, link)| content(link)).collect();
+    let uids = match Destination::new(world, job.to, to, new_validity, job.uid_next).moved(session, &moved) {
         Ok(uids) => uids,
         // They are there, and the next run finds them by their content.
-        Err(error) if is_refusal(&error) => vec![None; sent.len()],
+        Err(error) if is_refusal(&error) => vec![None; moved.len()],
         Err(error) => return Err(error),
     };
     worker.send(Outcome::Done { job, uids, left })

@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 
 use super::download::is_refusal;
 use super::flags::is_gone;
-use super::locate::{self, Sent};
+use super::locate::Destination;
 use super::transfer::{MESSAGES_A_JOB, OCTETS_A_JOB, width};
 use super::{World, actions, item_failed};
 use crate::engine::ledger::Ledger;
@@ -164,8 +164,8 @@ fn send<'p>(
     if unlocated.is_empty() {
         return Ok(());
     }
-    let sent: Vec<Sent> = unlocated.iter().map(|letter| Sent { content: letter.content }).collect();
-    let found = match locate::locate(session, &wire, uid_validity, uid_next, &seen_before(world, name), &sent) {
+    let sent: Vec<Content> = unlocated.iter().map(|letter| letter.content).collect();
+    let found = match Destination::new(world, name, &wire, uid_validity, uid_next).appended(session, &sent) {
         Ok(found) => found,
         Err(error) if is_refusal(&error) => return worker.send(Outcome::Unlocated { name, error }),
         Err(error) => return Err(error),
@@ -265,8 +265,8 @@ fn still_to_send<'p>(
     let Job { name, wire, uid_validity, uid_next, letters, .. } = job;
     let (mut doubtful, fresh): (Vec<_>, Vec<_>) = letters.into_iter().partition(|l| l.earlier == Earlier::Begun);
     if !doubtful.is_empty() {
-        let sent: Vec<Sent> = doubtful.iter().map(|letter| Sent { content: letter.content }).collect();
-        let found = locate::turned_up(session, &wire, uid_validity, uid_next, &seen_before(world, name), &sent)?;
+        let sent: Vec<Content> = doubtful.iter().map(|letter| letter.content).collect();
+        let found = Destination::new(world, name, &wire, uid_validity, uid_next).turned_up(session, &sent)?;
         if found.iter().any(Option::is_some) {
             worker.send(Outcome::TurnedUp { name })?;
         }
@@ -279,14 +279,6 @@ fn still_to_send<'p>(
 fn lost() -> Error {
     Error::new(Kind::Refused, "The server took the message, and it cannot be found there")
         .hint("Look for it with another client: the server or a filter may have moved or changed it.")
-}
-
-/// UIDs at or above UIDNEXT that had a twin already when the mailbox was observed.
-pub fn seen_before(world: &World<'_>, name: &MailboxName) -> UidSet {
-    match world.seen.remote.mailboxes.get(name) {
-        Some(crate::reconcile::view::RemoteMailbox::Observed(listing)) => listing.messages.keys().copied().collect(),
-        _ => UidSet::new(),
-    }
 }
 
 enum Unsent {
