@@ -24,6 +24,7 @@ pub(super) fn is_a_link(path: &Path) -> Error {
 pub(super) fn failed(doing: &str, path: &Path, e: io::Error) -> Error {
     let shortage = is_shortage(&e);
     let again = "run the same command again; what was done is kept.";
+    // The system's own words follow; here only what is clearer than these.
     let (why, hint) = match e.kind() {
         io::ErrorKind::StorageFull => (": the disk is full", format!("Free some space and {again}")),
         io::ErrorKind::QuotaExceeded => (": the disk quota is used up", format!("Free some space and {again}")),
@@ -31,14 +32,14 @@ pub(super) fn failed(doing: &str, path: &Path, e: io::Error) -> Error {
             (": the file system is mounted read-only", format!("Mount it for writing and {again}"))
         }
         io::ErrorKind::PermissionDenied => {
-            (": permission denied", "Look at its owner and mode with `ls -ld`; it must belong to you.".to_owned())
+            ("", "Look at its owner and mode with `ls -ld`; it must belong to you.".to_owned())
         }
         io::ErrorKind::NotADirectory => {
             ("", "Something else stands where a directory should be; look at it with `ls -ld`.".to_owned())
         }
         // What `Dir` says of a link, a FIFO, a socket where a message should be.
         io::ErrorKind::Other => ("", "Move it out of the mailbox: only plain files are messages.".to_owned()),
-        _ if shortage => (": too many open files", TOO_MANY_FILES.to_owned()),
+        _ if shortage => ("", TOO_MANY_FILES.to_owned()),
         _ => ("", String::new()),
     };
     let error = Error::new(Kind::LocalTree, format!("Could not {doing}{why}")).because(e).at(shown(path));

@@ -326,7 +326,7 @@ fn too_few_open_files_are_told_once() {
         let line = format!("ulimit -n {limit}; exec \"$MAILTIDE\" sync --config '{}' work", pair.config.display());
         let outcome = pair.mailtide.run_shell(&line);
         // What ends the run is told besides.
-        let is_item = |line: &&str| line.contains(": mailbox: ") && line.contains("too many open files");
+        let is_item = |line: &&str| line.contains(": mailbox: ") && line.contains("Too many open files");
         let told = outcome.stderr.lines().filter(is_item).count();
         assert!(told <= 1, "{limit}: {outcome:?}");
         met += told;

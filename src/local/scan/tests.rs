@@ -69,6 +69,6 @@ fn an_unreadable_file_is_an_error_not_absence() {
     assert!(tree.boxes.examine(&listing.files[&FileId::new("a")], 0).is_err());
     std::fs::set_permissions(tree.path("cur"), PermissionsExt::from_mode(0o000)).unwrap();
     let denied = Boxes::open(Dir::open_root(&tree.path("")).unwrap()).unwrap_err();
-    assert!(denied.to_string().contains("permission denied"), "{denied}");
+    assert!(denied.to_string().contains("Permission denied"), "{denied}");
     std::fs::set_permissions(tree.path("cur"), PermissionsExt::from_mode(0o700)).unwrap();
 }
