@@ -224,7 +224,7 @@ pub fn reconcile(input: &Input<'_>) -> Plan {
         plan.mailboxes.insert(name.clone(), mailboxes::decide(input, name, &mut binned));
     }
     relocate::relocate(input, &mut plan);
-    for Renamed { from, to, follows } in input.renamed {
+    for Renamed { from, to, follows, .. } in input.renamed {
         let action = Action::RenameMailbox { side: *follows, from: from.clone() };
         plan.mailboxes.entry(to.clone()).or_default().insert(0, action);
     }

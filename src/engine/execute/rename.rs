@@ -1,6 +1,6 @@
 //! Mailboxes get the name that they have on the other side: before anything else, since everything goes by the new names.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use super::mailboxes::on_session;
 use super::{World, actions, item_failed};
@@ -9,97 +9,97 @@ use crate::error::{Error, Item, Kind, Result, Retry};
 use crate::local::Layout;
 use crate::mail::{Fact, MailboxName};
 use crate::reconcile::guard::ApprovedPlan;
-use crate::reconcile::renames::ring_of;
-use crate::reconcile::{Action, Phase, Renamed, Side};
+use crate::reconcile::renames::{is_along, ring_of};
+use crate::reconcile::{Phase, Renamed, Side};
 
 /// Renames mailboxes; one that cannot be renamed is left alone for this run.
 pub fn run(world: &World<'_>, ledger: &mut Ledger<'_>, plan: &ApprovedPlan) -> Result<()> {
-    let mut work = Work { world, done: BTreeSet::new(), places: BTreeMap::new() };
+    let all = &world.seen.names.renamed;
+    let mut work = Work { world, done: Vec::new(), failed: Vec::new(), places: BTreeMap::new() };
     let mut facts = Vec::new();
-    let place = |(to, _): &(&MailboxName, &Action)| world.seen.names.renamed.iter().position(|r| r.to == **to);
-    let mut planned = actions(plan, Phase::RenameMailboxes, ledger);
-    planned.sort_by_key(place);
-    for (to, action) in planned {
+    let planned = actions(plan, Phase::RenameMailboxes, ledger);
+    let action_of = |r: &Renamed| planned.iter().find(|(to, _)| **to == r.to).map(|(_, action)| *action);
+    for (r, action) in all.iter().filter_map(|r| Some((r, action_of(r)?))) {
         world.stop.check()?;
-        let Action::RenameMailbox { side, from } = action else { continue };
-        let outcome = match side {
-            None => Ok(None),
-            Some(Side::Local) => work.in_tree(from, to),
-            Some(Side::Remote) => work.on_server(from, to).map(|()| None),
-        };
-        match outcome {
+        match work.rename(r) {
             Ok(changed_places) => {
-                work.done.insert((from.clone(), to.clone()));
-                facts.extend(world.seen.replaced.get(to).map(|id| Fact::MailboxForgotten(*id)));
-                facts.extend(ledger.id(to).map(|id| Fact::MailboxRenamed(id, to.clone())));
+                work.done.push(r);
+                facts.extend(world.seen.replaced.get(&r.to).map(|id| Fact::MailboxForgotten(*id)));
+                facts.extend(ledger.id(&r.to).map(|id| Fact::MailboxRenamed(id, r.to.clone())));
                 if let Some((other, place)) = changed_places {
-                    facts.extend(ledger.id(&other).map(|id| Fact::MailboxRenamed(id, place)));
+                    facts.extend(ledger.id(&other.to).map(|id| Fact::MailboxRenamed(id, place)));
                     ledger.enter_names(std::mem::take(&mut facts))?;
                 }
-                ledger.done(to, action, 1, 0);
+                ledger.done(&r.to, action, 1, 0);
             }
             Err(error) if error.retry() == Retry::Worthwhile => {
                 ledger.enter_names(facts)?;
-                return Err(error.at(to));
+                return Err(error.at(&r.to));
             }
             Err(error) => {
-                item_failed(ledger, to, Item::Mailbox, error)?;
-                ledger.break_off(to);
+                work.failed.push(r);
+                item_failed(ledger, &r.to, Item::Mailbox, error)?;
+                ledger.break_off(&r.to);
             }
         }
     }
     ledger.enter_names(facts)
 }
 
+/// A mailbox that changed places with another one, and where it is now; the state must know before the next of a ring.
+type ChangedPlaces<'w> = Option<(&'w Renamed, MailboxName)>;
+
 struct Work<'w, 'a> {
     world: &'w World<'a>,
-    done: BTreeSet<(MailboxName, MailboxName)>,
+    done: Vec<&'w Renamed>,
+    /// What became of these is not known: an error may have come after the deed.
+    failed: Vec<&'w Renamed>,
     /// Directories that had to make room, by the mailbox's old name: where they are.
-    places: BTreeMap<MailboxName, MailboxName>,
+    places: BTreeMap<&'w MailboxName, MailboxName>,
 }
 
-impl Work<'_, '_> {
-    /// Renames the directory. Gives the mailbox, by its new name, that this one changed places with, and where it is now:
-    /// the state must know before the next of a ring.
-    fn in_tree(&mut self, from: &MailboxName, to: &MailboxName) -> Result<Option<(MailboxName, MailboxName)>> {
-        let store = self.world.store;
-        let nested = self.world.account.local.layout == Layout::Nested;
-        let place = self.places.get(from).unwrap_or(from).clone();
-        if place == *to || nested && self.came_along(from, to) {
-            return Ok(None);
-        }
-        let renamed = &self.world.seen.names.renamed;
-        let in_the_way =
-            |r: &&Renamed| r.follows == Some(Side::Local) && *self.places.get(&r.from).unwrap_or(&r.from) == *to;
-        let is_open = |r: &&Renamed| !self.done.contains(&(r.from.clone(), r.to.clone()));
-        let Some(other) = renamed.iter().filter(in_the_way).find(is_open) else {
-            return store.rename_mailbox(&place, to).map(|()| None);
+impl<'w> Work<'w, '_> {
+    fn rename(&mut self, r: &'w Renamed) -> Result<ChangedPlaces<'w>> {
+        let takes_along = match r.follows {
+            None => return Ok(None),
+            Some(Side::Local) => self.world.account.local.layout == Layout::Nested,
+            Some(Side::Remote) => true,
         };
-        if !ring_of(other, renamed).iter().any(|r| r.from == *from) {
-            let why = "The mailbox that has its new name could not be renamed";
-            return Err(Error::new(Kind::LocalTree, why));
+        let is_with = |above: &&Renamed| above.follows == r.follows && takes_along && is_along(above, &r.from, &r.to);
+        let ring = ring_of(r, &self.world.seen.names.renamed);
+        let is_needed = |other: &&Renamed| ring.contains(other) || other.from == r.to && other.follows == r.follows;
+        if self.failed.iter().any(|failed| is_with(failed) || is_needed(failed)) {
+            return Err(Error::new(
+                Kind::Refused,
+                "It gets its new name with another mailbox, which could not be renamed",
+            ));
         }
-        store.swap_mailboxes(&place, to)?;
-        self.places.insert(other.from.clone(), place.clone());
-        Ok(Some((other.to.clone(), place)))
+        match r.follows {
+            _ if self.done.iter().any(is_with) => Ok(None),
+            Some(Side::Remote) => self.on_server(r).map(|()| None),
+            _ => self.in_tree(r, &ring),
+        }
     }
 
-    fn on_server(&self, from: &MailboxName, to: &MailboxName) -> Result<()> {
-        if self.came_along(from, to) {
-            return Ok(());
+    fn in_tree(&mut self, r: &'w Renamed, ring: &[&'w Renamed]) -> Result<ChangedPlaces<'w>> {
+        let store = self.world.store;
+        let place_of = |r: &'w Renamed| self.places.get(&r.from).unwrap_or(&r.from);
+        let place = place_of(r).clone();
+        let in_the_way = ring.iter().copied().find(|other| *other != r && *place_of(other) == r.to);
+        match in_the_way.filter(|other| !self.done.contains(other)) {
+            _ if place == r.to => Ok(None),
+            None => store.rename_mailbox(&place, &r.to).map(|()| None),
+            Some(other) => {
+                store.swap_mailboxes(&place, &r.to)?;
+                self.places.insert(&other.from, place.clone());
+                Ok(Some((other, place)))
+            }
         }
-        let former = self.world.seen.directory.former.get(to);
+    }
+
+    fn on_server(&self, r: &Renamed) -> Result<()> {
+        let former = self.world.seen.directory.former.get(&r.to);
         let former = former.ok_or_else(|| Error::new(Kind::State, "The mailbox's name on the server is not known"))?;
-        on_session(self.world, |session| session.rename(former, &self.world.wire(to)?))
-    }
-
-    /// Whether a mailbox above it was renamed likewise, and has taken it along.
-    fn came_along(&self, from: &MailboxName, to: &MailboxName) -> bool {
-        self.done.iter().any(|(above, now)| {
-            let below = |name: &MailboxName, of: &MailboxName| {
-                name.is_below(of).then(|| name.path().get(of.path().len()..).map(str::to_owned)).flatten()
-            };
-            below(from, above).is_some_and(|rest| below(to, now) == Some(rest))
-        })
+        on_session(self.world, |session| session.rename(former, &self.world.wire(&r.to)?))
     }
 }

@@ -5,7 +5,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::config::ImapAccount;
 use crate::error::{Error, Item, ItemFailure, Kind, Result};
 use crate::mail::MailboxName;
-use crate::reconcile::Renamed;
 use crate::remote::imap::{Listed, Listing, Names, WireName};
 
 /// The server's mailboxes under the names the tree gives them.
@@ -83,9 +82,9 @@ impl<'a> Directory<'a> {
     }
 
     /// Lets mailboxes go by other names; the server calls them as before until [`Directory::settle`].
-    pub fn rename<'r>(&mut self, renamed: impl Iterator<Item = &'r Renamed> + Clone) {
-        super::renames::rename(&mut self.mailboxes, renamed.clone());
-        let former = renamed.filter_map(|r| Some((r.to.clone(), self.mailboxes.get(&r.to)?.wire.clone())));
+    pub fn rename<'r>(&mut self, names: impl Iterator<Item = (&'r MailboxName, &'r MailboxName)> + Clone) {
+        super::renames::rename(&mut self.mailboxes, names.clone());
+        let former = names.filter_map(|(_, to)| Some((to.clone(), self.mailboxes.get(to)?.wire.clone())));
         self.former.extend(former);
     }
 

@@ -63,9 +63,10 @@ pub fn apply(
     directory: &mut Directory<'_>,
     intents: &mut BTreeMap<MailboxName, Vec<Intent>>,
 ) -> BTreeMap<MailboxName, MailboxId> {
-    let replaced = rename(base, renamed.iter());
-    rename(intents, renamed.iter());
-    let follows = |side: Side| renamed.iter().filter(move |r| r.follows == Some(side));
+    let known = || renamed.iter().map(|r| (&r.known, &r.to));
+    let follows = |side: Side| renamed.iter().filter(move |r| r.follows == Some(side)).map(|r| (&r.from, &r.to));
+    let replaced = rename(base, known());
+    rename(intents, known());
     rename(&mut local.scans, follows(Side::Local));
     rename(&mut remote.view.mailboxes, follows(Side::Remote));
     rename(&mut remote.checkpoints, follows(Side::Remote));
@@ -76,10 +77,10 @@ pub fn apply(
 /// Moves entries from old to new names, all at once: two may swap theirs. Gives those whose name was taken.
 pub(super) fn rename<'r, T>(
     map: &mut BTreeMap<MailboxName, T>,
-    renamed: impl Iterator<Item = &'r Renamed> + Clone,
+    names: impl Iterator<Item = (&'r MailboxName, &'r MailboxName)> + Clone,
 ) -> Vec<(MailboxName, T)> {
-    let moved: Vec<_> = renamed.clone().filter_map(|r| Some((r.to.clone(), map.remove(&r.from)?))).collect();
-    let replaced = renamed.filter_map(|r| Some((r.to.clone(), map.remove(&r.to)?))).collect();
+    let moved: Vec<_> = names.clone().filter_map(|(from, to)| Some((to.clone(), map.remove(from)?))).collect();
+    let replaced = names.filter_map(|(_, to)| Some((to.clone(), map.remove(to)?))).collect();
     map.extend(moved);
     replaced
 }

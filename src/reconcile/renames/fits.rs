@@ -49,7 +49,8 @@ fn is_possible(r: &Renamed, all: &[Renamed], names: &[&MailboxName]) -> bool {
 }
 
 /// Whether a mailbox below `r.from` goes to the place below `r.to` that a rename of `r` takes it to.
-fn is_along(r: &Renamed, from: &MailboxName, to: &MailboxName) -> bool {
+#[must_use]
+pub fn is_along(r: &Renamed, from: &MailboxName, to: &MailboxName) -> bool {
     let rest = |name: &MailboxName, above: &MailboxName| {
         name.is_below(above).then(|| name.path().get(above.path().len()..).map(str::to_owned)).flatten()
     };

@@ -25,13 +25,16 @@
 //! | uses the new name for another mailbox | the new name, with the mail of both |
 //! | removes it | the new name, with its mail |
 //!
+//! Where the tree's other name is one that the server has given to another, the server's stands: a run that passes names
+//! round and is cut off between two changes of place goes on so.
+//!
 //! A mailbox that takes the name of one that was removed has that name. What was in the removed one is deleted, by the
 //! policy, where the tree says so; where the server does it stays, in the one of that name: there a removed mailbox looks
 //! like one whose UIDs were started anew.
 
 mod fits;
 
-pub use fits::ring_of;
+pub use fits::{is_along, ring_of};
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -42,7 +45,9 @@ use crate::mail::{Base, BaseMailbox, FileId, Link, MailboxName, Presence, Uid, U
 /// A mailbox under its new name.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Renamed {
-    /// Its name so far.
+    /// Its name when both sides last agreed on one.
+    pub known: MailboxName,
+    /// Its name so far on the side that follows: as known, or where the other side's names leave none for that.
     pub from: MailboxName,
     /// Its name from now on.
     pub to: MailboxName,
@@ -116,24 +121,29 @@ pub fn find(base: &Base, traces: &Traces<'_>, direction: Direction) -> Names {
     // Of a name that another mailbox has now, there is nothing to follow with.
     let is_taken = |pairs: &Pairs<'_>, name: &MailboxName| pairs.values().any(|to| *to == name);
     let mut renamed = Vec::new();
-    for (from, to) in &on_server {
-        let follows = match in_tree.get(from) {
-            Some(also) if also == to => None,
-            None if is_taken(&in_tree, from) => continue,
-            None if is_whole(&traces.local, from) && direction != Direction::Push => Some(Side::Local),
-            Some(_) | None => continue,
+    for (known, to) in &on_server {
+        let (from, follows) = match in_tree.get(known) {
+            Some(also) if also == to => (known, None),
+            // Two changed places in the tree, as a run does that passes names round and is cut off; or somebody did.
+            Some(place) if is_taken(&on_server, place) => (place, Some(Side::Local)),
+            Some(_) => continue,
+            None if is_taken(&in_tree, known) => continue,
+            None => (known, Some(Side::Local)),
         };
-        renamed.push(Renamed { from: (*from).clone(), to: (*to).clone(), follows });
+        if follows.is_none() || is_whole(&traces.local, from) && direction != Direction::Push {
+            renamed.push(Renamed { known: (*known).clone(), from: (*from).clone(), to: (*to).clone(), follows });
+        }
     }
-    for (from, to) in &in_tree {
-        let stands = !on_server.contains_key(from) && is_whole(&traces.remote, from) && direction != Direction::Pull;
-        if stands && !is_taken(&on_server, to) && !is_taken(&on_server, from) {
-            renamed.push(Renamed { from: (*from).clone(), to: (*to).clone(), follows: Some(Side::Remote) });
+    for (known, to) in &in_tree {
+        let stands = !on_server.contains_key(known) && is_whole(&traces.remote, known) && direction != Direction::Pull;
+        if stands && !is_taken(&on_server, to) && !is_taken(&on_server, known) {
+            let (known, from) = ((*known).clone(), (*known).clone());
+            renamed.push(Renamed { known, from, to: (*to).clone(), follows: Some(Side::Remote) });
         }
     }
     renamed.retain(|r| !r.from.is_below(&r.to) && !r.to.is_below(&r.from));
     let renamed = fits::only_possible(renamed, traces);
-    let renames = |name: &MailboxName| renamed.iter().any(|r| r.from == *name || r.to == *name);
+    let renames = |name: &MailboxName| renamed.iter().any(|r| r.known == *name || r.to == *name);
     let is_shared = |name: &MailboxName| {
         base.get(name).is_some_and(|m| m.links.iter().flatten().any(|(_, l)| l.presence == Presence::Both))
     };

@@ -291,13 +291,16 @@ fn a_mailbox_that_has_anothers_name_already_does_not_follow_for_it() {
     traces.local.insert(&a, here(101));
     traces.remote.extend([(&a, there(11)), (&b, there(10))]);
     let renamed = find(&base, &traces, Direction::Both).renamed;
-    assert_eq!(renamed, [crate::reconcile::Renamed { from: b.clone(), to: a.clone(), follows: None }]);
+    assert_eq!(
+        renamed,
+        [crate::reconcile::Renamed { known: b.clone(), from: b.clone(), to: a.clone(), follows: None }]
+    );
     // The same with the sides exchanged.
     let mut traces = Traces::default();
     traces.remote.insert(&a, there(11));
     traces.local.extend([(&a, here(101)), (&b, here(100))]);
     let renamed = find(&base, &traces, Direction::Both).renamed;
-    assert_eq!(renamed, [crate::reconcile::Renamed { from: b, to: a, follows: None }]);
+    assert_eq!(renamed, [crate::reconcile::Renamed { known: b.clone(), from: b, to: a, follows: None }]);
 }
 
 /// What an older state takes for a swap, both sides may have done long ago, and undone again.
@@ -334,7 +337,7 @@ fn files_whose_mailbox_has_anothers_name_stay_while_directories_get_other_names(
     expect(&scene, &["X: create local", "X: move local A 1 as UID 1"]);
     let mut renamed = scene.clone();
     let from = name("C");
-    renamed.renamed.push(crate::reconcile::Renamed { from, to: name("B"), follows: Some(Local) });
+    renamed.renamed.push(crate::reconcile::Renamed { known: from.clone(), from, to: name("B"), follows: Some(Local) });
     expect(&renamed, &["B: rename local C"]);
     assert!([name("A"), name("X")].iter().all(|name| renamed.plan().unfinished.contains(name)));
     // Nor while one cannot be looked into: the tree may follow when it can.

@@ -30,7 +30,7 @@ fn here(inode: u64, files: &[FileId]) -> Trace<LocalTrace<'_>> {
 }
 
 fn renamed(from: &str, to: &str, follows: Option<crate::reconcile::Side>) -> Renamed {
-    Renamed { from: name(from), to: name(to), follows }
+    Renamed { known: name(from), from: name(from), to: name(to), follows }
 }
 
 #[test]
@@ -109,6 +109,25 @@ fn names_that_were_passed_round_or_on_are_here_too() {
     // One that cannot be looked into holds those that would take its place.
     traces.local.insert(&c, Trace::Unknown);
     assert_eq!(find(&base, &traces, Direction::Both).renamed, on[3..]);
+}
+
+/// A run that passes names round in the tree was cut off after the first two changed places, before it recorded that.
+#[test]
+fn a_ring_is_gone_on_with_where_it_broke() {
+    let base = known(&[("A", &[1, 2]), ("B", &[3]), ("C", &[4, 5])]);
+    let files: Vec<_> = base.values().flat_map(|m| m.links.iter().flatten().map(|(_, l)| l.file.clone())).collect();
+    let [a, b, c] = ["A", "B", "C"].map(name);
+    let mut traces = Traces::default();
+    traces.local.extend([(&b, here(0, &files[..2])), (&a, here(0, &files[2..3])), (&c, Trace::Known)]);
+    traces.remote.extend([(&b, there(10, &[1, 2])), (&c, there(11, &[3])), (&a, there(12, &[4, 5]))]);
+    let rest = Renamed { known: b.clone(), ..renamed("A", "C", Some(Local)) };
+    assert_eq!(
+        find(&base, &traces, Direction::Both).renamed,
+        [renamed("A", "B", None), rest, renamed("C", "A", Some(Local))]
+    );
+    // Where the server has the name that the tree gave it, or none by that name, both keep theirs.
+    traces.remote = [(&b, there(10, &[1, 2])), (&c, there(11, &[3]))].into();
+    assert_eq!(find(&base, &traces, Direction::Both).renamed, [renamed("A", "B", None)]);
 }
 
 #[test]

@@ -284,6 +284,34 @@ fn mailboxes_renamed_on_the_server() {
 
 #[test]
 #[cfg_attr(not(feature = "faults"), ignore = "needs `--features faults`, which tests/run has")]
+fn names_passed_round_on_the_server() {
+    every_step(&Scenario {
+        name: "names passed round on the server",
+        before: |world| {
+            stocked(world);
+            world.sent_to("B", &["six"], &["\\Seen"]);
+            world.sent_to("C", &["seven", "eight"], &[]);
+        },
+        edits: |world| {
+            let mut client = world.dovecot.client();
+            for (from, to) in [("A", "Aside"), ("C", "A"), ("B", "C"), ("Aside", "B")] {
+                client.rename(from, to);
+            }
+            world.sent_to("B", &["nine"], &[]);
+        },
+        end: |end| {
+            for side in [&end.local, &end.remote] {
+                holds(side, "A", &["seven", "eight"]);
+                holds(side, "B", &["four", "five", "nine"]);
+                holds(side, "C", &["six"]);
+            }
+        },
+        ..PLAIN
+    });
+}
+
+#[test]
+#[cfg_attr(not(feature = "faults"), ignore = "needs `--features faults`, which tests/run has")]
 fn mailboxes_renamed_here() {
     every_step(&Scenario {
         name: "mailboxes renamed here",

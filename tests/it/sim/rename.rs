@@ -82,7 +82,8 @@ pub fn rename<T>(
     follows: Option<Side>,
 ) -> Vec<(MailboxName, T)> {
     let of_side: Vec<&Renamed> = renamed.iter().filter(|r| follows.is_none() || r.follows == follows).collect();
-    let taken: Vec<_> = of_side.iter().filter_map(|r| Some((r.to.clone(), map.remove(&r.from)?))).collect();
+    let old = |r: &Renamed| if follows.is_none() { r.known.clone() } else { r.from.clone() };
+    let taken: Vec<_> = of_side.iter().filter_map(|r| Some((r.to.clone(), map.remove(&old(r))?))).collect();
     let replaced = of_side.iter().filter_map(|r| Some((r.to.clone(), map.remove(&r.to)?))).collect();
     map.extend(taken);
     replaced
@@ -94,7 +95,7 @@ impl Run<'_> {
         let (mut done, mut ids) = (BTreeSet::new(), Vec::new());
         let mut places = BTreeMap::new();
         for renamed in self.seen.names.renamed.clone() {
-            let Renamed { from, to, follows } = &renamed;
+            let Renamed { from, to, follows, .. } = &renamed;
             let action = Action::RenameMailbox { side: *follows, from: from.clone() };
             assert!(plan.mailboxes[to].contains(&action), "{renamed:?} is not in the plan");
             let went = match follows {
@@ -140,7 +141,7 @@ impl Run<'_> {
         done: &BTreeSet<(MailboxName, MailboxName)>,
         places: &mut BTreeMap<MailboxName, MailboxName>,
     ) -> Option<Option<(MailboxName, MailboxName)>> {
-        let Renamed { from, to, follows } = renamed;
+        let Renamed { from, to, follows, .. } = renamed;
         let rest = |name: &MailboxName, above: &MailboxName| {
             name.is_below(above).then(|| name.path()[above.path().len()..].to_owned())
         };
