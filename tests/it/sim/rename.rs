@@ -1,9 +1,9 @@
 //! Mailboxes that get another name: on either side, and in what a run sees and does of it.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use mailtide::mail::{Base, Fact, MailboxId, MailboxName};
-use mailtide::reconcile::renames::{LocalTrace, RemoteTrace, Trace, Traces, find, ring_of};
+use mailtide::reconcile::renames::{LocalTrace, RemoteTrace, Trace, Traces, find, is_along, ring_of};
 use mailtide::reconcile::view::{Direction, TreeAge};
 use mailtide::reconcile::{Action, Names, Plan, Renamed, Side};
 
@@ -89,11 +89,22 @@ pub fn rename<T>(
     replaced
 }
 
+/// How far a run has come with its renames.
+#[derive(Default)]
+struct Followed {
+    done: Vec<Renamed>,
+    failed: Vec<Renamed>,
+    /// Directories that had to make room, by the mailbox's old name: where they are.
+    places: BTreeMap<MailboxName, MailboxName>,
+}
+
+/// A mailbox, by its new name, with which another one's directory changed places, and its place now.
+type ChangedPlaces = Option<(MailboxName, MailboxName)>;
+
 impl Run<'_> {
     /// All effects, then all facts at once; where directories change places, after each change.
     pub fn rename_mailboxes(&mut self, plan: &Plan) -> Step {
-        let (mut done, mut ids) = (BTreeSet::new(), Vec::new());
-        let mut places = BTreeMap::new();
+        let (mut followed, mut ids) = (Followed::default(), Vec::new());
         for renamed in self.seen.names.renamed.clone() {
             let Renamed { from, to, follows, .. } = &renamed;
             let action = Action::RenameMailbox { side: *follows, from: from.clone() };
@@ -102,21 +113,22 @@ impl Run<'_> {
                 None => Some(None),
                 Some(_) => {
                     self.step()?;
-                    self.rename_on(&renamed, &done, &mut places)
+                    self.follow(&renamed, &mut followed)
                 }
             };
             if let Some(changed_places) = went {
                 self.world.story.push(format!("  the mailbox {from} is {to} now ({follows:?} followed)"));
-                done.insert((from.clone(), to.clone()));
                 ids.push((self.seen.base[to].id, to.clone()));
                 if let Some((other, place)) = changed_places {
                     ids.push((self.seen.base[&other].id, place));
                     self.record_names(&ids)?;
                     ids.clear();
                 }
+                followed.done.push(renamed);
             } else {
                 self.failed_renames += 1;
                 self.break_off(to);
+                followed.failed.push(renamed);
             }
         }
         if ids.is_empty() { Ok(()) } else { self.record_names(&ids) }
@@ -133,41 +145,35 @@ impl Run<'_> {
         Ok(())
     }
 
-    /// Gives the mailbox, by its new name, with which another one's directory changed places, and its place; nothing at
-    /// all where it failed.
-    fn rename_on(
-        &mut self,
-        renamed: &Renamed,
-        done: &BTreeSet<(MailboxName, MailboxName)>,
-        places: &mut BTreeMap<MailboxName, MailboxName>,
-    ) -> Option<Option<(MailboxName, MailboxName)>> {
+    /// Renames it on the side that follows; nothing at all where that failed.
+    fn follow(&mut self, renamed: &Renamed, followed: &mut Followed) -> Option<ChangedPlaces> {
         let Renamed { from, to, follows, .. } = renamed;
-        let rest = |name: &MailboxName, above: &MailboxName| {
-            name.is_below(above).then(|| name.path()[above.path().len()..].to_owned())
-        };
-        let came_along = done.iter().any(|(above, now)| rest(from, above).is_some_and(|r| rest(to, now) == Some(r)));
         let takes_along = *follows == Some(Side::Remote) || self.world.layout == Layout::Nested;
-        let place = places.get(from).unwrap_or(from).clone();
-        if place == *to || came_along && takes_along {
+        let is_with = |above: &Renamed| above.follows == *follows && takes_along && is_along(above, from, to);
+        let ring = ring_of(renamed, &self.seen.names.renamed);
+        let is_needed = |other: &Renamed| ring.contains(&other) || other.from == *to && other.follows == *follows;
+        if followed.failed.iter().any(|failed| is_with(failed) || is_needed(failed)) {
+            return None;
+        }
+        if followed.done.iter().any(is_with) {
             return Some(None);
         }
         if *follows == Some(Side::Remote) {
             return self.world.server.rename(from, to).then_some(None);
         }
-        let has_it = |r: &&Renamed| {
-            r.follows == *follows
-                && places.get(&r.from).unwrap_or(&r.from) == to
-                && !done.contains(&(r.from.clone(), r.to.clone()))
-        };
-        let all = &self.seen.names.renamed;
-        let Some(other) = all.iter().find(has_it).cloned() else {
-            return self.world.rename_directory(&place, to).then_some(None);
-        };
-        if !ring_of(&other, all).contains(&renamed) || !self.exchange(&place, to) {
-            return None;
+        let place_of = |r: &Renamed| followed.places.get(&r.from).unwrap_or(&r.from).clone();
+        let place = place_of(renamed);
+        if place == *to {
+            return Some(None);
         }
-        places.insert(other.from, place.clone());
-        Some(Some((other.to, place)))
+        let is_in_the_way = |other: &&&Renamed| place_of(other) == *to && !followed.done.contains(other);
+        match ring.iter().find(is_in_the_way).copied().cloned() {
+            None => self.world.rename_directory(&place, to).then_some(None),
+            Some(other) => {
+                followed.places.insert(other.from, place.clone());
+                self.exchange(&place, to).then_some(Some((other.to, place)))
+            }
+        }
     }
 
     /// Exchanges two directories, and what is below them where that stands in them.
