@@ -13,6 +13,8 @@
 //! | [`write`] | the TOML |
 
 pub mod draft;
+#[cfg(any(test, fuzzing))]
+pub mod fuzz;
 mod getmail;
 mod ini;
 pub mod key;
@@ -96,10 +98,13 @@ pub struct Imported {
 /// # Errors
 /// Kind `Config` when there is none, it cannot be read, or holds nothing that could be taken over.
 pub fn import(tool: Tool, named: Option<&Path>, around: &Surroundings) -> Result<Imported> {
-    let files = around.files(tool, named)?;
+    made_of(tool, &around.files(tool, named)?, around)
+}
+
+fn made_of(tool: Tool, files: &[File], around: &Surroundings) -> Result<Imported> {
     let paths: Vec<String> = files.iter().map(|file| file.path.display().to_string()).collect();
     let mut found = Found::new(tool);
-    for file in &files {
+    for file in files {
         let one = read(tool, file, around);
         found.accounts.extend(one.accounts);
         found.notes.extend(one.notes);

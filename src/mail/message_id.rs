@@ -51,9 +51,10 @@ impl HeaderScan {
     pub fn push(&mut self, mut bytes: &[u8]) {
         while !self.done && !bytes.is_empty() {
             let end = bytes.iter().position(|b| *b == b'\n').map_or(bytes.len(), |at| at + 1);
-            let (piece, rest) = bytes.split_at(end);
+            // To the octet: how a message is cut must make no difference to what it is.
+            let (piece, rest) = bytes.split_at(end.min(Self::LIMIT - self.seen));
             self.seen += piece.len();
-            self.done = self.seen > Self::LIMIT;
+            self.done = self.seen == Self::LIMIT;
             self.line.extend_from_slice(piece);
             if piece.ends_with(b"\n") {
                 self.end_line();
@@ -111,6 +112,20 @@ mod tests {
     fn a_body_is_no_header() {
         assert_eq!(MessageIdHash::of_header(b"Subject: x\n\nMessage-ID: <a@b>\n"), None);
         assert_eq!(MessageIdHash::of_header(b"Message-ID:  \nX: y\n"), None);
+    }
+
+    #[test]
+    fn pieces_do_not_matter_where_the_looking_ends() {
+        for filler in HeaderScan::LIMIT - 40..HeaderScan::LIMIT {
+            let text = [b"A: ", &vec![b'x'; filler][..], b"\r\nMessage-ID: <a@b>\r\n c\r\n\r\n"].concat();
+            let found = |piece| {
+                let mut scan = HeaderScan::default();
+                text.chunks(piece).for_each(|piece| scan.push(piece));
+                scan.finish()
+            };
+            let whole = found(text.len());
+            assert!([7, 1 << 16, HeaderScan::LIMIT].map(found).iter().all(|id| *id == whole), "{filler}");
+        }
     }
 
     proptest! {

@@ -70,7 +70,8 @@ impl StampScan {
             if !ends && !long {
                 return;
             }
-            let is_empty = self.held.trim_ascii_end().is_empty();
+            // Of a long line nobody knows any more, at its end, whether all of it was blank.
+            let is_empty = !long && self.held.trim_ascii_end().is_empty();
             each(&self.held, if !long && is_stamp(&self.held) { Octets::Stamp } else { Octets::Message });
             self.held.clear();
             if ends && is_empty {
@@ -149,6 +150,14 @@ mod tests {
         ] {
             let found = without(message.as_bytes(), &[]);
             assert_eq!(found, (plain.as_bytes().to_vec(), stamps.as_bytes().to_vec()), "{message}");
+        }
+    }
+
+    #[test]
+    fn pieces_do_not_matter_behind_a_long_blank_line() {
+        let message = [&[b' '; LONGEST + 1][..], b"\nX-TUID: 0123456789ab\n"].concat();
+        for cut in 0..message.len() {
+            assert_eq!(without(&message, &[cut]), without(&message, &[]), "cut at {cut}");
         }
     }
 

@@ -9,7 +9,7 @@ use std::process::Command;
 
 use fastrand::Rng;
 
-use crate::{config, local, mail, remote};
+use crate::{config, import, local, mail, remote};
 
 /// What a target may hold at most, the corpus and the program included, in KiB.
 const MEMORY_MOST: u64 = 200 << 10;
@@ -267,6 +267,16 @@ fn file_name() {
 #[test]
 fn directory() {
     try_all("directory", local::fuzz::directory, 40_000);
+}
+
+#[test]
+fn message() {
+    try_all("message", local::fuzz::message, 20_000);
+}
+
+#[test]
+fn import() {
+    try_all("import", import::fuzz::import, 5_000);
 }
 
 #[test]

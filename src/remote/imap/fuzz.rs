@@ -26,6 +26,7 @@ const CAPABILITIES: [&str; 3] = [
 /// A server that says `octets` in pieces, whatever it is asked, and hangs up.
 struct Babbler {
     octets: Vec<u8>,
+    said: usize,
     piece: usize,
 }
 
@@ -35,11 +36,11 @@ impl Exchange for Babbler {
         if until != Until::InputArrives {
             return Ok(());
         }
-        if self.octets.is_empty() {
+        let Some(piece) = self.octets.get(self.said..).and_then(|rest| rest.chunks(self.piece).next()) else {
             return Err(Error::new(Kind::Unreachable, "The connection was closed by the server"));
-        }
-        let piece = self.piece.min(self.octets.len());
-        input.extend(self.octets.drain(..piece));
+        };
+        input.extend_from_slice(piece);
+        self.said += piece.len();
         Ok(())
     }
 }
@@ -79,7 +80,7 @@ pub fn server(data: &[u8]) {
     let &[job, piece, ref octets @ ..] = data else { return };
     let Some(mailbox) = WireName::new(b"a") else { return };
     let words = CAPABILITIES.get(usize::from(job) % CAPABILITIES.len()).copied().unwrap_or_default();
-    let babbler = Babbler { octets: octets.to_vec(), piece: usize::from(piece) + 1 };
+    let babbler = Babbler { octets: octets.to_vec(), said: 0, piece: usize::from(piece) + 1 };
     let capabilities = Capabilities::new(words, &BTreeSet::new());
     let mut session = Session::over(Box::new(babbler), Vec::new(), capabilities, &Meter::default());
     let uids = UidSet::range(Uid::MIN, Uid::new(9).unwrap_or(Uid::MAX));

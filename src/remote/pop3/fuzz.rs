@@ -17,17 +17,18 @@ use crate::remote::net::{Exchange, Meter, OutBuffer, Until};
 /// A server that says `octets` in pieces, whatever it is asked, and hangs up.
 struct Babbler {
     octets: Vec<u8>,
+    said: usize,
     piece: usize,
 }
 
 impl Exchange for Babbler {
     fn exchange(&mut self, output: &mut OutBuffer, input: &mut Vec<u8>, _until: Until) -> Result<()> {
         output.consume(usize::MAX);
-        if self.octets.is_empty() {
+        let Some(piece) = self.octets.get(self.said..).and_then(|rest| rest.chunks(self.piece).next()) else {
             return Err(Error::new(Kind::Unreachable, "The connection was closed by the server"));
-        }
-        let piece = self.piece.min(self.octets.len());
-        input.extend(self.octets.drain(..piece));
+        };
+        input.extend_from_slice(piece);
+        self.said += piece.len();
         Ok(())
     }
 }
@@ -65,7 +66,7 @@ impl MaildropSink for Strict {
 pub fn server(data: &[u8]) {
     let &[job, piece, ref octets @ ..] = data else { return };
     let babbler: Box<dyn Exchange + Send> =
-        Box::new(Babbler { octets: octets.to_vec(), piece: usize::from(piece) + 1 });
+        Box::new(Babbler { octets: octets.to_vec(), said: 0, piece: usize::from(piece) + 1 });
     let lines = if job % 2 == 0 { vec!["PIPELINING".to_owned(), "TOP".to_owned()] } else { Vec::new() };
     let capabilities = Capabilities::new(Some(lines), &BTreeSet::new());
     let mut session = Session::over(Wire::new(babbler, Meter::default()), capabilities);
