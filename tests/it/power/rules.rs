@@ -376,15 +376,15 @@ fn each_rule_is_broken_by_what_it_forbids_and_by_nothing_else() {
     assert_eq!(all(&[log, named, page, written], Run::log_before_database).len(), 1);
 }
 
-/// A run of these calls with transactions: between which lines of the trace each was written, and the links it leaves.
+/// A run of these calls with transactions: at which line of the trace each was written, and the links it leaves.
 #[cfg(test)]
-fn run_with(calls: &[&str], commits: &[(usize, usize, &[(u32, &str)])]) -> Run {
+fn run_with(calls: &[&str], commits: &[(usize, &[(u32, &str)])]) -> Run {
     let held = |links: &[(u32, &str)]| {
         let link = |(uid, file): &(u32, &str)| (("INBOX".to_owned(), *uid), ((*file).to_owned(), true));
         super::disk::Held { links: links.iter().map(link).collect(), ..Default::default() }
     };
-    let commit = |&(start, end, links): &(usize, usize, &[(u32, &str)])| Commit { start, end, held: held(links) };
-    Run { commits: commits.iter().map(commit).collect(), ..run(&["/t", "/t/new", "/t/cur", "/t/cur/old"], calls) }
+    let commits = commits.iter().map(|(at, links)| Commit { start: *at, end: *at, held: held(links) });
+    Run { commits: commits.collect(), ..run(&["/t", "/t/new", "/t/cur", "/t/cur/old"], calls) }
 }
 
 #[test]
@@ -395,16 +395,15 @@ fn each_rule_about_the_state_is_broken_by_a_transaction_that_comes_too_early() {
     // Line 0 is of the trace itself: the calls begin at 1.
     for (forgotten_at, broken) in [(1, 1), (4, 0)] {
         let calls = ["x", "x", removed, flushed, "x"];
-        let run = run_with(&calls, &[(0, 0, OLD), (forgotten_at, forgotten_at, &[])]);
+        let run = run_with(&calls, &[(0, OLD), (forgotten_at, &[])]);
         assert_eq!(run.gone_here_before_forgotten().len(), broken, "{forgotten_at}");
     }
-    let unflushed = run_with(&[removed, "x", "x"], &[(0, 0, OLD), (3, 3, &[])]);
+    let unflushed = run_with(&[removed, "x", "x"], &[(0, OLD), (3, &[])]);
     assert_eq!(unflushed.durable_before_recorded().len(), 1);
 
     let made = r#"openat(5</t/new>, "m", O_RDWR|O_CREAT, 0600) = 4</t/new/m>"#;
     for (recorded_at, broken) in [(1, 1), (2, 1), (3, 0)] {
-        let run =
-            run_with(&[made, "fsync(5</t/new>) = 0", "x"], &[(0, 0, &[]), (recorded_at, recorded_at, &[(7, "m")])]);
+        let run = run_with(&[made, "fsync(5</t/new>) = 0", "x"], &[(0, &[]), (recorded_at, &[(7, "m")])]);
         assert_eq!(run.durable_before_recorded().len().min(1), broken, "{recorded_at}");
     }
 
@@ -413,7 +412,7 @@ fn each_rule_about_the_state_is_broken_by_a_transaction_that_comes_too_early() {
     for (uids, forgotten_at, broken) in [("1", 2, 1), ("1", 4, 1), ("1", 6, 0), ("3:4,1:2", 2, 1), ("2:9", 2, 0)] {
         let (select, expunge) = (said("A1 SELECT \\\"INBOX\\\""), said(&format!("A2 UID EXPUNGE {uids}")));
         let calls = [&select, "x", &expunge, "x", heard, "x"];
-        let run = run_with(&calls, &[(0, 0, OLD), (forgotten_at, forgotten_at, &[])]);
+        let run = run_with(&calls, &[(0, OLD), (forgotten_at, &[])]);
         assert_eq!(run.answered_before_forgotten().len(), broken, "{uids} at {forgotten_at}");
     }
 }

@@ -48,7 +48,9 @@ pub fn assert_unsaid(output: &str) {
 /// run began: configurations, markers, tables of keywords; all but messages, which are what the server has.
 #[track_caller]
 pub fn assert_unkept(dir: &Path, states: &Path, began: SystemTime) {
-    let is_for_messages = |path: &Path| path.file_name().is_some_and(|name| name == "cur" || name == "new");
+    let is_maildir = dir.join("tmp").is_dir() && dir.join("cur").is_dir();
+    let is_for_messages =
+        |path: &Path| is_maildir && path.file_name().is_some_and(|name| name == "cur" || name == "new");
     for entry in fs::read_dir(dir).into_iter().flatten().flatten() {
         let (path, Ok(meta)) = (entry.path(), entry.metadata()) else { continue };
         if meta.is_dir() && !is_for_messages(&path) {
