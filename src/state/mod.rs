@@ -168,8 +168,11 @@ impl State {
 /// Fails where a file is there that may not be written. SQLite would open it, let the run do what it cannot record, and
 /// leave companions of the file's mode, which nobody may write either once the file itself is mended.
 fn expect_writable(path: &Path) -> Result<()> {
+    use io::ErrorKind::{PermissionDenied, ReadOnlyFilesystem};
     match OpenOptions::new().read(true).write(true).open(path) {
-        Err(e) if e.kind() != io::ErrorKind::NotFound => Err(fault::io("write the state file", path, e)),
+        Err(e) if matches!(e.kind(), PermissionDenied | ReadOnlyFilesystem) => {
+            Err(fault::io("write the state file", path, e))
+        }
         _ => Ok(()),
     }
 }
