@@ -240,6 +240,11 @@ impl Dir {
             }
         }
         rustix::fs::linkat(&self.file, from, &to.file, name, AtFlags::empty())?;
+        // Two steps where others take one: the power must not take the first and leave the second.
+        if let Err(e) = to.sync() {
+            let _ = to.remove_file(name);
+            return Err(io::Error::other(e));
+        }
         self.remove_file(from)
     }
 

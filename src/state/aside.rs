@@ -5,7 +5,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::{State, connect, fault, place};
+use super::{State, connect, expect_writable, fault, place};
 use crate::error::{Error, Kind, Result};
 
 /// What stands beside the file while SQLite works, and belongs to it.
@@ -48,9 +48,10 @@ impl State {
     }
 }
 
-/// Whether the pages and indexes of a state contradict each other; what cannot be read for another reason does not.
+/// Whether the pages and indexes of a state contradict each other; what cannot be read or written for another reason
+/// does not.
 fn fails_check(path: &Path) -> bool {
-    let Ok(Some(connection)) = connect(path) else { return false };
+    let Ok(Some(connection)) = expect_writable(path).and_then(|()| connect(path)) else { return false };
     match connection.pragma_query_value(None, "integrity_check", |row| row.get::<_, String>(0)) {
         Ok(found) => found != "ok",
         Err(error) => fault::sqlite(path, error).kind() == Kind::Damaged,

@@ -80,6 +80,7 @@ impl State {
     /// [`Kind::State`] when it is another program's, written by a newer version, or cannot be read or written.
     pub fn open(dir: &Path, account: &str) -> Result<Option<State>> {
         let path = place::file(dir, account, "sqlite");
+        expect_writable(&path)?;
         let Some(mut connection) = connect(&path)? else { return Ok(None) };
         let fault = |e| fault::sqlite(&path, e);
         let Some(version) = schema::identify(&connection, &path)? else { return Ok(None) };
@@ -161,6 +162,18 @@ impl State {
 
     fn fault(&self, error: rusqlite::Error) -> Error {
         fault::sqlite(&self.path, error)
+    }
+}
+
+/// Fails where a file is there that may not be written. SQLite would open it, let the run do what it cannot record, and
+/// leave companions of the file's mode, which nobody may write either once the file itself is mended.
+fn expect_writable(path: &Path) -> Result<()> {
+    use io::ErrorKind::{PermissionDenied, ReadOnlyFilesystem};
+    match OpenOptions::new().read(true).write(true).open(path) {
+        Err(e) if matches!(e.kind(), PermissionDenied | ReadOnlyFilesystem) => {
+            Err(fault::io("write the state file", path, e))
+        }
+        _ => Ok(()),
     }
 }
 

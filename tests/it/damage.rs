@@ -6,6 +6,7 @@
 
 use std::fmt;
 use std::fs::{self, File};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
@@ -17,9 +18,9 @@ use crate::world::compare::{Fingerprint, Seen, Snapshot};
 use crate::world::dovecot::Dovecot;
 use crate::world::mail::{Generator, Kind};
 use crate::world::maildrop::{Maildrop, crlf_ended};
-use crate::world::pair::Pair;
+use crate::world::pair::{Pair, Setting};
 use crate::world::post::Post;
-use crate::world::process::Outcome;
+use crate::world::process::{As, Outcome};
 use crate::world::server::Server;
 
 const MAILBOXES: [&str; 3] = ["INBOX", "Archive", "Lists"];
@@ -281,6 +282,47 @@ fn a_full_disk_under_the_state_costs_a_run_and_nothing_else() {
     assert_eq!(pair.assert_equal("with room").messages(), 30);
 }
 
+/// What is sent is announced first, for which the disk has no room any more.
+#[test]
+fn a_disk_that_fills_under_a_state_costs_a_run_and_is_no_damage() {
+    let dovecot = Dovecot::start();
+    let pair = Pair::new(&dovecot);
+    dovecot.client().append("INBOX", &Generator::new(8).any(), &[]);
+    let more = pair.scratch.directory("more");
+    for n in 0..400 {
+        fs::write(more.join(format!("17.M{n}.host:2,S")), format!("Subject: here {n}\n\nx\n")).unwrap();
+    }
+    // Room for what SQLite makes when it opens a file, and for no transaction of that size.
+    let lines = format!(
+        "SYNC; first=$?; cat /dev/zero > 'STATES/ballast' 2>/dev/null; truncate -s -64k 'STATES/ballast'; \
+         mv '{}'/* '{}'; SYNC; second=$?; ls 'STATES'; rm 'STATES/ballast'; SYNC; echo codes $first $second $?",
+        more.display(),
+        pair.tree.dir("INBOX").join("cur").display()
+    );
+    let Some(outcome) = with_states_on_a_small_disk(&pair, 4000, &lines) else { return };
+    let outcome = outcome.says(&["codes 0 3 0", "The state cannot be written", "make room on the disk"]);
+    assert!(!outcome.stderr.contains("damaged") && !outcome.stdout.contains("damaged"), "{outcome:?}");
+    assert_eq!(pair.assert_equal("with room").messages(), 401);
+}
+
+#[test]
+fn a_state_that_may_not_be_written_is_no_damage() {
+    let dovecot = Dovecot::start();
+    let pair = Pair::with(&dovecot, Setting { run_as: As::Unprivileged, ..Setting::default() });
+    pair.sync();
+    dovecot.client().append("INBOX", &Generator::new(8).any(), &[]);
+    let allow = |mode| fs::set_permissions(state_of(&pair), fs::Permissions::from_mode(mode)).unwrap();
+    allow(0o400);
+    let before = fs::read(state_of(&pair)).unwrap();
+    let outcome =
+        pair.try_sync(&[]).expect(3).says(&["cannot write the state file", "Check the owner and the permissions"]);
+    assert!(!outcome.stderr.contains("damaged"), "{outcome:?}");
+    assert_eq!((fs::read(state_of(&pair)).unwrap() == before, kept(&pair.mailtide.state()).len()), (true, 0));
+    allow(0o600);
+    pair.sync();
+    assert_eq!(pair.assert_equal("writable again").messages(), 1);
+}
+
 #[test]
 fn a_read_only_disk_under_the_state_is_named_and_changes_nothing() {
     let dovecot = Dovecot::start();
@@ -294,15 +336,39 @@ fn a_read_only_disk_under_the_state_is_named_and_changes_nothing() {
     assert_eq!(pair.assert_equal("writable again").messages(), 1);
 }
 
-/// As if the clock had been set back by a year since: everything in the tree is of the future.
-fn date_forward(dir: &Path) {
-    let future = SystemTime::now() + Duration::from_secs(365 * 24 * 3600);
+const YEAR: Duration = Duration::from_secs(365 * 24 * 3600);
+
+/// Gives everything in the tree this time.
+fn date(dir: &Path, time: SystemTime) {
     for entry in fs::read_dir(dir).unwrap().flatten() {
         if entry.file_type().unwrap().is_dir() {
-            date_forward(&entry.path());
+            date(&entry.path(), time);
         }
-        File::open(entry.path()).unwrap().set_modified(future).unwrap();
+        File::open(entry.path()).unwrap().set_modified(time).unwrap();
     }
+}
+
+/// As if the clock had been set back by a year since: everything in the tree is of the future.
+fn date_forward(dir: &Path) {
+    date(dir, SystemTime::now() + YEAR);
+}
+
+/// What is changed afterwards is older than what the state knows of the directory.
+#[test]
+fn a_change_under_a_clock_that_was_set_back_since_the_last_run_is_seen() {
+    let dovecot = Dovecot::start();
+    let pair = filled(&dovecot);
+    // The run that follows takes directories whose times are the same for unchanged.
+    MAILBOXES.iter().for_each(|mailbox| pair.tree.grow_old(mailbox));
+    pair.sync();
+    pair.tree.messages("INBOX")[3].toggle('F');
+    pair.tree.messages("Lists").remove(0).delete();
+    pair.tree.deliver("Archive", "17.now", b"Subject: of now\n\nx\n", None);
+    date(&pair.tree.root, SystemTime::now() - YEAR);
+    pair.sync();
+    let all = pair.assert_equal("after the clock was set back");
+    assert_eq!(MAILBOXES.map(|mailbox| all.0[mailbox].len()), [20, 21, 19]);
+    pair.assert_settled("after the clock was set back");
 }
 
 #[test]

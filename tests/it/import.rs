@@ -78,14 +78,15 @@ fn toml_goes_to_standard_output_and_the_rest_to_standard_error() {
 }
 
 #[test]
-fn a_file_is_written_once_and_never_over_another() {
+fn a_file_is_written_once_for_its_owner_alone_and_never_over_another() {
     let scratch = Scratch::new();
     let mailtide = mailtide(&scratch);
     fs::write(mailtide.home().join("old"), MPOPRC).unwrap();
     let args = ["import", "--from", "mpop", "old", "--output", "new/config.toml"];
-    let ended = mailtide.run(&args).expect(0).says(&["mailtide check --config new/config.toml"]);
-    assert_eq!(ended.stdout, "");
+    let ended = mailtide.run_shell(&format!("umask 000; \"$MAILTIDE\" {}", args.join(" "))).expect(0);
+    assert_eq!(ended.says(&["mailtide check --config new/config.toml"]).stdout, "");
     let path = mailtide.home().join("new/config.toml");
+    assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o7777, 0o600);
     let text = fs::read_to_string(&path).unwrap();
     assert!(text.contains("[accounts.home.pop3]"));
     fs::write(&path, "mine").unwrap();

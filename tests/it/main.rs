@@ -22,7 +22,8 @@
 //! | `pop_trouble` | what other POP3 clients lose or double, row by row; kill, EOF and stall anywhere |
 //! | `pop_doubt` | messages at which sessions break, or that are not what is listed: they stop no other and are not deleted |
 //! | `power/` | the order of writes, flushes, renames, commits and commands, from a trace of the system calls |
-//! | `damage` | the state damaged in sixty ways, newer, on a full or closed disk; the clock set back |
+//! | `damage` | the state damaged in sixty ways, newer, closed, on a disk that is full, fills or is closed; the clock set back |
+//! | `shown` | names, files and unique ids that a terminal would act on: escaped by every command, in text and NDJSON |
 //! | `secrets` | the password in no output and no file, at any verbosity; modes of what is kept |
 //! | `bytes` | bytes, dates, copies, keywords |
 //! | `ugly` | a corpus of ugly mail up, down, moved and over POP3: every octet |
@@ -84,6 +85,7 @@ mod power;
 mod reports;
 mod rounds;
 mod secrets;
+mod shown;
 mod sim;
 mod ugly;
 mod world;

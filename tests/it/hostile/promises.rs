@@ -25,15 +25,9 @@ pub fn has_password(text: &str) -> bool {
     password_in_any_form().iter().any(|form| text.contains(form.as_str()))
 }
 
-/// No control characters but line ends and tabs, nothing that reorders a line, no password, and no panic; little memory.
+/// No password and no panic, and little memory. That a terminal shows it as it is, is demanded of every run.
 pub fn said_safely(outcome: &Outcome, most_kib: u64, said: &str) {
-    let hidden = |c: char| {
-        (c.is_control() && c != '\n' && c != '\t')
-            || matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
-    };
     for text in [&outcome.stdout, &outcome.stderr] {
-        let at = text.find(hidden);
-        assert!(at.is_none(), "a raw {:?} was said: {said:?}", at.and_then(|at| text[at..].chars().next()));
         assert!(!has_password(text), "a password was said: {said}");
         assert!(!text.contains("panicked"), "{said}");
     }

@@ -71,13 +71,19 @@ impl<'a> Subject<'a> {
     /// into the tree and not flushed.
     #[track_caller]
     fn trace(&self, foreign: &[PathBuf]) -> Run {
+        self.trace_with("", foreign)
+    }
+
+    /// The same with more words for `strace`.
+    #[track_caller]
+    fn trace_with(&self, more: &str, foreign: &[PathBuf]) -> Run {
         let database = self.mailtide.state().join(format!("{}.sqlite", self.account));
         let files = disk::files_of(&database);
         let mut before = BTreeSet::new();
         walk(self.mailtide.home(), &mut before);
         let output = self.scratch.path().join("trace");
         let line = format!(
-            "strace -f -yy -s 100000 -o '{}' -e trace={} \"$MAILTIDE\" sync --config '{}'",
+            "strace -f -yy -s 100000 -o '{}' -e trace={} {more} \"$MAILTIDE\" sync --config '{}'",
             output.display(),
             trace::CALLS,
             self.config.display()
@@ -105,7 +111,10 @@ impl<'a> Subject<'a> {
 
 impl Run {
     fn delivered(&self) -> usize {
-        let delivers = |act: &Act| matches!(act, Act::Renamed(from, to) if !is_message(from) && is_message(to));
+        let delivers = |act: &Act| match act {
+            Act::Renamed(from, to) | Act::Linked(from, to) => !is_message(from) && is_message(to),
+            _ => false,
+        };
         self.events.iter().filter(|event| delivers(&event.act)).count()
     }
 
@@ -267,6 +276,24 @@ fn a_move_by_the_server_is_safe_at_its_new_place_first() {
     dovecot.client().copy_to("INBOX", "1,7", "To");
     let run = Subject::of(&pair).trace(&[]);
     assert_eq!((run.moved(), run.delivered(), run.links()), (5, 0, (10, 12)));
+}
+
+/// As on NFS: what may not replace anything is linked first, and then removed.
+#[test]
+fn where_a_rename_may_replace_the_new_name_is_safe_before_the_old_one_goes() {
+    if !can_trace() {
+        return;
+    }
+    let dovecot = Dovecot::start();
+    let pair = filled(&dovecot, 10);
+    dovecot.client().move_to("INBOX", "2:6", "To");
+    append(&dovecot, 2, &Kind::ALL);
+    dovecot.client().store("INBOX", "7:8", "+FLAGS (\\Flagged)");
+    let run = Subject::of(&pair).trace_with("-e inject=renameat2:error=EINVAL", &[]);
+    let linked =
+        run.events.iter().filter(|event| matches!(&event.act, Act::Linked(from, _) if is_message(from))).count();
+    assert_eq!((linked, run.moved(), run.delivered(), run.links()), (7, 0, 2, (10, 12)));
+    pair.assert_equal("linked");
 }
 
 #[test]

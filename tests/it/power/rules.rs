@@ -37,6 +37,16 @@ fn destroys(line: &str) -> bool {
         || (command.contains("STORE") && command.contains("+FLAGS") && command.contains("\\DELETED"))
 }
 
+/// Whether a command names the message: `A1 UID STORE 1:3,7 …`.
+fn names(line: &str, uid: u32) -> bool {
+    let mut words = line.split(' ').skip(1);
+    let set = words.next().filter(|word| word.eq_ignore_ascii_case("UID")).and_then(|_| words.nth(1));
+    set.into_iter().flat_map(|set| set.split(',')).any(|range| {
+        let (first, last) = range.split_once(':').unwrap_or((range, range));
+        matches!((first.parse::<u32>(), last.parse::<u32>()), (Ok(first), Ok(last)) if (first..=last).contains(&uid))
+    })
+}
+
 impl Run {
     /// Everything said to a server, line by line, with the beginning of the call.
     pub fn said(&self) -> impl Iterator<Item = (usize, &str)> {
@@ -80,7 +90,7 @@ impl Run {
     /// No file gets its name before its octets are on disk.
     pub fn whole_before_named(&self) -> Vec<String> {
         let named = |event: &Event| match &event.act {
-            Act::Renamed(from, to) if counts(to) && !self.disk.is_whole(from, event.start) => {
+            Act::Renamed(from, to) | Act::Linked(from, to) if counts(to) && !self.disk.is_whole(from, event.start) => {
                 Some(format!("{} is named before it is on disk", to.display()))
             }
             _ => None,
@@ -153,11 +163,26 @@ impl Run {
         broken
     }
 
+    /// The mailbox that was open at `moment`, as it was said.
+    fn open_mailbox(&self, moment: usize) -> &str {
+        let opens = |line: &str| line.contains(" SELECT ") || line.contains(" EXAMINE ");
+        self.said().filter(|(said, line)| *said < moment && opens(line)).last().map_or("", |(_, line)| line)
+    }
+
     /// What a server was told to destroy is forgotten only after it has said that it did.
     pub fn answered_before_forgotten(&self) -> Vec<String> {
         let mut broken = Vec::new();
         for (before, after) in self.steps() {
-            let forgets = before.held.links.keys().any(|key| !after.held.links.contains_key(key));
+            let forgotten: Vec<_> =
+                before.held.links.keys().filter(|key| !after.held.links.contains_key(key)).collect();
+            let forgets = !forgotten.is_empty();
+            for (moment, line) in self.said().filter(|(moment, line)| *moment >= after.start && destroys(line)) {
+                let open = self.open_mailbox(moment);
+                let is_meant = |(mailbox, uid): &&(String, u32)| open.contains(mailbox.as_str()) && names(line, *uid);
+                if let Some((mailbox, uid)) = forgotten.iter().copied().find(is_meant) {
+                    broken.push(format!("UID {uid} of {mailbox} is forgotten before `{line}`"));
+                }
+            }
             let deleted = |held: &super::disk::Held| held.messages.values().filter(|message| message.0 == 3).count();
             let quits = deleted(&after.held) > deleted(&before.held);
             for (moment, line) in self.said().filter(|(moment, _)| *moment < after.start) {
@@ -349,4 +374,45 @@ fn each_rule_is_broken_by_what_it_forbids_and_by_nothing_else() {
     let written = r#"pwrite64(8</t/s.sqlite>, "x", 1, 0) = 1"#;
     assert!(all(&[log, page, flushed, named, written], Run::log_before_database).is_empty());
     assert_eq!(all(&[log, named, page, written], Run::log_before_database).len(), 1);
+}
+
+/// A run of these calls with transactions: at which line of the trace each was written, and the links it leaves.
+#[cfg(test)]
+fn run_with(calls: &[&str], commits: &[(usize, &[(u32, &str)])]) -> Run {
+    let held = |links: &[(u32, &str)]| {
+        let link = |(uid, file): &(u32, &str)| (("INBOX".to_owned(), *uid), ((*file).to_owned(), true));
+        super::disk::Held { links: links.iter().map(link).collect(), ..Default::default() }
+    };
+    let commits = commits.iter().map(|(at, links)| Commit { start: *at, end: *at, held: held(links) });
+    Run { commits: commits.collect(), ..run(&["/t", "/t/new", "/t/cur", "/t/cur/old"], calls) }
+}
+
+#[test]
+fn each_rule_about_the_state_is_broken_by_a_transaction_that_comes_too_early() {
+    const OLD: &[(u32, &str)] = &[(1, "old")];
+    let removed = r#"unlinkat(6</t/cur>, "old", 0) = 0"#;
+    let flushed = "fsync(6</t/cur>) = 0";
+    // Line 0 is of the trace itself: the calls begin at 1.
+    for (forgotten_at, broken) in [(1, 1), (4, 0)] {
+        let calls = ["x", "x", removed, flushed, "x"];
+        let run = run_with(&calls, &[(0, OLD), (forgotten_at, &[])]);
+        assert_eq!(run.gone_here_before_forgotten().len(), broken, "{forgotten_at}");
+    }
+    let unflushed = run_with(&[removed, "x", "x"], &[(0, OLD), (3, &[])]);
+    assert_eq!(unflushed.durable_before_recorded().len(), 1);
+
+    let made = r#"openat(5</t/new>, "m", O_RDWR|O_CREAT, 0600) = 4</t/new/m>"#;
+    for (recorded_at, broken) in [(1, 1), (2, 1), (3, 0)] {
+        let run = run_with(&[made, "fsync(5</t/new>) = 0", "x"], &[(0, &[]), (recorded_at, &[(7, "m")])]);
+        assert_eq!(run.durable_before_recorded().len().min(1), broken, "{recorded_at}");
+    }
+
+    let said = |line: &str| format!(r#"sendto(9<TCP:[a->b]>, "{line}\r\n", 9, 0, NULL, 0) = {}"#, line.len() + 2);
+    let heard = r#"recvfrom(9<TCP:[a->b]>, "A2 OK\r\n", 99, 0, NULL, NULL) = 7"#;
+    for (uids, forgotten_at, broken) in [("1", 2, 1), ("1", 4, 1), ("1", 6, 0), ("3:4,1:2", 2, 1), ("2:9", 2, 0)] {
+        let (select, expunge) = (said("A1 SELECT \\\"INBOX\\\""), said(&format!("A2 UID EXPUNGE {uids}")));
+        let calls = [&select, "x", &expunge, "x", heard, "x"];
+        let run = run_with(&calls, &[(0, OLD), (forgotten_at, &[])]);
+        assert_eq!(run.answered_before_forgotten().len(), broken, "{uids} at {forgotten_at}");
+    }
 }

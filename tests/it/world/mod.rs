@@ -25,4 +25,5 @@ pub mod scratch;
 pub mod scripted;
 pub mod server;
 pub mod small;
+pub mod terminal;
 pub mod wire_log;

@@ -3,11 +3,11 @@
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
-use super::canary;
 use super::scratch::{self, Scratch};
 use super::server::PASSWORD;
+use super::{canary, terminal};
 
 /// Where states are kept, below the home directory.
 const STATES: &str = ".local/state/mailtide";
@@ -139,8 +139,8 @@ pub struct Running {
     child: Child,
     started: Instant,
     outputs: [PathBuf; 2],
-    /// Where it keeps its states.
-    states: PathBuf,
+    home: PathBuf,
+    began: SystemTime,
     peak_kib: u64,
 }
 
@@ -151,7 +151,7 @@ impl Running {
         let number = COUNT.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
         let outputs = ["stdout", "stderr"].map(|n| dir.join(format!(".{n}-{number}")));
         command.stdout(File::create(&outputs[0]).unwrap()).stderr(File::create(&outputs[1]).unwrap());
-        let started = Instant::now();
+        let (started, began) = (Instant::now(), SystemTime::now());
         // A copy of the program is busy while a process that another thread has just forked still has it open.
         let busy = |e: &std::io::Error| e.kind() == std::io::ErrorKind::ExecutableFileBusy;
         let child = loop {
@@ -161,7 +161,7 @@ impl Running {
                 Err(e) => panic!("{command:?}: {e}"),
             }
         };
-        Running { child, started, outputs, states: dir.join(STATES), peak_kib: 0 }
+        Running { child, started, outputs, home: dir.to_owned(), began, peak_kib: 0 }
     }
 
     pub fn id(&self) -> u32 {
@@ -174,7 +174,7 @@ impl Running {
         let _ = self.child.kill();
         let _ = self.child.wait();
         if !std::thread::panicking() {
-            self.assert_secret_kept();
+            self.assert_said_and_kept_well();
         }
         was_running
     }
@@ -205,18 +205,20 @@ impl Running {
             std::thread::sleep(Duration::from_millis(1));
         };
         let took = self.started.elapsed();
-        self.assert_secret_kept();
+        self.assert_said_and_kept_well();
         let [stdout, stderr] =
             [0, 1].map(|i: usize| String::from_utf8_lossy(&fs::read(&self.outputs[i]).unwrap()).into_owned());
         Outcome { status, stdout, stderr, peak_kib: self.peak_kib, took }
     }
 
-    /// Fails when the account's password is in what it said or keeps.
-    fn assert_secret_kept(&self) {
+    /// Fails when the account's password is in what it said or keeps, or a terminal would act on what it said.
+    fn assert_said_and_kept_well(&self) {
         // The test's own directory may have gone before this.
-        let said = self.outputs.iter().filter_map(|output| fs::read(output).ok());
-        said.for_each(|said| canary::assert_unsaid(&String::from_utf8_lossy(&said)));
-        canary::assert_unkept(&self.states);
+        for said in self.outputs.iter().filter_map(|output| fs::read(output).ok()) {
+            canary::assert_unsaid(&String::from_utf8_lossy(&said));
+            terminal::assert_shown(&said);
+        }
+        canary::assert_unkept(&self.home, &self.home.join(STATES), self.began);
     }
 
     /// `VmHWM` only grows and, unlike `ru_maxrss`, does not begin with the memory of the process that forked.
