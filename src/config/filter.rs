@@ -36,6 +36,10 @@ impl MailboxFilter {
 
     /// For how long a mailbox is left out: always by the configuration's list, or in a run that narrows it.
     pub fn leaves_out(&self, name: &MailboxName) -> Option<LeftOut> {
+        // One that a run was cut off with is no new mailbox, whatever it was called before.
+        if name.is_aside() {
+            return None;
+        }
         match selects(&self.configured, name) {
             false => Some(LeftOut::Always),
             true => (!self.narrowed.iter().all(|list| selects(list, name))).then_some(LeftOut::ThisTime),

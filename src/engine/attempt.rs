@@ -191,8 +191,7 @@ fn plan(job: &Job<'_, ImapAccount>, ground: &Ground, seen: &Observation<'_>, exp
         account: ground.id,
         intents: &seen.intents,
         relatives: &seen.relatives,
-        renamed: &seen.names.renamed,
-        left: &seen.names.left,
+        names: &seen.names,
         policy: &policy,
     })
 }

@@ -12,10 +12,30 @@ use serde::{Serialize, Serializer};
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct MailboxName(Box<str>);
 
+const ASIDE: &str = "mailtide-renaming-";
+
 impl MailboxName {
     /// The mailbox every account has (RFC 3501 §5.1).
     pub fn inbox() -> MailboxName {
         MailboxName("INBOX".into())
+    }
+
+    /// A free name, at which a mailbox stands on the server while others get its name and it gets theirs.
+    pub fn aside(is_taken: impl Fn(&MailboxName) -> bool) -> MailboxName {
+        let mut number = 1;
+        loop {
+            let name = MailboxName(format!("{ASIDE}{number}").into());
+            if !is_taken(&name) {
+                return name;
+            }
+            number += 1;
+        }
+    }
+
+    /// Whether it stands at such a name ([`MailboxName::aside`]), or below one that does.
+    pub fn is_aside(&self) -> bool {
+        let number = self.0.strip_prefix(ASIDE).and_then(|rest| rest.split('/').next());
+        number.is_some_and(|number| !number.is_empty() && number.bytes().all(|b| b.is_ascii_digit()))
     }
 
     /// Joins unescaped segments. `None` when there is none, one is empty, or one holds a NUL, CR or LF.

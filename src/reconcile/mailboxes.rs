@@ -175,10 +175,10 @@ impl<'a> Mailbox<'a, '_> {
     }
 
     fn missing_remotely(&mut self) -> Vec<Action> {
-        if self.name.is_inbox() {
+        if self.name.is_inbox() && !self.input.names.left.contains(self.name) {
             return Vec::new();
         }
-        if self.input.left.contains(self.name) {
+        if self.input.names.left.contains(self.name) {
             // What the server has under this name is another mailbox: the next plan's, once the UIDs of this one are gone.
             let mut draft = self.messages(MissingFiles::Deleted).draft;
             draft.uploads.clear();

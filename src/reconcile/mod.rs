@@ -155,11 +155,8 @@ pub struct Input<'a> {
     /// Links of mailboxes that did not move on, which were not read otherwise: those that what is new elsewhere may be
     /// the same message as.
     pub relatives: &'a Relatives,
-    /// Mailboxes that have another name now; base and views know them by the new one.
-    pub renamed: &'a [Renamed],
-    /// Mailboxes that the server has elsewhere, by another name that the tree cannot follow to, while another mailbox has
-    /// theirs.
-    pub left: &'a BTreeSet<MailboxName>,
+    /// What became of names; base and views know renamed mailboxes by the new ones.
+    pub names: &'a Names,
     /// What the account's settings allow.
     pub policy: &'a Policy,
 }
@@ -167,7 +164,7 @@ pub struct Input<'a> {
 impl<'a> Input<'a> {
     /// The mailbox on the server that the base knows by this name.
     fn remote_side(&self, name: &MailboxName) -> RemoteSide<'a> {
-        match self.left.contains(name) {
+        match self.names.left.contains(name) {
             true => RemoteSide::Absent,
             false if self.may_be_another(name) => RemoteSide::Unknown,
             false => RemoteSide::of(self.remote, name, self.base.get(name)),
@@ -224,11 +221,11 @@ pub fn reconcile(input: &Input<'_>) -> Plan {
         plan.mailboxes.insert(name.clone(), mailboxes::decide(input, name, &mut binned));
     }
     relocate::relocate(input, &mut plan);
-    for Renamed { from, to, follows, .. } in input.renamed {
+    for Renamed { from, to, follows, .. } in &input.names.renamed {
         let action = Action::RenameMailbox { side: *follows, from: from.clone() };
         plan.mailboxes.entry(to.clone()).or_default().insert(0, action);
     }
-    plan.unfinished.extend(input.left.iter().cloned());
+    plan.unfinished.extend(input.names.left.iter().cloned());
     let unsure = input.base.keys().filter(|name| input.may_be_another(name)).cloned();
     plan.unfinished.extend(unsure);
     held::hold_back(input, &mut plan);

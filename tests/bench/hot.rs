@@ -2,7 +2,7 @@
 //!
 //! The sizes are those of a large mailbox: 100,000 messages that are listed, named, linked, loaded and recorded.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fmt::Write;
 use std::hint::black_box;
@@ -17,7 +17,7 @@ use mailtide::reconcile::view::{
     Coverage, Deletions, Direction, Expunge, KeywordRoom, Keywords, LocalContent, LocalFile, LocalListing,
     LocalMailbox, LocalView, Policy, RemoteListing, RemoteMailbox, RemoteMessage, RemoteView, TreeAge,
 };
-use mailtide::reconcile::{Input, reconcile};
+use mailtide::reconcile::{Input, Names, reconcile};
 use mailtide::remote::imap::bench::{Responses, frame};
 use mailtide::state::State;
 
@@ -181,9 +181,9 @@ impl Listed {
             expunge: Expunge::Named,
         };
         let Listed { base, local, remote, ids } = self;
-        let (intents, relatives, renamed, policy) = (&BTreeMap::new(), &BTreeMap::new(), &[], &policy);
-        let (account, left) = (ACCOUNT, &BTreeSet::new());
-        let plan = reconcile(&Input { base, local, remote, ids, account, intents, relatives, renamed, left, policy });
+        let (intents, relatives, names, policy) = (&BTreeMap::new(), &BTreeMap::new(), &Names::default(), &policy);
+        let account = ACCOUNT;
+        let plan = reconcile(&Input { base, local, remote, ids, account, intents, relatives, names, policy });
         plan.mailboxes.values().map(Vec::len).sum()
     }
 }

@@ -31,6 +31,7 @@
 //! | `moves` | moves, copies, renames, new UIDs, lost state: no body on the wire |
 //! | `adoption` | trees that mbsync and OfflineIMAP filled: linked, not doubled |
 //! | `identity` | new UIDs, lost and old states and trees over 5,000 messages; 2,000 that are alike |
+//! | `renames` | mailboxes that pass their names on or round, take that of a removed one, or INBOX's mail |
 //! | `outside` | moves into mailboxes that take no part |
 //! | `conflicts` | moves and renames on one side while the other does something else |
 //! | `between` | moves on the server between two looks of one run |
@@ -82,6 +83,7 @@ mod pop_before;
 mod pop_doubt;
 mod pop_trouble;
 mod power;
+mod renames;
 mod reports;
 mod rounds;
 mod secrets;

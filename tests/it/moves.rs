@@ -53,7 +53,8 @@ fn on_each_server(test: impl Fn(&Case<'_>)) {
     }
 }
 
-fn filled(pair: Pair<'_>, many: usize) -> Pair<'_> {
+/// Fills a pair as [`Case::filled`] says.
+pub fn filled(pair: Pair<'_>, many: usize) -> Pair<'_> {
     let mut client = pair.server.client();
     let mut generator = Generator::new(11);
     client.create("From");
@@ -223,61 +224,6 @@ fn a_tree_of_mailboxes_renamed_on_the_server() {
             remove_tree(&mut case.server.client());
         }
     });
-}
-
-/// Renames one after another that pass names on, and how many messages of `From`, `To` and `Third` are where after them.
-type Passed = (&'static [(&'static str, &'static str)], [(&'static str, usize); 3]);
-
-#[test]
-fn names_are_swapped_passed_round_and_passed_on() {
-    const SWAPPED: Passed =
-        (&[("From", "Aside"), ("To", "From"), ("Aside", "To")], [("To", MANY), ("From", 1), ("Third", 2)]);
-    const ROUND: Passed = (
-        &[("From", "Aside"), ("Third", "From"), ("To", "Third"), ("Aside", "To")],
-        [("To", MANY), ("Third", 1), ("From", 2)],
-    );
-    const ON: Passed =
-        (&[("Third", "Fourth"), ("To", "Third"), ("From", "To")], [("To", MANY), ("Third", 1), ("Fourth", 2)]);
-    let dovecot = Dovecot::start();
-    for layout in [Layout::Nested, Layout::MaildirPlusPlus] {
-        for (there, passed) in [true, false].into_iter().flat_map(|t| [SWAPPED, ROUND, ON].map(|passed| (t, passed))) {
-            let pair = Pair::with(&dovecot, Setting { layout, ..Setting::default() });
-            names_are_passed(&filled(pair, MANY), there, passed);
-        }
-    }
-}
-
-fn names_are_passed(pair: &Pair<'_>, there: bool, (renames, after): Passed) {
-    let context = format!("{renames:?} {}", if there { "there" } else { "here" });
-    let (mut client, mut generator) = (pair.server.client(), Generator::new(13));
-    client.create("Third");
-    for name in ["To", "Third", "Third"] {
-        client.append(name, &generator.of(Kind::Plain), &[]);
-    }
-    pair.sync();
-    for (from, to) in renames {
-        match there {
-            true => client.rename(from, to),
-            false => fs::rename(pair.tree.dir(from), pair.tree.dir(to)).unwrap(),
-        }
-    }
-    // What was flagged on the other side meanwhile stays so.
-    for name in ["From", "To", "Third"] {
-        match there {
-            true => pair.tree.messages(name).remove(0).set_letters("FS"),
-            false => client.store(name, "1", "+FLAGS (\\Flagged \\Seen)"),
-        }
-    }
-    let before = pair.server.wire_log().mark();
-    sync_without_bodies(pair, &context);
-    let snapshot = pair.tree.snapshot();
-    for (name, messages) in after {
-        assert_eq!(snapshot.0[name].len(), messages, "{context}: {name}");
-        assert!(snapshot.0[name].iter().any(|m| m.flags.contains("\\Flagged")), "{context}: {name}");
-    }
-    let moves = before.commands().iter().filter(|c| c.contains("MOVE") || c.contains("COPY")).count();
-    assert!(!there || moves == 0, "{context}: directories change their names");
-    after.iter().for_each(|(name, _)| client.delete_mailbox(name));
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::download::is_refusal;
 use super::mailboxes::on_session;
 use super::{World, actions, item_failed};
 use crate::engine::ledger::Ledger;
@@ -11,6 +12,7 @@ use crate::mail::{Fact, MailboxName};
 use crate::reconcile::guard::ApprovedPlan;
 use crate::reconcile::renames::{is_along, ring_of};
 use crate::reconcile::{Phase, Renamed, Side};
+use crate::remote::imap::{Session, WireName};
 
 /// Renames mailboxes; one that cannot be renamed is left alone for this run.
 pub fn run(world: &World<'_>, ledger: &mut Ledger<'_>, plan: &ApprovedPlan) -> Result<()> {
@@ -54,7 +56,7 @@ struct Work<'w, 'a> {
     done: Vec<&'w Renamed>,
     /// What became of these is not known: an error may have come after the deed.
     failed: Vec<&'w Renamed>,
-    /// Directories that had to make room, by the mailbox's old name: where they are.
+    /// Mailboxes that had to make room, or got their name along with the first of a ring, by the old one: where they are.
     places: BTreeMap<&'w MailboxName, MailboxName>,
 }
 
@@ -76,7 +78,7 @@ impl<'w> Work<'w, '_> {
         }
         match r.follows {
             _ if self.done.iter().any(is_with) => Ok(None),
-            Some(Side::Remote) => self.on_server(r).map(|()| None),
+            Some(Side::Remote) => self.on_server(r, &ring).map(|()| None),
             _ => self.in_tree(r, &ring),
         }
     }
@@ -97,9 +99,41 @@ impl<'w> Work<'w, '_> {
         }
     }
 
-    fn on_server(&self, r: &Renamed) -> Result<()> {
-        let former = self.world.seen.directory.former.get(&r.to);
-        let former = former.ok_or_else(|| Error::new(Kind::State, "The mailbox's name on the server is not known"))?;
-        on_session(self.world, |session| session.rename(former, &self.world.wire(&r.to)?))
+    /// Renames the mailbox, or all of a ring: no reply is worth a record as long as one of them stands aside.
+    fn on_server(&mut self, r: &'w Renamed, ring: &[&'w Renamed]) -> Result<()> {
+        let (world, directory) = (self.world, &self.world.seen.directory);
+        let former = |r: &Renamed| {
+            let former = directory.former.get(&r.to).cloned();
+            former.ok_or_else(|| Error::new(Kind::State, "The mailbox's name on the server is not known"))
+        };
+        if self.places.contains_key(&r.from) {
+            return Ok(());
+        }
+        let Some((_, others)) = ring.split_first() else {
+            let (from, to) = (former(r)?, world.wire(&r.to)?);
+            return on_session(world, |session| session.rename(&from, &to));
+        };
+        let aside = MailboxName::aside(|name| world.seen.remote.mailboxes.contains_key(name));
+        let aside = world.wire(&aside)?;
+        let mut steps = vec![(former(r)?, aside.clone())];
+        for other in others.iter().rev() {
+            steps.push((former(other)?, world.wire(&other.to)?));
+        }
+        steps.push((aside, world.wire(&r.to)?));
+        on_session(world, |session| all_or_none(session, &steps))?;
+        self.places.extend(others.iter().map(|other| (&other.from, other.to.clone())));
+        Ok(())
     }
+}
+
+/// Renames one after another; when one is refused, those before it get their names back, as far as the server lets them.
+fn all_or_none(session: &mut Session, steps: &[(WireName, WireName)]) -> Result<()> {
+    for (done, (from, to)) in steps.iter().enumerate() {
+        if let Err(error) = session.rename(from, to) {
+            let before = steps.iter().take(done).rev();
+            let _ = before.filter(|_| is_refusal(&error)).try_for_each(|(from, to)| session.rename(to, from));
+            return Err(error);
+        }
+    }
+    Ok(())
 }

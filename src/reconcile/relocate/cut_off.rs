@@ -115,7 +115,7 @@ fn keep(input: &Input<'_>, plan: &mut Plan, name: &MailboxName, uid: Uid, file: 
     let size = input.base.get(name).and_then(|b| b.links.as_ref()?.get(&uid)).map(|l| l.size);
     let here = file_of(input, name, &file).map(|(_, flags)| flags);
     // Where the server has another mailbox of this name, the next plan looks whether it is there.
-    let sends = input.policy.direction != Direction::Pull && !input.left.contains(name);
+    let sends = input.policy.direction != Direction::Pull && !input.names.left.contains(name);
     if let Some((octets, here)) = size.zip(here).filter(|_| sends) {
         let permanent = input.remote_side(name).permanent();
         let flags = permanent.storable(&Flagged { input, permanent: &permanent }.seen(here));

@@ -16,7 +16,7 @@ use crate::mail::{Uid, UidSet};
 /// then. A run that is cut off between the deletion of a file and its record would have the next one follow, find the file
 /// missing, and delete its message.
 pub(super) fn wait_for_names(input: &Input<'_>, plan: &mut Plan) {
-    if input.left.is_empty() {
+    if input.names.left.is_empty() {
         return;
     }
     for (name, actions) in &mut plan.mailboxes {
@@ -27,21 +27,29 @@ pub(super) fn wait_for_names(input: &Input<'_>, plan: &mut Plan) {
         }
     }
     // One that cannot be looked into may get its own name in a later plan.
-    if input.renamed.is_empty() && !input.has_dark_directories() {
+    if input.names.renamed.is_empty() && !input.has_dark_directories() {
         return;
     }
     for (name, actions) in &mut plan.mailboxes {
         // Nor is what the server may have of them under another name looked after before.
-        if input.left.contains(name) || started_anew(input.remote_side(name), input.base.get(name)) {
+        if input.names.left.contains(name) || started_anew(input.remote_side(name), input.base.get(name)) {
             actions.clear();
             plan.unfinished.insert(name.clone());
         }
     }
 }
 
+/// Has those wait whose name there is one of these: the plan that looks at what has it now takes them along.
+pub(super) fn wait_for_left(input: &Input<'_>, plan: &mut Plan) {
+    for name in &input.names.waiting {
+        plan.mailboxes.remove(name);
+        plan.unfinished.insert(name.clone());
+    }
+}
+
 /// Lets such files stay, as many as messages came.
 pub(super) fn keep_arrived(input: &Input<'_>, plan: &mut Plan) {
-    for name in input.left {
+    for name in &input.names.left {
         let links = input.base.get(name).and_then(|b| b.links.as_ref());
         let (Some(links), Some(RemoteMailbox::Observed(listing))) = (links, input.remote.mailboxes.get(name)) else {
             continue;

@@ -68,6 +68,7 @@ pub(super) fn relocate(input: &Input<'_>, plan: &mut Plan) {
     in_tree(input, plan);
     cut_off::remembered(input, plan);
     left::keep_arrived(input, plan);
+    left::wait_for_left(input, plan);
 }
 
 /// Lets flags follow what an earlier run brought elsewhere, now that the plan deletes nothing but what really goes; and

@@ -2,9 +2,9 @@
 //!
 //! A server renames what is below a mailbox along with it (RFC 3501 §6.3.5), as a nested tree does. So a mailbox is renamed
 //! only when everything below it leaves it, too: along with it, or for a place of its own elsewhere. And only onto a free
-//! name with nothing below it, or one that is left before. In the tree names may also be passed round: two directories
-//! change places in one step, and any ring of them does in one step less than it has names. A server has no such step, and
-//! those that change names there are in each other's way.
+//! name with nothing below it, or one that is left before. Names may also be passed round: in the tree two directories
+//! change places in one step, and any ring of them does in one step less than it has names; on a server the first one
+//! stands aside ([`MailboxName::aside`]) until all others have theirs.
 
 use super::super::plan::Side;
 use super::{Renamed, Traces};
@@ -23,10 +23,10 @@ pub(super) fn only_possible(mut renamed: Vec<Renamed>, traces: &Traces<'_>) -> V
         renamed = kept;
         if all_fit {
             let (ordered, stuck) = in_order(&renamed);
-            if stuck.is_empty() {
-                return ordered;
-            }
-            renamed.retain(|r| !stuck.contains(r));
+            // One at a time: without it the others may fit, and rings before single ones.
+            let is_single = |r: &&Renamed| ring_of(r, &renamed).is_empty();
+            let Some(left_out) = stuck.iter().find(is_single).or(stuck.first()) else { return ordered };
+            renamed.retain(|r| r != left_out);
         }
     }
 }
@@ -57,7 +57,7 @@ pub fn is_along(r: &Renamed, from: &MailboxName, to: &MailboxName) -> bool {
     rest(from, &r.from).is_some_and(|below| rest(to, &r.to) == Some(below))
 }
 
-/// What has to be out of the way, or in its place, comes first; those of a ring in the tree, together. Gives also those
+/// What has to be out of the way, or in its place, comes first; those of a ring, together. Gives also those
 /// that would wait for each other forever.
 fn in_order(renamed: &[Renamed]) -> (Vec<Renamed>, Vec<Renamed>) {
     let (mut left, mut ordered) = (renamed.to_vec(), Vec::new());
@@ -76,10 +76,11 @@ fn in_order(renamed: &[Renamed]) -> (Vec<Renamed>, Vec<Renamed>) {
     (ordered, left)
 }
 
-/// The renames in which the tree passes names round, `r` first; none where the last of these names is free.
+/// The renames in which a side passes names round, `r` first; none where the last of these names is free.
 #[must_use]
 pub fn ring_of<'a>(r: &Renamed, all: &'a [Renamed]) -> Vec<&'a Renamed> {
-    let after = |name: &MailboxName| all.iter().find(|o| o.from == *name && o.follows == Some(Side::Local));
+    let after =
+        |name: &MailboxName| all.iter().find(|o| o.from == *name && o.follows == r.follows && o.follows.is_some());
     let mut ring: Vec<&Renamed> = after(&r.from).filter(|first| *first == r).into_iter().collect();
     while let Some(last) = ring.last().filter(|last| last.to != r.from) {
         match after(&last.to) {

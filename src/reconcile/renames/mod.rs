@@ -8,9 +8,9 @@
 //! | | … or, when `from` had none, its directory's inode | |
 //!
 //! The other side follows when it still has `from`, and has no `to` of its own, or one that gets another name, too (of
-//! mailboxes that swapped their names, or passed them round, on the server, the tree's do likewise). When both sides have renamed it alike there is only something to record. In every
+//! mailboxes that swapped their names, or passed them round, the other side's do likewise). When both sides have renamed it alike there is only something to record. In every
 //! other case ([`fits`]) nothing is renamed: messages move one by one, without their bodies ([`super::relocate`]), and
-//! nothing is lost. INBOX is never renamed: RENAME leaves it and takes its mail (RFC 3501 §6.3.5). Under Pull the server
+//! nothing is lost. INBOX is never renamed: RENAME leaves it and takes its mail (RFC 3501 §6.3.5), which moves in the tree. Under Pull the server
 //! follows no rename, under Push the tree.
 //!
 //! Where the tree or the state is an older copy, nothing follows to a name that both sides have: one of them did already.
@@ -105,13 +105,15 @@ pub struct Names {
     /// Mailboxes that the server has by another name, which the tree cannot follow to, while another has theirs. Only
     /// those with messages on both sides: what is to become of these is decided first.
     pub left: BTreeSet<MailboxName>,
+    /// Mailboxes that the server has by a name of those, while no other has theirs.
+    pub waiting: BTreeSet<MailboxName>,
 }
 
 /// Finds the mailboxes of `base`, their links read, that have another name on either side.
 #[must_use]
 pub fn find(base: &Base, traces: &Traces<'_>, direction: Direction) -> Names {
-    let mut on_server = pairs(base, &|from, mailbox, to| is_on_server(base, traces, from, mailbox, to), &traces.remote);
-    let mut in_tree = pairs(base, &|from, mailbox, to| is_in_tree(base, traces, from, mailbox, to), &traces.local);
+    let mut on_server = on_server(base, traces);
+    let mut in_tree = in_tree(base, traces);
     if traces.age == TreeAge::Older {
         // Whoever has the new name on the other side has most likely followed already, and long ago where another mailbox
         // has the old name by now.
@@ -121,7 +123,14 @@ pub fn find(base: &Base, traces: &Traces<'_>, direction: Direction) -> Names {
     // Of a name that another mailbox has now, there is nothing to follow with.
     let is_taken = |pairs: &Pairs<'_>, name: &MailboxName| pairs.values().any(|to| *to == name);
     let mut renamed = Vec::new();
-    for (known, to) in &on_server {
+    for (known, to) in on_server.iter().filter(|(known, _)| !known.is_inbox()) {
+        if to.is_aside() && direction != Direction::Pull {
+            // A run was cut off while it passed names round there.
+            let name = in_tree.get(known).unwrap_or(known);
+            let (known, from) = ((*known).clone(), (*to).clone());
+            renamed.push(Renamed { known, from, to: (*name).clone(), follows: Some(Side::Remote) });
+            continue;
+        }
         let (from, follows) = match in_tree.get(known) {
             Some(also) if also == to => (known, None),
             // Two changed places in the tree, as a run does that passes names round and is cut off; or somebody did.
@@ -148,26 +157,30 @@ pub fn find(base: &Base, traces: &Traces<'_>, direction: Direction) -> Names {
         base.get(name).is_some_and(|m| m.links.iter().flatten().any(|(_, l)| l.presence == Presence::Both))
     };
     let has_left = |name: &MailboxName| traces.remote.contains_key(name) && !renames(name) && is_shared(name);
-    let left = match direction {
+    let left: BTreeSet<MailboxName> = match direction {
         Direction::Both | Direction::Pull => on_server.keys().copied().filter(|name| has_left(name)).cloned().collect(),
         Direction::Push => BTreeSet::new(),
     };
-    Names { renamed, left }
+    let is_gone = |name: &MailboxName| !traces.remote.contains_key(name) && !renames(name);
+    let waits = |(name, to): &(&&MailboxName, &&MailboxName)| left.contains(**to) && is_gone(name);
+    let waiting = on_server.iter().filter(waits).map(|(name, _)| (*name).clone()).collect();
+    Names { renamed, left, waiting }
 }
 
 type Pairs<'a> = BTreeMap<&'a MailboxName, &'a MailboxName>;
 
-/// Who became whom on one side; each name is taken once.
+/// Who became whom on one side; each name is taken once. `left` are those that are not what they were.
 fn pairs<'a, T>(
     base: &'a Base,
-    is_now: &dyn Fn(&MailboxName, &BaseMailbox, &MailboxName) -> bool,
+    left: &BTreeSet<&MailboxName>,
+    is_now: &dyn Fn(&BaseMailbox, &MailboxName) -> bool,
     names: &BTreeMap<&'a MailboxName, T>,
 ) -> Pairs<'a> {
     let mut taken = BTreeSet::new();
     let mut pairs = Pairs::new();
-    for (from, mailbox) in base.iter().filter(|(from, _)| !from.is_inbox()) {
-        let to = names.keys().find(|to| !to.is_inbox() && !taken.contains(**to) && is_now(from, mailbox, to));
-        if let Some(to) = to {
+    for (from, mailbox) in base.iter().filter(|(from, _)| left.contains(from)) {
+        let is_free = |to: &MailboxName| to != from && !to.is_inbox() && !taken.contains(to);
+        if let Some(to) = names.keys().find(|to| is_free(to) && is_now(mailbox, to)) {
             taken.insert(*to);
             pairs.insert(from, *to);
         }
@@ -180,9 +193,9 @@ fn is_whole<T>(side: &BTreeMap<&MailboxName, Trace<T>>, name: &MailboxName) -> b
     matches!(side.get(name), Some(Trace::Known | Trace::Seen(_)))
 }
 
-fn is_on_server(base: &Base, traces: &Traces<'_>, from: &MailboxName, mailbox: &BaseMailbox, to: &MailboxName) -> bool {
-    let Some(Trace::Seen(trace)) = traces.remote.get(to) else { return false };
-    let left = |name: &MailboxName| match (traces.remote.get(name), base.get(name).and_then(|b| b.remote.as_ref())) {
+fn on_server<'a>(base: &'a Base, traces: &Traces<'a>) -> Pairs<'a> {
+    let has_left = |name: &MailboxName| match (traces.remote.get(name), base.get(name).and_then(|b| b.remote.as_ref()))
+    {
         (None, _) | (Some(Trace::Seen(_)), None) => true,
         (Some(Trace::Known | Trace::Unknown), _) => false,
         (Some(Trace::Seen(now)), Some(then)) => {
@@ -192,9 +205,14 @@ fn is_on_server(base: &Base, traces: &Traces<'_>, from: &MailboxName, mailbox: &
         }
     };
     // A run that was cut off may have begun with what is there now.
-    let begun = base.get(to).and_then(|b| b.remote.as_ref()).is_some_and(|c| c.uid_next.is_none());
-    let only = || is_only(base, traces, trace.uid_validity);
-    from != to && left(from) && (left(to) || begun) && is_same(mailbox, trace, &only)
+    let begun = |to: &MailboxName| base.get(to).and_then(|b| b.remote.as_ref()).is_some_and(|c| c.uid_next.is_none());
+    let left = base.keys().filter(|name| has_left(name)).collect();
+    let is_now = |mailbox: &BaseMailbox, to: &MailboxName| {
+        let Some(Trace::Seen(trace)) = traces.remote.get(to) else { return false };
+        let only = || is_only(base, traces, trace.uid_validity);
+        (has_left(to) || begun(to)) && is_same(mailbox, trace, &only)
+    };
+    pairs(base, &left, &is_now, &traces.remote)
 }
 
 /// Whether one mailbox had this UIDVALIDITY, and one has it now: it is no number that the server gives to many.
@@ -222,14 +240,18 @@ fn is_same(known: &BaseMailbox, trace: &RemoteTrace<'_>, is_only: &dyn Fn() -> b
     all_agree && (is_most(there.len(), links.len()) || is_only())
 }
 
-fn is_in_tree(base: &Base, traces: &Traces<'_>, from: &MailboxName, mailbox: &BaseMailbox, to: &MailboxName) -> bool {
-    let Some(Trace::Seen(trace)) = traces.local.get(to) else { return false };
-    let left = |name: &MailboxName| match (traces.local.get(name), base.get(name)) {
+fn in_tree<'a>(base: &'a Base, traces: &Traces<'a>) -> Pairs<'a> {
+    let has_left = |name: &MailboxName| match (traces.local.get(name), base.get(name)) {
         (None, _) | (Some(Trace::Seen(_)), None) => true,
         (Some(Trace::Known | Trace::Unknown), _) => false,
         (Some(Trace::Seen(now)), Some(then)) => !has_inode(then, now) && !is_directory_of(then, now),
     };
-    from != to && left(from) && left(to) && is_directory_of(mailbox, trace)
+    let left: BTreeSet<_> = base.keys().filter(|name| !name.is_inbox() && has_left(name)).collect();
+    let is_now = |mailbox: &BaseMailbox, to: &MailboxName| {
+        let Some(Trace::Seen(trace)) = traces.local.get(to) else { return false };
+        (left.contains(to) || !base.contains_key(to)) && is_directory_of(mailbox, trace)
+    };
+    pairs(base, &left, &is_now, &traces.local)
 }
 
 /// Whether a directory is that of a mailbox that was known.

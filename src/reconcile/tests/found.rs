@@ -333,11 +333,16 @@ fn files_whose_mailbox_has_anothers_name_stay_while_directories_get_other_names(
     scene.link("A", link(1, Presence::Both, "")).file("A", "f1", "");
     scene.remote("A").uid_validity = UidValidity(99);
     scene.new_message("X", 1, 1, "");
-    scene.left.insert(name("A"));
+    scene.names.left.insert(name("A"));
     expect(&scene, &["X: create local", "X: move local A 1 as UID 1"]);
     let mut renamed = scene.clone();
     let from = name("C");
-    renamed.renamed.push(crate::reconcile::Renamed { known: from.clone(), from, to: name("B"), follows: Some(Local) });
+    renamed.names.renamed.push(crate::reconcile::Renamed {
+        known: from.clone(),
+        from,
+        to: name("B"),
+        follows: Some(Local),
+    });
     expect(&renamed, &["B: rename local C"]);
     assert!([name("A"), name("X")].iter().all(|name| renamed.plan().unfinished.contains(name)));
     // Nor while one cannot be looked into: the tree may follow when it can.
@@ -347,7 +352,7 @@ fn files_whose_mailbox_has_anothers_name_stay_while_directories_get_other_names(
     // Nor does a directory go before.
     scene.remote.mailboxes.remove(&name("B"));
     assert!(!scene.lines().contains(&"B: remove local".to_owned()), "{:?}", scene.lines());
-    scene.left.clear();
+    scene.names.left.clear();
     assert!(scene.lines().contains(&"B: remove local".to_owned()), "{:?}", scene.lines());
 }
 

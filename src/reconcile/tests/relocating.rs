@@ -176,12 +176,12 @@ fn relatives_in_mailboxes_that_did_not_move_are_sources_too() {
 fn a_message_that_came_to_the_mailbox_of_its_old_name_keeps_its_file() {
     let mut scene = linked("S");
     scene.link("A", link(2, Presence::Both, "")).file("A", "f1", "S").file("A", "f2", "");
-    scene.left.insert(name("A"));
+    scene.names.left.insert(name("A"));
     scene.remote("A").uid_validity = UidValidity(11);
     scene.new_message("A", 1, 1, "S");
     expect(&scene, &["A: forget 1", "A: expunge local 2"]);
     // The next plan.
-    scene.left.clear();
+    scene.names.left.clear();
     scene.base.get_mut(&name("A")).unwrap().links.as_mut().unwrap().clear();
     scene.local("A").files.clear();
     scene.new_file("A", "f1", 1, "S");
@@ -189,7 +189,7 @@ fn a_message_that_came_to_the_mailbox_of_its_old_name_keeps_its_file() {
     // Another EMAILID is another message, the same one decides alone.
     let mut scene = Scene::with(&["A"]);
     scene.link("A", Link { email_id: Some("e1".into()), ..link(1, Presence::Both, "") }).file("A", "f1", "");
-    scene.left.insert(name("A"));
+    scene.names.left.insert(name("A"));
     scene.remote("A").uid_validity = UidValidity(11);
     scene.new_message("A", 1, 1, "");
     email(&mut scene, "A", 1, "e2");

@@ -142,9 +142,37 @@ fn a_server_renames_only_to_names_that_become_free() {
         find(&base, &traces, Direction::Both).renamed,
         [("C", "D"), ("B", "C"), ("A", "B")].map(|(from, to)| renamed(from, to, Some(Remote)))
     );
+    // Round, which a run is cut off with: the first one stands aside.
     traces.local.remove(&d);
     traces.local.insert(&a, here(0, &files[3..]));
-    assert_eq!(find(&base, &traces, Direction::Both).renamed, [], "a ring would need a name of its own in between");
+    let ring = [("A", "B"), ("B", "C"), ("C", "A")].map(|(from, to)| renamed(from, to, Some(Remote)));
+    assert_eq!(find(&base, &traces, Direction::Both).renamed, ring);
+    let aside = MailboxName::aside(|_| false);
+    traces.remote = [(&aside, there(10, &[1, 2])), (&b, Trace::Known), (&a, there(12, &[4, 5]))].into();
+    let rest = Renamed { from: aside.clone(), ..ring[0].clone() };
+    let [_, bc, ca] = ring;
+    assert_eq!(find(&base, &traces, Direction::Both).renamed, [Renamed { follows: None, ..ca }, bc, rest]);
+    // Somebody has taken the names back in the tree meanwhile.
+    traces.local = [&a, &b, &c].map(|name| (name, Trace::Known)).into();
+    traces.remote = [(&aside, there(10, &[1, 2])), (&b, Trace::Known), (&c, Trace::Known)].into();
+    let back = Renamed { from: aside.clone(), ..renamed("A", "A", Some(Remote)) };
+    assert_eq!(find(&base, &traces, Direction::Both).renamed, [back]);
+}
+
+/// A is gone there for B's name, and B, which cannot be B/x here, has left it: A's files wait for the plan after B's.
+#[test]
+fn files_wait_while_another_mailbox_has_to_leave_their_new_name_first() {
+    let base = known(&[("A", &[1, 2]), ("B", &[3]), ("INBOX", &[4, 5])]);
+    let [a, b, bx, inbox, n] = ["A", "B", "B/x", "INBOX", "N"].map(name);
+    let mut traces = Traces::default();
+    traces.local.extend([&a, &b, &inbox].map(|name| (name, Trace::Known)));
+    traces.remote.extend([(&b, there(10, &[1, 2])), (&bx, there(11, &[3])), (&inbox, Trace::Known)]);
+    let names = find(&base, &traces, Direction::Both);
+    assert_eq!((names.renamed, names.left, names.waiting), (vec![], [b.clone()].into(), [a.clone()].into()));
+    // What INBOX had goes where RENAME brought it, and INBOX stays.
+    traces.remote = [(&inbox, there(13, &[])), (&n, there(12, &[4, 5]))].into();
+    let names = find(&base, &traces, Direction::Both);
+    assert_eq!((names.renamed, names.left), (vec![], [inbox.clone()].into()));
 }
 
 #[test]
@@ -183,6 +211,6 @@ fn inbox_is_never_renamed() {
 fn a_rename_stands_before_everything_else_in_the_plan() {
     let mut scene = Scene::with(&["B"]);
     scene.link("B", link(1, Presence::Both, "")).file("B", "f1", "").message("B", 1, "S");
-    scene.renamed = vec![renamed("A", "B", Some(Local))];
+    scene.names.renamed = vec![renamed("A", "B", Some(Local))];
     expect(&scene, &["B: rename local A", "B: flags local 1 +\\Seen"]);
 }

@@ -1,10 +1,10 @@
 //! A small account written down in a few words, and plans as lines.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use crate::mail::*;
 use crate::reconcile::view::*;
-use crate::reconcile::{Action, Disposal, Here, Input, Plan, Relatives, Relocation, Renamed, Side, reconcile};
+use crate::reconcile::{Action, Disposal, Here, Input, Names, Plan, Relatives, Relocation, Side, reconcile};
 
 pub const ACCOUNT: AccountId = AccountId(7);
 /// The mtime of every file; messages arrived at another time.
@@ -63,8 +63,7 @@ pub struct Scene {
     pub remote: RemoteView,
     pub intents: BTreeMap<MailboxName, Vec<Intent>>,
     pub relatives: Relatives,
-    pub renamed: Vec<Renamed>,
-    pub left: BTreeSet<MailboxName>,
+    pub names: Names,
     pub policy: Policy,
 }
 
@@ -77,8 +76,8 @@ impl Default for Scene {
             expunge: Expunge::Named,
         };
         let (base, local, remote) = Default::default();
-        let (intents, relatives, renamed, left) = Default::default();
-        Scene { base, local, remote, intents, relatives, renamed, left, policy }
+        let (intents, relatives, names) = Default::default();
+        Scene { base, local, remote, intents, relatives, names, policy }
     }
 }
 
@@ -203,8 +202,7 @@ impl Scene {
             account: ACCOUNT,
             intents: &self.intents,
             relatives: &self.relatives,
-            renamed: &self.renamed,
-            left: &self.left,
+            names: &self.names,
             policy: &self.policy,
         })
     }

@@ -329,6 +329,33 @@ fn mailboxes_renamed_here() {
 
 #[test]
 #[cfg_attr(not(feature = "faults"), ignore = "needs `--features faults`, which tests/run has")]
+fn names_swapped_here() {
+    every_step(&Scenario {
+        name: "names swapped here",
+        before: |world| {
+            stocked(world);
+            world.sent_to("B", &["six"], &["\\Seen"]);
+            world.sent_to("B/C", &["seven"], &[]);
+        },
+        edits: |world| {
+            for (from, to) in [("A", "Aside"), ("B", "A"), ("Aside", "B")] {
+                fs::rename(world.tree.dir(from), world.tree.dir(to)).unwrap();
+            }
+            world.sent_to("A", &["eight"], &[]);
+        },
+        end: |end| {
+            for side in [&end.local, &end.remote] {
+                holds(side, "A", &["six"]);
+                holds(side, "A/C", &["seven"]);
+                holds(side, "B", &["four", "five", "eight"]);
+            }
+        },
+        ..PLAIN
+    });
+}
+
+#[test]
+#[cfg_attr(not(feature = "faults"), ignore = "needs `--features faults`, which tests/run has")]
 fn mailboxes_removed() {
     every_step(&Scenario {
         name: "mailboxes removed",

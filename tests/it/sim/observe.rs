@@ -52,8 +52,7 @@ impl Observation {
             account: ACCOUNT,
             intents: &self.intents,
             relatives: &self.relatives,
-            renamed: &self.names.renamed,
-            left: &self.names.left,
+            names: &self.names,
             policy: &self.policy,
         })
     }

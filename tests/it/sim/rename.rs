@@ -7,7 +7,7 @@ use mailtide::reconcile::renames::{LocalTrace, RemoteTrace, Trace, Traces, find,
 use mailtide::reconcile::view::{Direction, TreeAge};
 use mailtide::reconcile::{Action, Names, Plan, Renamed, Side};
 
-use super::execute::{Run, Step};
+use super::execute::{Crash, Run, Step};
 use super::observe::{Look, Scan};
 use super::world::{Layout, World};
 
@@ -113,7 +113,7 @@ impl Run<'_> {
                 None => Some(None),
                 Some(_) => {
                     self.step()?;
-                    self.follow(&renamed, &mut followed)
+                    self.follow(&renamed, &mut followed)?
                 }
             };
             if let Some(changed_places) = went {
@@ -146,32 +146,43 @@ impl Run<'_> {
     }
 
     /// Renames it on the side that follows; nothing at all where that failed.
-    fn follow(&mut self, renamed: &Renamed, followed: &mut Followed) -> Option<ChangedPlaces> {
+    fn follow(&mut self, renamed: &Renamed, followed: &mut Followed) -> Result<Option<ChangedPlaces>, Crash> {
         let Renamed { from, to, follows, .. } = renamed;
         let takes_along = *follows == Some(Side::Remote) || self.world.layout == Layout::Nested;
         let is_with = |above: &Renamed| above.follows == *follows && takes_along && is_along(above, from, to);
         let ring = ring_of(renamed, &self.seen.names.renamed);
         let is_needed = |other: &Renamed| ring.contains(&other) || other.from == *to && other.follows == *follows;
         if followed.failed.iter().any(|failed| is_with(failed) || is_needed(failed)) {
-            return None;
-        }
-        if followed.done.iter().any(is_with) {
-            return Some(None);
-        }
-        if *follows == Some(Side::Remote) {
-            return self.world.server.rename(from, to).then_some(None);
+            return Ok(None);
         }
         let place_of = |r: &Renamed| followed.places.get(&r.from).unwrap_or(&r.from).clone();
         let place = place_of(renamed);
-        if place == *to {
-            return Some(None);
+        if place == *to || followed.done.iter().any(is_with) {
+            return Ok(Some(None));
+        }
+        if *follows == Some(Side::Remote) {
+            let aside = MailboxName::aside(|name| self.world.server.mailboxes.contains_key(name));
+            let Some((_, others)) = ring.split_first() else {
+                return Ok(self.world.server.rename(from, to).then_some(None));
+            };
+            let others: Vec<_> = others.iter().rev().map(|r| (r.from.clone(), r.to.clone())).collect();
+            let steps = [vec![(from.clone(), aside.clone())], others.clone(), vec![(aside, to.clone())]].concat();
+            for (n, (from, to)) in steps.iter().enumerate() {
+                if !self.world.server.rename(from, to) {
+                    steps[..n].iter().rev().for_each(|(from, to)| _ = self.world.server.rename(to, from));
+                    return Ok(None);
+                }
+                self.step()?;
+            }
+            followed.places.extend(others);
+            return Ok(Some(None));
         }
         let is_in_the_way = |other: &&&Renamed| place_of(other) == *to && !followed.done.contains(other);
         match ring.iter().find(is_in_the_way).copied().cloned() {
-            None => self.world.rename_directory(&place, to).then_some(None),
+            None => Ok(self.world.rename_directory(&place, to).then_some(None)),
             Some(other) => {
                 followed.places.insert(other.from, place.clone());
-                self.exchange(&place, to).then_some(Some((other.to, place)))
+                Ok(self.exchange(&place, to).then_some(Some((other.to, place))))
             }
         }
     }

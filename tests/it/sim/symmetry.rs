@@ -3,7 +3,7 @@
 //! A random observation is built twice, once with the sides exchanged: UID n and file n change places. What names a
 //! thing by its side (links, renames, keyword letters, PERMANENTFLAGS) is left out of it.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use mailtide::mail::{
     BaseMailbox, Content, Digest, FileId, Flags, Link, LocalCheckpoint, MailboxId, MailboxName, PermanentFlags,
@@ -13,7 +13,7 @@ use mailtide::reconcile::view::{
     Coverage, Deletions, Direction, Expunge, KeywordRoom, Keywords, LocalContent, LocalFile, LocalListing,
     LocalMailbox, LocalView, Policy, RemoteListing, RemoteMailbox, RemoteMessage, RemoteView,
 };
-use mailtide::reconcile::{Action, Input, Side, reconcile};
+use mailtide::reconcile::{Action, Input, Names, Side, reconcile};
 use proptest::prelude::*;
 
 use super::world::ACCOUNT;
@@ -178,8 +178,7 @@ fn outcome(case: &Case) -> Vec<(u32, Done)> {
         account: ACCOUNT,
         intents: &BTreeMap::new(),
         relatives: &BTreeMap::new(),
-        renamed: &[],
-        left: &BTreeSet::new(),
+        names: &Names::default(),
         policy: &policy,
     });
     let mut done: Vec<(u32, Done)> = plan.actions().flat_map(|(_, action)| in_words(action)).collect();
