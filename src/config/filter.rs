@@ -158,6 +158,14 @@ mod tests {
         }
     }
 
+    /// Left out it would look deleted, and its files would be.
+    #[test]
+    fn one_that_stands_aside_is_never_left_out() {
+        let filter = MailboxFilter::configured(&["INBOX".into()]).unwrap().narrowed(&["Lists/*".into()]).unwrap();
+        assert!(filter.selects(&MailboxName::aside(|_| false)));
+        assert!(!filter.selects(&MailboxName::parse("Other").unwrap()));
+    }
+
     #[test]
     fn narrowing_only_takes_away() {
         let base = MailboxFilter::default().narrowed(&["*".into(), "!Spam".into()]).unwrap();

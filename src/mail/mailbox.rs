@@ -149,6 +149,17 @@ mod tests {
     }
 
     #[test]
+    fn a_mailbox_stands_aside_at_a_free_name_that_is_known_again() {
+        let first = MailboxName::aside(|_| false);
+        let second = MailboxName::aside(|name| *name == first);
+        assert_eq!([first.path(), second.path()], ["mailtide-renaming-1", "mailtide-renaming-2"]);
+        let below = MailboxName::parse("mailtide-renaming-2/x/y").unwrap();
+        assert!([first, second, below].iter().all(MailboxName::is_aside));
+        let others = ["mailtide-renaming-", "mailtide-renaming-1x", "x/mailtide-renaming-1", "INBOX"];
+        assert!(!others.iter().any(|path| MailboxName::parse(path).unwrap().is_aside()));
+    }
+
+    #[test]
     fn percent_signs_stay_readable() {
         let name = MailboxName::from_segments(["100% a/b", "50%25"]).unwrap();
         assert_eq!(name.path(), "100% a%2Fb/50%2525");
