@@ -12,12 +12,16 @@ use crate::reconcile::Plan;
 use crate::reconcile::view::{Coverage, Direction, LocalMailbox, RemoteMailbox};
 
 /// Forgets the checkpoints of mailboxes that one side does not have any more. Their links go one by one; should such a
-/// mailbox be back as it was (it had another name for a moment), nobody would look at what is in it otherwise.
+/// mailbox be back as it was (it had another name for a moment), nobody would look at what is in it otherwise. Those of
+/// unfinished ones that get another name, too: an earlier run may have taken another directory for theirs, and entered
+/// links, while their own has stayed as their checkpoint says.
 pub fn distrust(world: &World<'_>, ledger: &mut Ledger<'_>, plan: &Plan) -> Result<()> {
     let seen = world.seen;
     let there =
         |name: &MailboxName| seen.local.mailboxes.contains_key(name) && seen.remote.mailboxes.contains_key(name);
-    for name in plan.mailboxes.keys().filter(|name| !there(name)) {
+    let renamed = |name: &MailboxName| seen.names.renamed.iter().any(|r| r.to == *name);
+    let doubtful = |name: &&MailboxName| !there(name) || plan.unfinished.contains(*name) && renamed(name);
+    for name in plan.mailboxes.keys().filter(doubtful) {
         let Some((id, remote, local)) = ledger.mailbox(name).map(|m| (m.id, m.remote.clone(), m.local)) else {
             continue;
         };

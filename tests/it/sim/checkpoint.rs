@@ -8,13 +8,15 @@ use super::execute::{Run, Step};
 use super::observe::bare_checkpoint;
 
 impl Run<'_> {
-    /// What one side does not have any more is looked at anew, should it be back.
+    /// What one side does not have any more is looked at anew, should it be back; and what is unfinished and renamed.
     pub fn distrust(&mut self, plan: &Plan) -> Step {
         let there = |name: &MailboxName| {
             self.seen.local.mailboxes.contains_key(name) && self.seen.remote.mailboxes.contains_key(name)
         };
-        let gone: Vec<_> = plan.mailboxes.keys().filter(|name| !there(name)).cloned().collect();
-        for name in gone {
+        let renamed = |name: &MailboxName| self.seen.names.renamed.iter().any(|r| r.to == *name);
+        let doubtful = |name: &&MailboxName| !there(name) || plan.unfinished.contains(*name) && renamed(name);
+        let doubtful: Vec<_> = plan.mailboxes.keys().filter(doubtful).cloned().collect();
+        for name in doubtful {
             let Some(mut mailbox) = self.state.base.get(&name).cloned() else { continue };
             mailbox.look_again();
             if let Some(check) = mailbox.remote {
