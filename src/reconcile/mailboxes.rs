@@ -175,14 +175,14 @@ impl<'a> Mailbox<'a, '_> {
     }
 
     fn missing_remotely(&mut self) -> Vec<Action> {
-        if self.name.is_inbox() && !self.input.names.left.contains(self.name) {
-            return Vec::new();
-        }
         if self.input.names.left.contains(self.name) {
             // What the server has under this name is another mailbox: the next plan's, once the UIDs of this one are gone.
             let mut draft = self.messages(MissingFiles::Deleted).draft;
             draft.uploads.clear();
             return draft.finish();
+        }
+        if self.name.is_inbox() {
+            return Vec::new();
         }
         match (self.known, self.direction()) {
             (false, Direction::Pull) => return Vec::new(),

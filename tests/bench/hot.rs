@@ -182,8 +182,7 @@ impl Listed {
         };
         let Listed { base, local, remote, ids } = self;
         let (intents, relatives, names, policy) = (&BTreeMap::new(), &BTreeMap::new(), &Names::default(), &policy);
-        let account = ACCOUNT;
-        let plan = reconcile(&Input { base, local, remote, ids, account, intents, relatives, names, policy });
+        let plan = reconcile(&Input { base, local, remote, ids, account: ACCOUNT, intents, relatives, names, policy });
         plan.mailboxes.values().map(Vec::len).sum()
     }
 }

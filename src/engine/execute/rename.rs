@@ -19,9 +19,8 @@ pub fn run(world: &World<'_>, ledger: &mut Ledger<'_>, plan: &ApprovedPlan) -> R
     let all = &world.seen.names.renamed;
     let mut work = Work { world, done: Vec::new(), failed: Vec::new(), places: BTreeMap::new() };
     let mut facts = Vec::new();
-    let planned = actions(plan, Phase::RenameMailboxes, ledger);
-    let action_of = |r: &Renamed| planned.iter().find(|(to, _)| **to == r.to).map(|(_, action)| *action);
-    for (r, action) in all.iter().filter_map(|r| Some((r, action_of(r)?))) {
+    let planned: BTreeMap<_, _> = actions(plan, Phase::RenameMailboxes, ledger).into_iter().collect();
+    for (r, action) in all.iter().filter_map(|r| Some((r, *planned.get(&r.to)?))) {
         world.stop.check()?;
         match work.rename(r) {
             Ok(changed_places) => {
@@ -87,8 +86,8 @@ impl<'w> Work<'w, '_> {
         let store = self.world.store;
         let place_of = |r: &'w Renamed| self.places.get(&r.from).unwrap_or(&r.from);
         let place = place_of(r).clone();
-        let in_the_way = ring.iter().copied().find(|other| *other != r && *place_of(other) == r.to);
-        match in_the_way.filter(|other| !self.done.contains(other)) {
+        let is_in_the_way = |other: &&'w Renamed| *place_of(other) == r.to && !self.done.contains(other);
+        match ring.iter().copied().find(is_in_the_way) {
             _ if place == r.to => Ok(None),
             None => store.rename_mailbox(&place, &r.to).map(|()| None),
             Some(other) => {

@@ -5,16 +5,17 @@ use std::collections::BTreeMap;
 use super::local::{LocalSide, Scanned};
 use super::names::Directory;
 use super::remote::RemoteSide;
-use crate::local::Listing;
-use crate::mail::{Base, BaseMailbox, Intent, MailboxId, MailboxName, Presence};
-use crate::reconcile::renames::{LocalTrace, RemoteTrace, Trace, Traces, find};
+use crate::mail::{Base, Intent, MailboxId, MailboxName};
+use crate::reconcile::renames::{LocalTrace, RemoteTrace, Trace, Traces, find, is_still};
 use crate::reconcile::view::{Coverage, Direction, RemoteMailbox, TreeAge};
 use crate::reconcile::{Names, Renamed, Side};
 
 /// Finds renamed mailboxes; the links of every mailbox that a side lacks, or has as another one, must have been read.
 pub fn look(base: &Base, local: &LocalSide, remote: &RemoteSide, direction: Direction, age: TreeAge) -> Names {
     let here = |name: &MailboxName| match (local.scans.get(name), base.get(name)) {
-        (Some(Scanned::Listed(listing, _)), Some(known)) => is_still(known, listing),
+        (Some(Scanned::Listed(listing, _)), Some(known)) => {
+            is_still(known, listing.checkpoint.inode, |file| listing.files.contains_key(file))
+        }
         (scanned, _) => scanned.is_some(),
     };
     let there = |name: &MailboxName| match (remote.view.mailboxes.get(name), base.get(name)) {
@@ -55,15 +56,6 @@ pub fn look(base: &Base, local: &LocalSide, remote: &RemoteSide, direction: Dire
         traces.remote.insert(name, trace);
     }
     find(base, &traces, direction)
-}
-
-/// Whether a directory is, as it seems, what was known by its name: its inode tells, or a file that is still there.
-fn is_still(known: &BaseMailbox, listing: &Listing) -> bool {
-    let inode = known.local.map(|checkpoint| checkpoint.inode).filter(|inode| *inode != 0);
-    let mut links = known.links.iter().flat_map(BTreeMap::values).filter(|link| link.presence != Presence::RemoteOnly);
-    inode == Some(listing.checkpoint.inode)
-        || links.clone().next().is_none()
-        || links.any(|link| listing.files.contains_key(&link.file))
 }
 
 /// Lets everything that was observed go by the new names. Gives the numbers of mailboxes that were known by a name that

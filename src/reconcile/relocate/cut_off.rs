@@ -112,7 +112,7 @@ fn keep(input: &Input<'_>, plan: &mut Plan, name: &MailboxName, uid: Uid, file: 
     }
     actions.retain(|action| !matches!(action, Action::Delete { uids, .. } if uids.is_empty()));
     actions.push(Action::Forget { uids: [uid].into_iter().collect() });
-    let size = input.base.get(name).and_then(|b| b.links.as_ref()?.get(&uid)).map(|l| l.size);
+    let size = input.link(name, uid).map(|link| link.size);
     let here = file_of(input, name, &file).map(|(_, flags)| flags);
     // Where the server has another mailbox of this name, the next plan looks whether it is there.
     let sends = input.policy.direction != Direction::Pull && !input.names.left.contains(name);

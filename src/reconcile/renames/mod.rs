@@ -8,10 +8,10 @@
 //! | | … or, when `from` had none, its directory's inode | |
 //!
 //! The other side follows when it still has `from`, and has no `to` of its own, or one that gets another name, too (of
-//! mailboxes that swapped their names, or passed them round, the other side's do likewise). When both sides have renamed it alike there is only something to record. In every
-//! other case ([`fits`]) nothing is renamed: messages move one by one, without their bodies ([`super::relocate`]), and
-//! nothing is lost. INBOX is never renamed: RENAME leaves it and takes its mail (RFC 3501 §6.3.5), which moves in the tree. Under Pull the server
-//! follows no rename, under Push the tree.
+//! mailboxes that swapped their names, or passed them round, the other side's do likewise). When both sides have renamed it
+//! alike there is only something to record. In every other case ([`fits`]) nothing is renamed: messages move one by one,
+//! without their bodies ([`super::relocate`]), and nothing is lost. INBOX is never renamed: RENAME leaves it and takes its
+//! mail (RFC 3501 §6.3.5), which moves in the tree. Under Pull the server follows no rename, under Push the tree.
 //!
 //! Where the tree or the state is an older copy, nothing follows to a name that both sides have: one of them did already.
 //! Nor for a name that another mailbox has by now.
@@ -34,9 +34,9 @@
 
 mod fits;
 
-pub use fits::{is_along, ring_of};
-
 use std::collections::{BTreeMap, BTreeSet};
+
+pub use fits::{is_along, ring_of};
 
 use super::plan::Side;
 use super::view::{Direction, TreeAge};
@@ -120,38 +120,7 @@ pub fn find(base: &Base, traces: &Traces<'_>, direction: Direction) -> Names {
         on_server.retain(|from, to| !traces.local.contains_key(*to) && !traces.remote.contains_key(*from));
         in_tree.retain(|from, to| !traces.remote.contains_key(*to) && !traces.local.contains_key(*from));
     }
-    // Of a name that another mailbox has now, there is nothing to follow with.
-    let is_taken = |pairs: &Pairs<'_>, name: &MailboxName| pairs.values().any(|to| *to == name);
-    let mut renamed = Vec::new();
-    for (known, to) in on_server.iter().filter(|(known, _)| !known.is_inbox()) {
-        if to.is_aside() && direction != Direction::Pull {
-            // A run was cut off while it passed names round there.
-            let name = in_tree.get(known).unwrap_or(known);
-            let (known, from) = ((*known).clone(), (*to).clone());
-            renamed.push(Renamed { known, from, to: (*name).clone(), follows: Some(Side::Remote) });
-            continue;
-        }
-        let (from, follows) = match in_tree.get(known) {
-            Some(also) if also == to => (known, None),
-            // Two changed places in the tree, as a run does that passes names round and is cut off; or somebody did.
-            Some(place) if is_taken(&on_server, place) => (place, Some(Side::Local)),
-            Some(_) => continue,
-            None if is_taken(&in_tree, known) => continue,
-            None => (known, Some(Side::Local)),
-        };
-        if follows.is_none() || is_whole(&traces.local, from) && direction != Direction::Push {
-            renamed.push(Renamed { known: (*known).clone(), from: (*from).clone(), to: (*to).clone(), follows });
-        }
-    }
-    for (known, to) in &in_tree {
-        let stands = !on_server.contains_key(known) && is_whole(&traces.remote, known) && direction != Direction::Pull;
-        if stands && !is_taken(&on_server, to) && !is_taken(&on_server, known) {
-            let (known, from) = ((*known).clone(), (*known).clone());
-            renamed.push(Renamed { known, from, to: (*to).clone(), follows: Some(Side::Remote) });
-        }
-    }
-    renamed.retain(|r| !r.from.is_below(&r.to) && !r.to.is_below(&r.from));
-    let renamed = fits::only_possible(renamed, traces);
+    let renamed = fits::only_possible(following(&on_server, &in_tree, traces, direction), traces);
     let renames = |name: &MailboxName| renamed.iter().any(|r| r.known == *name || r.to == *name);
     let is_shared = |name: &MailboxName| {
         base.get(name).is_some_and(|m| m.links.iter().flatten().any(|(_, l)| l.presence == Presence::Both))
@@ -168,6 +137,41 @@ pub fn find(base: &Base, traces: &Traces<'_>, direction: Direction) -> Names {
 }
 
 type Pairs<'a> = BTreeMap<&'a MailboxName, &'a MailboxName>;
+
+/// What each side would do for the names that mailboxes have on the other.
+fn following(on_server: &Pairs<'_>, in_tree: &Pairs<'_>, traces: &Traces<'_>, direction: Direction) -> Vec<Renamed> {
+    // Of a name that another mailbox has now, there is nothing to follow with.
+    let is_taken = |pairs: &Pairs<'_>, name: &MailboxName| pairs.values().any(|to| *to == name);
+    let mut renamed = Vec::new();
+    let mut follow = |known: &MailboxName, from: &MailboxName, to: &MailboxName, follows| {
+        if !from.is_below(to) && !to.is_below(from) {
+            renamed.push(Renamed { known: known.clone(), from: from.clone(), to: to.clone(), follows });
+        }
+    };
+    let tree_follows = |name: &MailboxName| is_whole(&traces.local, name) && direction != Direction::Push;
+    for (known, to) in on_server.iter().filter(|(known, _)| !known.is_inbox()) {
+        match in_tree.get(known) {
+            // A run was cut off while it passed names round there.
+            also if to.is_aside() && direction != Direction::Pull => {
+                follow(known, to, also.unwrap_or(known), Some(Side::Remote));
+            }
+            Some(also) if also == to => follow(known, known, to, None),
+            // Two changed places in the tree, as a run does that passes names round and is cut off; or somebody did.
+            Some(place) if is_taken(on_server, place) && tree_follows(place) => {
+                follow(known, place, to, Some(Side::Local));
+            }
+            None if !is_taken(in_tree, known) && tree_follows(known) => follow(known, known, to, Some(Side::Local)),
+            Some(_) | None => {}
+        }
+    }
+    for (known, to) in in_tree {
+        let stands = !on_server.contains_key(known) && is_whole(&traces.remote, known) && direction != Direction::Pull;
+        if stands && !is_taken(on_server, to) && !is_taken(on_server, known) {
+            follow(known, known, to, Some(Side::Remote));
+        }
+    }
+    renamed
+}
 
 /// Who became whom on one side; each name is taken once. `left` are those that are not what they were.
 fn pairs<'a, T>(
@@ -231,7 +235,7 @@ fn is_same(known: &BaseMailbox, trace: &RemoteTrace<'_>, is_only: &dyn Fn() -> b
     if checkpoint.uid_validity != trace.uid_validity {
         return false;
     }
-    let links = links(known, Presence::LocalOnly);
+    let links: Vec<_> = links(known, Presence::LocalOnly).collect();
     let agrees = |link: &&&Link, size: Option<u64>, date: Option<UnixSeconds>| {
         size.is_none_or(|size| size == link.size) && date.is_none_or(|date| date == link.internal_date)
     };
@@ -244,7 +248,7 @@ fn in_tree<'a>(base: &'a Base, traces: &Traces<'a>) -> Pairs<'a> {
     let has_left = |name: &MailboxName| match (traces.local.get(name), base.get(name)) {
         (None, _) | (Some(Trace::Seen(_)), None) => true,
         (Some(Trace::Known | Trace::Unknown), _) => false,
-        (Some(Trace::Seen(now)), Some(then)) => !has_inode(then, now) && !is_directory_of(then, now),
+        (Some(Trace::Seen(now)), Some(then)) => !has_inode(then, now.inode) && !is_directory_of(then, now),
     };
     let left: BTreeSet<_> = base.keys().filter(|name| !name.is_inbox() && has_left(name)).collect();
     let is_now = |mailbox: &BaseMailbox, to: &MailboxName| {
@@ -256,21 +260,31 @@ fn in_tree<'a>(base: &'a Base, traces: &Traces<'a>) -> Pairs<'a> {
 
 /// Whether a directory is that of a mailbox that was known.
 fn is_directory_of(known: &BaseMailbox, trace: &LocalTrace<'_>) -> bool {
-    let links = links(known, Presence::RemoteOnly);
-    if links.is_empty() {
-        return trace.files.is_empty() && has_inode(known, trace);
+    let (of, there) =
+        files(known).fold((0, 0), |(of, there), file| (of + 1, there + usize::from(trace.files.contains(file))));
+    if of == 0 {
+        return trace.files.is_empty() && has_inode(known, trace.inode);
     }
-    let there = links.iter().filter(|link| trace.files.contains(&link.file)).count();
-    is_most(there, links.len())
+    is_most(there, of)
 }
 
-fn has_inode(known: &BaseMailbox, trace: &LocalTrace<'_>) -> bool {
+/// Whether the directory under a mailbox's name is, as it seems, still its own: its inode tells, or a file that is there.
+pub fn is_still(known: &BaseMailbox, inode: u64, is_there: impl Fn(&FileId) -> bool) -> bool {
+    has_inode(known, inode) || files(known).next().is_none() || files(known).any(is_there)
+}
+
+fn has_inode(known: &BaseMailbox, inode: u64) -> bool {
     let agreed = known.local.map(|check| check.inode).filter(|inode| *inode != 0);
-    agreed == Some(trace.inode)
+    agreed == Some(inode)
 }
 
-fn links(mailbox: &BaseMailbox, without: Presence) -> Vec<&Link> {
-    mailbox.links.iter().flat_map(BTreeMap::values).filter(|link| link.presence != without).collect()
+/// The files that a mailbox's directory had.
+fn files(known: &BaseMailbox) -> impl Iterator<Item = &FileId> {
+    links(known, Presence::RemoteOnly).map(|link| &link.file)
+}
+
+fn links(mailbox: &BaseMailbox, without: Presence) -> impl Iterator<Item = &Link> {
+    mailbox.links.iter().flat_map(BTreeMap::values).filter(move |link| link.presence != without)
 }
 
 fn is_most(there: usize, of: usize) -> bool {

@@ -15,35 +15,14 @@ use super::session::Session;
 use super::token::{Tokens, Value};
 use crate::error::{Error, Kind, Result};
 use crate::mail::{Flags, PermanentFlags, RemoteCheckpoint, Uid, UidSet, UidValidity, UnixSeconds};
-use crate::remote::net::{Exchange, Meter, OutBuffer, Until};
+use crate::remote::net::Meter;
+use crate::remote::net::babbler::Babbler;
 
 const CAPABILITIES: [&str; 3] = [
     "IMAP4rev1 ENABLE QRESYNC ESEARCH UIDPLUS NAMESPACE LIST-EXTENDED LIST-STATUS SPECIAL-USE OBJECTID LITERAL+ MOVE",
     "IMAP4rev1 CONDSTORE X-GM-EXT-1 LITERAL- APPENDLIMIT=100",
     "IMAP4rev1",
 ];
-
-/// A server that says `octets` in pieces, whatever it is asked, and hangs up.
-struct Babbler {
-    octets: Vec<u8>,
-    said: usize,
-    piece: usize,
-}
-
-impl Exchange for Babbler {
-    fn exchange(&mut self, output: &mut OutBuffer, input: &mut Vec<u8>, until: Until) -> Result<()> {
-        output.consume(usize::MAX);
-        if until != Until::InputArrives {
-            return Ok(());
-        }
-        let Some(piece) = self.octets.get(self.said..).and_then(|rest| rest.chunks(self.piece).next()) else {
-            return Err(Error::new(Kind::Unreachable, "The connection was closed by the server"));
-        };
-        input.extend_from_slice(piece);
-        self.said += piece.len();
-        Ok(())
-    }
-}
 
 /// Counts, and holds the session to the order of calls that it promises.
 #[derive(Default)]
@@ -80,7 +59,7 @@ pub fn server(data: &[u8]) {
     let &[job, piece, ref octets @ ..] = data else { return };
     let Some(mailbox) = WireName::new(b"a") else { return };
     let words = CAPABILITIES.get(usize::from(job) % CAPABILITIES.len()).copied().unwrap_or_default();
-    let babbler = Babbler { octets: octets.to_vec(), said: 0, piece: usize::from(piece) + 1 };
+    let babbler = Babbler::new(octets, piece);
     let capabilities = Capabilities::new(words, &BTreeSet::new());
     let mut session = Session::over(Box::new(babbler), Vec::new(), capabilities, &Meter::default());
     let uids = UidSet::range(Uid::MIN, Uid::new(9).unwrap_or(Uid::MAX));

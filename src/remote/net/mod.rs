@@ -3,6 +3,8 @@
 //! Invariant: one thread drives one connection, full duplex. Whatever waits for room to write also reads, so that no
 //! server can block itself and us at once. No protocol is known here.
 
+#[cfg(any(test, fuzzing))]
+pub(in crate::remote) mod babbler;
 pub(in crate::remote) mod certificate;
 mod compress;
 pub(in crate::remote) mod conceal;

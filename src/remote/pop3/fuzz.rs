@@ -12,26 +12,8 @@ use super::unstuff::{LineEnd, Unstuffer};
 use super::wire::Wire;
 use crate::error::{Error, Kind, Result};
 use crate::mail::MessageNumber;
-use crate::remote::net::{Exchange, Meter, OutBuffer, Until};
-
-/// A server that says `octets` in pieces, whatever it is asked, and hangs up.
-struct Babbler {
-    octets: Vec<u8>,
-    said: usize,
-    piece: usize,
-}
-
-impl Exchange for Babbler {
-    fn exchange(&mut self, output: &mut OutBuffer, input: &mut Vec<u8>, _until: Until) -> Result<()> {
-        output.consume(usize::MAX);
-        let Some(piece) = self.octets.get(self.said..).and_then(|rest| rest.chunks(self.piece).next()) else {
-            return Err(Error::new(Kind::Unreachable, "The connection was closed by the server"));
-        };
-        input.extend_from_slice(piece);
-        self.said += piece.len();
-        Ok(())
-    }
-}
+use crate::remote::net::babbler::Babbler;
+use crate::remote::net::{Exchange, Meter};
 
 /// Holds the session to the calls that it promises: in order, each message once.
 struct Strict {
@@ -65,8 +47,7 @@ impl MaildropSink for Strict {
 /// A session against a server that says `data`; its first two octets choose what is done and how the rest is cut.
 pub fn server(data: &[u8]) {
     let &[job, piece, ref octets @ ..] = data else { return };
-    let babbler: Box<dyn Exchange + Send> =
-        Box::new(Babbler { octets: octets.to_vec(), said: 0, piece: usize::from(piece) + 1 });
+    let babbler: Box<dyn Exchange + Send> = Box::new(Babbler::new(octets, piece));
     let lines = if job % 2 == 0 { vec!["PIPELINING".to_owned(), "TOP".to_owned()] } else { Vec::new() };
     let capabilities = Capabilities::new(Some(lines), &BTreeSet::new());
     let mut session = Session::over(Wire::new(babbler, Meter::default()), capabilities);
