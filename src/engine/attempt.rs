@@ -11,6 +11,7 @@ use crate::config::ImapAccount;
 use crate::error::{Error, Kind, Result};
 use crate::exit::Exit;
 use crate::faults;
+use crate::mail::BaseMailbox;
 use crate::reconcile::guard::{self, Refusal};
 use crate::reconcile::view::{Expunge, Policy, TreeAge};
 use crate::reconcile::{Action, Disposal, Input, Plan, Side, reconcile};
@@ -208,7 +209,7 @@ fn show(
     let name = &job.account.name;
     seen.failures.iter().for_each(|failure| report.event(name, Event::Failed(failure)));
     report.event(name, Event::Planned { plan, refusals });
-    total.messages = seen.base.values().map(|m| m.links.as_ref().map_or(m.link_count, |l| l.len() as u64)).sum();
+    total.messages = seen.base.values().map(BaseMailbox::messages).sum();
     total.counts.failed = seen.failures.len() as u64;
     let exit = match (refusals.is_empty(), seen.failures.is_empty()) {
         (false, _) => Exit::Guard,

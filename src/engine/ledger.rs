@@ -88,7 +88,7 @@ impl<'a> Ledger<'a> {
             return Ok(());
         }
         let links = Some(BTreeMap::new());
-        self.base.insert(name.clone(), BaseMailbox { id, remote: None, local: None, link_count: 0, links });
+        self.base.insert(name.clone(), BaseMailbox { links, ..BaseMailbox::new(id) });
         self.enter(name, Fact::MailboxKnown { id, name: name.clone() })
     }
 
@@ -228,8 +228,7 @@ impl<'a> Ledger<'a> {
 
     /// How many messages are agreed on.
     pub fn messages(&self) -> u64 {
-        let of = |m: &BaseMailbox| m.links.as_ref().map_or(m.link_count, |l| l.len() as u64);
-        self.base.values().map(of).sum()
+        self.base.values().map(BaseMailbox::messages).sum()
     }
 
     /// Tells that an action ended, and counts what it did.
@@ -255,9 +254,8 @@ fn apply(mailbox: &mut BaseMailbox, fact: &Fact) {
         Fact::RemoteChecked(_, checkpoint) => mailbox.remote = Some(checkpoint.clone()),
         Fact::LocalChecked(_, checkpoint) => mailbox.local = Some(*checkpoint),
         Fact::MailboxReset(_) => {
-            mailbox.links = Some(BTreeMap::new());
-            mailbox.remote = None;
-            mailbox.local = None;
+            let id = mailbox.id;
+            *mailbox = BaseMailbox { links: Some(BTreeMap::new()), ..BaseMailbox::new(id) };
         }
         Fact::Linked(_, link) => {
             mailbox.links.get_or_insert_default().insert(link.uid, link.clone());

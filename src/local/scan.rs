@@ -26,7 +26,7 @@ pub struct Listing {
     /// Every message file. Where two have the same unique part, the one in `cur`, then the lexically first, goes by it;
     /// others go by their whole name.
     pub files: BTreeMap<FileId, ScannedFile>,
-    /// What the next scan may start from; all zeros when it cannot be trusted.
+    /// What the next scan may start from, as far as it can be trusted.
     pub checkpoint: LocalCheckpoint,
     /// Which keywords files here can carry.
     pub keywords: KeywordTable,

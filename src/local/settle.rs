@@ -6,7 +6,8 @@
 //! row are equal. Where neither happens, everything that was seen in any reading is listed.
 //!
 //! The checkpoint is taken before the first readdir. A stamp within two seconds of now may stay the same over a later
-//! change (file systems stamp with a tick of up to that), so it is not to be trusted: the checkpoint is all zeros.
+//! change (file systems stamp with a tick of up to that), so it is not to be trusted: the checkpoint keeps the
+//! inode only.
 
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
@@ -83,18 +84,20 @@ impl Boxes {
         if quiet {
             return Ok(Settled { places: by_id(last), checkpoint: checkpoint(before) });
         }
+        let mut checkpoint = checkpoint(before);
+        checkpoint.look_again();
         let mut seen = BTreeMap::new();
         last.sort_unstable();
         for _ in 1..PASSES {
             let mut pass = self.pass()?;
             pass.sort_unstable();
             if pass == last {
-                return Ok(Settled { places: by_id(pass), checkpoint: LocalCheckpoint::default() });
+                return Ok(Settled { places: by_id(pass), checkpoint });
             }
             seen.extend(by_id(std::mem::replace(&mut last, pass)));
         }
         seen.extend(by_id(last));
-        Ok(Settled { places: seen, checkpoint: LocalCheckpoint::default() })
+        Ok(Settled { places: seen, checkpoint })
     }
 
     fn pass(&self) -> Result<Vec<Place>> {
@@ -117,8 +120,7 @@ impl Boxes {
 /// Whether the mailbox at `relative` is as `since` says: two stats.
 pub(super) fn is_unchanged(root: &Dir, relative: &Path, since: &LocalCheckpoint) -> bool {
     let stamp = |sub: Sub| root.stamp_of(&relative.join(sub.name())).ok().flatten();
-    let trusted = *since != LocalCheckpoint::default();
-    trusted && stamp(Sub::New).zip(stamp(Sub::Cur)).is_some_and(|stamps| checkpoint(stamps) == *since)
+    stamp(Sub::New).zip(stamp(Sub::Cur)).is_some_and(|stamps| checkpoint(stamps) == *since)
 }
 
 fn checkpoint((new, cur): (Stamp, Stamp)) -> LocalCheckpoint {

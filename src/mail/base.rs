@@ -1,9 +1,10 @@
 //! The base: what both sides last agreed on, as the state keeps it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
-    Digest, FileId, Flags, Keyword, MailboxId, MailboxName, MessageIdHash, ModSeq, Uid, UidValidity, UnixSeconds,
+    Digest, FileId, Flags, Keyword, MailboxId, MailboxName, MessageIdHash, ModSeq, Uid, UidSet, UidValidity,
+    UnixSeconds,
 };
 
 /// Which sides hold a linked message.
@@ -97,7 +98,8 @@ pub struct RemoteCheckpoint {
 
 /// What was observed of a mailbox's directories when everything in them had been processed.
 ///
-/// All zero means "not to be trusted": the next scan reads the directories.
+/// One of which the times are not to be trusted has such as no directory has ([`LocalCheckpoint::look_again`]): the next
+/// scan reads the directories.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct LocalCheckpoint {
     /// mtime of `new`, nanoseconds since 1970.
@@ -135,11 +137,33 @@ pub struct BaseMailbox {
     pub local: Option<LocalCheckpoint>,
     /// How many links there are.
     pub link_count: u64,
-    /// The links; `None` when they were not read because neither side has changed.
+    /// The links, but for those in `standing`; `None` when they were not read because neither side has changed.
     pub links: Option<BTreeMap<Uid, Link>>,
+    /// Links that were read and not kept, since both sides stand as agreed.
+    pub standing: Standing,
+}
+
+/// Messages that both sides have as agreed, in a mailbox in which others changed: of a million, memory holds no more than
+/// their UIDs. Nothing is to be decided about them, and they count.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Standing {
+    /// Their UIDs.
+    pub uids: UidSet,
+    /// Keywords that they, or others of the mailbox, have.
+    pub keywords: BTreeSet<Keyword>,
 }
 
 impl BaseMailbox {
+    /// One of which nothing is agreed on yet.
+    pub fn new(id: MailboxId) -> BaseMailbox {
+        BaseMailbox { id, remote: None, local: None, link_count: 0, links: None, standing: Standing::default() }
+    }
+
+    /// How many messages are agreed on.
+    pub fn messages(&self) -> u64 {
+        self.links.as_ref().map_or(self.link_count, |links| links.len() as u64 + self.standing.uids.len())
+    }
+
     /// Has the next observation look at all of the mailbox, as if neither side had been looked at before.
     pub fn look_again(&mut self) {
         self.remote.iter_mut().for_each(RemoteCheckpoint::look_again);

@@ -19,7 +19,7 @@ pub mod stamp;
 pub mod uid_set;
 pub mod utf7;
 
-pub use base::{Base, BaseMailbox, Link, LocalCheckpoint, PermanentFlags, Presence, RemoteCheckpoint};
+pub use base::{Base, BaseMailbox, Link, LocalCheckpoint, PermanentFlags, Presence, RemoteCheckpoint, Standing};
 pub use digest::{Content, Contents, Digest};
 pub use fact::{Fact, Intent};
 pub use flags::{FlagChange, Flags, Keyword, SystemFlag, SystemFlags};

@@ -58,9 +58,44 @@ impl UidSet {
         self.ranges.splice(from..to.max(from), [(start, end)]);
     }
 
-    /// Puts all of `other` in.
+    /// Puts all of `other` in; takes as long as both have ranges, however these lie.
     pub fn insert_all(&mut self, other: &UidSet) {
-        other.ranges.iter().for_each(|&(first, last)| self.insert_range(first, last));
+        let mut both: Vec<(Uid, Uid)> = self.ranges.iter().chain(&other.ranges).copied().collect();
+        both.sort_unstable();
+        self.ranges.clear();
+        both.into_iter().for_each(|(first, last)| self.insert_range(first, last));
+    }
+
+    /// What is in both sets; walks their ranges, not their UIDs.
+    #[must_use]
+    pub fn and(&self, other: &UidSet) -> UidSet {
+        let (mut ours, mut theirs) = (self.ranges.iter().peekable(), other.ranges.iter().peekable());
+        let mut both = UidSet::new();
+        while let (Some(&&(start, end)), Some(&&(from, to))) = (ours.peek(), theirs.peek()) {
+            both.insert_range(start.max(from), end.min(to));
+            _ = if end < to { ours.next() } else { theirs.next() };
+        }
+        both
+    }
+
+    /// What is in this set and not in `other`; walks their ranges, not their UIDs.
+    #[must_use]
+    pub fn without(&self, other: &UidSet) -> UidSet {
+        let mut left = UidSet::new();
+        for &(start, end) in &self.ranges {
+            let mut rest = Some(start);
+            let first = other.ranges.partition_point(|&(_, to)| to < start);
+            for &(from, to) in other.ranges.iter().skip(first).take_while(|(from, _)| *from <= end) {
+                if let Some((start, last)) = rest.zip(Uid::new(from.get() - 1)) {
+                    left.insert_range(start, last);
+                }
+                rest = to.next();
+            }
+            if let Some(start) = rest {
+                left.insert_range(start, end);
+            }
+        }
+        left
     }
 
     /// Whether `uid` is in the set.
@@ -197,6 +232,21 @@ mod tests {
             }
             prop_assert_eq!(UidSet::parse(&s.to_string()), Some(s.clone()));
             prop_assert!(s.ranges().windows(2).all(|w| w[0].1.get() + 1 < w[1].0.get()));
+        }
+
+        #[test]
+        fn sets_meet_and_part(a in prop::collection::vec(1u32..40, 0..40), b in prop::collection::vec(1u32..40, 0..40)) {
+            let (s, t) = (set(a.iter().copied()), set(b.iter().copied()));
+            let both = a.iter().copied().filter(|n| b.contains(n));
+            prop_assert_eq!(s.and(&t), set(both));
+            let left = a.iter().copied().filter(|n| !b.contains(n));
+            prop_assert_eq!(s.without(&t), set(left));
+            let mut all = s.clone();
+            all.insert_all(&t);
+            prop_assert_eq!(all, set(a.iter().chain(&b).copied()));
+            let all = UidSet::range(Uid::new(1).unwrap(), Uid::MAX);
+            prop_assert_eq!(s.and(&all), s.clone());
+            prop_assert!(s.without(&all).is_empty());
         }
 
         #[test]

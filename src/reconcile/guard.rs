@@ -235,7 +235,9 @@ impl Shares {
             None => (mailbox.link_count, mailbox.link_count),
             Some(links) => {
                 let both = || links.values().filter(|l| l.presence == Presence::Both);
-                (both().count() as u64, both().filter(|l| is_older(mailbox, l.uid)).count() as u64)
+                let older = both().filter(|l| is_older(mailbox, l.uid)).count() as u64;
+                let standing = mailbox.standing.uids.len();
+                (both().count() as u64 + standing, older + standing)
             }
         };
         Shares { all: Share { deletions: 0, of: all }, older: Share { deletions: 0, of: older } }

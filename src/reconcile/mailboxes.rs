@@ -10,7 +10,7 @@ use super::identity::Place;
 use super::messages::{self, Binned, Decided, MissingFiles, Scene};
 use super::plan::{Action, Side};
 use super::view::{Deletions, Direction, Keywords, LocalContent, LocalMailbox, TreeAge};
-use crate::mail::{BaseMailbox, Content, FileId, Flags, Link, MailboxName, Presence, Uid};
+use crate::mail::{BaseMailbox, Content, FileId, Flags, Link, MailboxName, Presence, Standing, Uid};
 
 /// Decides the mailbox `name`. Messages that come to Trash by themselves are taken out of `binned` as deletions meet
 /// them.
@@ -24,9 +24,11 @@ pub(super) fn decide(input: &Input<'_>, name: &MailboxName, binned: &mut Binned)
         }
         remote => remote,
     };
-    let none = BTreeMap::new();
+    let (none, all_loaded) = (BTreeMap::new(), Standing::default());
     let Some(links) = links_of(base, &none) else { return Vec::new() };
-    let mut mailbox = Mailbox { input, binned, name, known: base.is_some_and(is_known), base, links, local, remote };
+    let standing = base.map_or(&all_loaded, |base| &base.standing);
+    let known = base.is_some_and(is_known);
+    let mut mailbox = Mailbox { input, binned, name, known, base, links, standing, local, remote };
     match (local, remote) {
         (LocalSide::Unknown, _) | (_, RemoteSide::Unknown) => Vec::new(),
         (LocalSide::Absent, RemoteSide::Absent) => vec![Action::ForgetMailbox],
@@ -75,8 +77,7 @@ fn links_of<'a>(base: Option<&'a BaseMailbox>, none: &'a BTreeMap<Uid, Link>) ->
 
 /// Whether both sides ever agreed on anything in it.
 fn is_known(base: &BaseMailbox) -> bool {
-    let links = base.links.as_ref().map_or(base.link_count > 0, |links| !links.is_empty());
-    base.remote.is_some() || base.local.is_some() || links
+    base.remote.is_some() || base.local.is_some() || base.messages() > 0
 }
 
 struct Mailbox<'a, 'b> {
@@ -86,6 +87,7 @@ struct Mailbox<'a, 'b> {
     known: bool,
     base: Option<&'a BaseMailbox>,
     links: &'a BTreeMap<Uid, Link>,
+    standing: &'a Standing,
     local: LocalSide<'a>,
     remote: RemoteSide<'a>,
 }
@@ -124,6 +126,7 @@ impl<'a> Mailbox<'a, '_> {
             name: self.name,
             place: place.map(|(id, uid_validity)| Place { account, mailbox: *id, uid_validity }),
             links: self.links,
+            standing: self.standing,
             local: self.local,
             remote: self.remote,
             intents: intents.map_or(&[], Vec::as_slice),

@@ -49,8 +49,8 @@ impl Room {
     }
 
     /// What the links tell of a directory that was not read; the letters of keywords in no link are not known.
-    pub(super) fn guessed<'a>(links: impl Iterator<Item = &'a Link>) -> Room {
-        let known: BTreeSet<Keyword> = links.flat_map(|l| &l.flags.keywords).cloned().collect();
+    pub(super) fn guessed<'a>(links: impl Iterator<Item = &'a Link>, standing: &'a BTreeSet<Keyword>) -> Room {
+        let known: BTreeSet<Keyword> = links.flat_map(|l| &l.flags.keywords).chain(standing).cloned().collect();
         let free = LETTERS.saturating_sub(known.len());
         Room { known, free }
     }

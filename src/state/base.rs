@@ -14,6 +14,9 @@ use crate::mail::{
 const LINKS: &str = "SELECT uid, file, presence, flags, keywords, size, digest, message_id, internal_date, email_id
     FROM link WHERE mailbox = ?1 ORDER BY uid";
 
+const LINKS_OF: &str = "SELECT uid, file, presence, flags, keywords, size, digest, message_id, internal_date, email_id
+    FROM link WHERE mailbox = ?1 AND uid BETWEEN ?2 AND ?3 ORDER BY uid";
+
 impl State {
     /// The mailboxes whose names `select` takes, with their checkpoints and counts; `links` are left out.
     pub fn base(&self, select: &dyn Fn(&MailboxName) -> bool) -> Result<Base> {
@@ -27,17 +30,44 @@ impl State {
 
     /// All links of a mailbox; [`crate::error::Kind::Damaged`] when they are not as many as were recorded.
     pub fn links(&self, mailbox: MailboxId) -> Result<BTreeMap<Uid, Link>> {
-        let read = || -> rusqlite::Result<_> {
+        let mut links = Vec::new();
+        self.each_link(mailbox, |link| links.push((link.uid, link)))?;
+        Ok(links.into_iter().collect())
+    }
+
+    /// Gives every link of a mailbox, by rising UID; [`crate::error::Kind::Damaged`] when they are not as many as were
+    /// recorded.
+    pub fn each_link(&self, mailbox: MailboxId, mut take: impl FnMut(Link)) -> Result<()> {
+        let mut read = || -> rusqlite::Result<_> {
             let mut statement = self.connection.prepare_cached(LINKS)?;
-            let rows = statement.query_map([mailbox], |row| link(row).map(|link| (link.uid, link)))?;
-            let links: BTreeMap<Uid, Link> = rows.collect::<rusqlite::Result<_>>()?;
+            let mut rows = statement.query([mailbox])?;
+            let mut given: u64 = 0;
+            while let Some(row) = rows.next()? {
+                take(link(row)?);
+                given += 1;
+            }
             let count = "SELECT links FROM mailbox WHERE id = ?1";
             let counted = self.connection.prepare_cached(count)?.query_row([mailbox], |row| row.get(0)).optional()?;
-            Ok((links, counted.map_or(0, i64::cast_unsigned)))
+            Ok(given == counted.map_or(0, i64::cast_unsigned))
         };
-        let (links, counted) = read().map_err(|e| self.fault(e))?;
         // A page that lost its way would else be mail that was deleted.
-        if links.len() as u64 == counted { Ok(links) } else { Err(super::fault::damaged(&self.path)) }
+        if read().map_err(|e| self.fault(e))? { Ok(()) } else { Err(super::fault::damaged(&self.path)) }
+    }
+
+    /// The links of `uids`, which a mailbox has; [`crate::error::Kind::Damaged`] when it has not.
+    pub fn links_of(&self, mailbox: MailboxId, uids: &UidSet) -> Result<Vec<Link>> {
+        let read = || -> rusqlite::Result<_> {
+            let mut statement = self.connection.prepare_cached(LINKS_OF)?;
+            let mut links = Vec::new();
+            for (first, last) in uids.ranges() {
+                for link in statement.query_map((mailbox, first, last), link)? {
+                    links.push(link?);
+                }
+            }
+            Ok(links)
+        };
+        let links = read().map_err(|e| self.fault(e))?;
+        if links.len() as u64 == uids.len() { Ok(links) } else { Err(super::fault::damaged(&self.path)) }
     }
 
     /// The UIDs that the server should still have: those of links it has a copy for.
@@ -101,7 +131,7 @@ fn mailbox(row: &Row<'_>) -> rusqlite::Result<BaseMailbox> {
         }),
     };
     let link_count = row.get::<_, i64>("links")?.cast_unsigned();
-    Ok(BaseMailbox { id: row.get("id")?, remote, local, link_count, links: None })
+    Ok(BaseMailbox { remote, local, link_count, ..BaseMailbox::new(row.get("id")?) })
 }
 
 /// Reads a row of [`LINKS`], by position: by name, a million rows would take twice as long.

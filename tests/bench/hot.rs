@@ -154,11 +154,11 @@ impl Listed {
             permanent: PermanentFlags::everything(),
         };
         let known = BaseMailbox {
-            id,
             remote: Some(checkpoint),
             local: Some(LocalCheckpoint::default()),
             link_count: MESSAGES.into(),
             links: Some(links),
+            ..BaseMailbox::new(id)
         };
         Listed {
             base: [(name.clone(), known)].into(),

@@ -39,11 +39,12 @@ pub fn reset(base: &Base, remote: &RemoteView) -> BTreeSet<MailboxName> {
 fn with_new_keywords(base: &Base, remote: &RemoteView) -> BTreeSet<MailboxName> {
     let shows_new = |(name, mailbox): &(&MailboxName, &RemoteMailbox)| {
         let RemoteMailbox::Observed(listing) = mailbox else { return false };
-        let links = base.get(*name).and_then(|m| m.links.as_ref());
+        let known = base.get(*name);
         let mut shown = listing.messages.values().flat_map(|m| &m.flags.keywords).peekable();
         // Most servers show none, and then the links need not be gone through.
         shown.peek().is_some() && {
-            let known: BTreeSet<_> = links.into_iter().flatten().flat_map(|(_, l)| &l.flags.keywords).collect();
+            let linked = known.iter().flat_map(|m| &m.links).flatten().flat_map(|(_, link)| &link.flags.keywords);
+            let known: BTreeSet<_> = linked.chain(known.iter().flat_map(|m| &m.standing.keywords)).collect();
             shown.any(|keyword| !known.contains(keyword))
         }
     };

@@ -5,16 +5,21 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::links::Links;
+use super::local::{self, LocalSide};
 use super::names::Directory;
+use super::twice;
 use crate::error::Result;
-use crate::mail::{Base, Link, MailboxId, MailboxName, Uid, UidSet, UnixSeconds};
+use crate::mail::{Base, Digest, Link, MailboxName, Presence, Uid, UidSet, UnixSeconds};
 use crate::reconcile::Relatives;
 use crate::reconcile::view::{LocalContent, LocalMailbox, LocalView, RemoteMailbox, RemoteMessage, RemoteView};
 use crate::remote::imap::Session;
-use crate::state::{State, Traits};
+use crate::state::Traits;
 
-/// Reads the links, in mailboxes that did not move on, that something new may be the same message as.
-pub fn relatives(state: Option<&State>, base: &Base, local: &LocalView, remote: &RemoteView) -> Result<Relatives> {
+/// Reads the links, where not all were read, that something new may be the same message as: in mailboxes that did not move
+/// on they are given, elsewhere put back, with those that have the content of a link that may have
+/// gone elsewhere or be what is new.
+pub fn relatives(links: &Links<'_>, base: &mut Base, local: &mut LocalView, remote: &RemoteView) -> Result<Relatives> {
     let mut traits = Traits::default();
     for mailbox in local.mailboxes.values() {
         let LocalMailbox::Listed(listing) = mailbox else { continue };
@@ -24,28 +29,59 @@ pub fn relatives(state: Option<&State>, base: &Base, local: &LocalView, remote: 
             }
         }
     }
-    kin(state, base, remote, traits)
+    let relatives = links.kin(base, &with_new(base, remote, traits), &mut |name, link| relist(local, name, link))?;
+    if base.values().any(|mailbox| !mailbox.standing.uids.is_empty()) {
+        let traits = Traits { digests: open_contents(base, local, remote), ..Traits::default() };
+        links.kin(base, &traits, &mut |name, link| relist(local, name, link))?;
+    }
+    Ok(relatives)
 }
 
 /// The same for what is new on the server alone.
-pub fn relatives_there(state: Option<&State>, base: &Base, remote: &RemoteView) -> Result<Relatives> {
-    kin(state, base, remote, Traits::default())
+pub fn relatives_there(
+    links: &Links<'_>,
+    base: &mut Base,
+    local: &mut LocalSide,
+    remote: &RemoteView,
+) -> Result<Relatives> {
+    let traits = with_new(base, remote, Traits::default());
+    links.kin(base, &traits, &mut |name, link| local.relist(name, link))
 }
 
-fn kin(state: Option<&State>, base: &Base, remote: &RemoteView, mut traits: Traits) -> Result<Relatives> {
-    let unread: BTreeMap<MailboxId, &MailboxName> =
-        base.iter().filter(|(_, m)| m.links.is_none() && m.link_count > 0).map(|(name, m)| (m.id, name)).collect();
-    let Some(state) = state.filter(|_| !unread.is_empty()) else { return Ok(Relatives::new()) };
+fn with_new(base: &Base, remote: &RemoteView, mut traits: Traits) -> Traits {
     for (_, _, message) in new_messages(base, remote) {
         traits.dates.extend(message.internal_date.zip(message.size));
     }
-    let mut relatives = Relatives::new();
-    for (id, link) in state.kin(&traits)? {
-        if let Some(name) = unread.get(&id) {
-            relatives.entry((*name).clone()).or_default().insert(link.uid, link);
-        }
+    traits
+}
+
+/// Puts the file of a link that stands back into the listing.
+fn relist(local: &mut LocalView, name: &MailboxName, link: &Link) {
+    if let Some(LocalMailbox::Listed(listing)) = local.mailboxes.get_mut(name) {
+        listing.files.insert(link.file.clone(), local::as_linked(link.flags.clone()));
     }
-    Ok(relatives)
+}
+
+/// The contents of links that one side has not any more, as far as is known, or whose EMAILID something new has.
+fn open_contents(base: &Base, local: &LocalView, remote: &RemoteView) -> BTreeSet<Digest> {
+    let called: BTreeSet<&str> = new_messages(base, remote).filter_map(|(.., m)| m.email_id.as_deref()).collect();
+    let is_called = |link: &Link| link.email_id.as_deref().is_some_and(|id| called.contains(id));
+    let mut contents = BTreeSet::new();
+    for (name, mailbox) in base {
+        let (here, there) = (local.mailboxes.get(name), remote.mailboxes.get(name));
+        let is_gone = |link: &Link| {
+            let has_no_file = match here {
+                Some(LocalMailbox::Listed(listing)) => !listing.files.contains_key(&link.file),
+                Some(LocalMailbox::Unchanged | LocalMailbox::Unknown) => false,
+                None => true,
+            };
+            has_no_file || there.is_none() || twice::has(there, mailbox, link.uid) == Some(false)
+        };
+        let links = mailbox.links.iter().flat_map(BTreeMap::values);
+        let open = links.filter(|link| link.presence == Presence::Both && is_gone(link) || is_called(link));
+        contents.extend(open.map(|link| link.digest));
+    }
+    contents
 }
 
 /// Asks for the Message-ID of every new message that may be a known one, unless it is known already.

@@ -2,9 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::links::Links;
 use crate::error::{Error, Item, ItemFailure, Result};
 use crate::local::{Directory, Examined, Listing, Scan, ScannedFile, Store, unusable_at};
-use crate::mail::{Base, FileId, LocalCheckpoint, MailboxName, Presence};
+use crate::mail::{Base, FileId, Flags, Link, LocalCheckpoint, MailboxName, Presence};
 use crate::reconcile::view::{KeywordRoom, LocalContent, LocalFile, LocalListing, LocalMailbox, LocalView};
 use crate::stop::Stop;
 
@@ -25,10 +26,21 @@ pub struct LocalSide {
 pub enum Scanned {
     /// As the checkpoint says.
     Unchanged,
-    /// Read, and what those of its files hold that were read already; `None` for one that is gone again.
-    Listed(Listing, BTreeMap<FileId, Option<LocalContent>>),
+    /// It was read.
+    Listed(Listed),
     /// Not readable; reported.
     Unknown,
+}
+
+/// What was read of one mailbox.
+#[derive(Debug)]
+pub struct Listed {
+    /// Its files, but for those of links that stand as agreed ([`super::links`]).
+    pub listing: Listing,
+    /// Of those, whose link is looked at after all, with their flags.
+    pub standing: BTreeMap<FileId, Flags>,
+    /// What files hold that were read already; `None` for one that is gone again.
+    contents: BTreeMap<FileId, Option<LocalContent>>,
 }
 
 /// Whether the tree may be mended while it is looked at.
@@ -40,10 +52,11 @@ pub enum Changes {
     Forbidden,
 }
 
-/// Scans every selected mailbox of the tree.
+/// Scans every selected mailbox of the tree; the links of those that changed are read beside them.
 pub fn scan(
     store: &Store,
-    base: &Base,
+    base: &mut Base,
+    links: &mut Links<'_>,
     selects: &dyn Fn(&MailboxName) -> bool,
     changes: Changes,
     stop: &Stop,
@@ -65,6 +78,9 @@ pub fn scan(
             }
             Directory::Unusable(why) | Directory::Incomplete(why) => side.unknown(name, why),
         }
+        if !side.is_unchanged(name) {
+            links.read(base, &mut side, name)?;
+        }
     }
     // What stands below a directory that cannot be read was not seen, and is not gone.
     for name in base.keys().filter(|name| !directories.contains_key(name)) {
@@ -80,7 +96,9 @@ impl LocalSide {
     pub fn rescan(&mut self, store: &Store, name: &MailboxName, since: Option<&LocalCheckpoint>) {
         let scanned = match store.scan(name, since) {
             Ok(Scan::Unchanged) => Scanned::Unchanged,
-            Ok(Scan::Listed(listing)) => Scanned::Listed(listing, BTreeMap::new()),
+            Ok(Scan::Listed(listing)) => {
+                Scanned::Listed(Listed { listing, standing: BTreeMap::new(), contents: BTreeMap::new() })
+            }
             Err(error) => return self.unknown(name, &error),
         };
         self.scans.insert(name.clone(), scanned);
@@ -96,10 +114,22 @@ impl LocalSide {
         matches!(self.scans.get(name), Some(Scanned::Unchanged))
     }
 
-    /// How many files the mailbox holds, where it was read.
+    /// Puts the file of a link that stands back into the listing.
+    pub fn relist(&mut self, name: &MailboxName, link: &Link) {
+        if let Some(Scanned::Listed(listed)) = self.scans.get_mut(name) {
+            listed.standing.insert(link.file.clone(), link.flags.clone());
+        }
+    }
+
+    /// Whether files of links were put back into the listing.
+    pub fn was_relisted(&self, name: &MailboxName) -> bool {
+        matches!(self.scans.get(name), Some(Scanned::Listed(listed)) if !listed.standing.is_empty())
+    }
+
+    /// How many files the mailbox holds of which more is to be known, where it was read.
     pub fn files(&self, name: &MailboxName) -> u64 {
         match self.scans.get(name) {
-            Some(Scanned::Listed(listing, _)) => listing.files.len() as u64,
+            Some(Scanned::Listed(listed)) => listed.listing.files.len() as u64,
             Some(Scanned::Unchanged | Scanned::Unknown) | None => 0,
         }
     }
@@ -107,7 +137,7 @@ impl LocalSide {
     /// The checkpoints to record once everything seen was processed.
     pub fn checkpoints(&self) -> BTreeMap<MailboxName, LocalCheckpoint> {
         let listed = |(name, scanned): (&MailboxName, &Scanned)| match scanned {
-            Scanned::Listed(listing, _) => Some((name.clone(), listing.checkpoint)),
+            Scanned::Listed(listed) => Some((name.clone(), listed.listing.checkpoint)),
             Scanned::Unchanged | Scanned::Unknown => None,
         };
         self.scans.iter().filter_map(listed).collect()
@@ -117,16 +147,16 @@ impl LocalSide {
     pub fn read_ahead(&mut self, store: &Store, base: &Base, stop: &Stop) -> Result<()> {
         let mut left = READ_AHEAD;
         for (name, scanned) in &mut self.scans {
-            let Scanned::Listed(listing, read) = scanned else { continue };
+            let Scanned::Listed(Listed { listing, contents, .. }) = scanned else { continue };
             let linked = linked_files(base, name);
             for (id, file) in listing.files.iter().filter(|(id, _)| !linked.contains(id)).take(left) {
                 stop.check()?;
                 // One that cannot be read is tried once more when its mailbox has its final name.
                 if let Ok(content) = examine(store, name, file) {
-                    read.insert(id.clone(), content);
+                    contents.insert(id.clone(), content);
                 }
             }
-            left = left.saturating_sub(read.len());
+            left = left.saturating_sub(contents.len());
         }
         Ok(())
     }
@@ -147,15 +177,20 @@ impl LocalSide {
             let mailbox = match scanned {
                 Scanned::Unchanged => LocalMailbox::Unchanged,
                 Scanned::Unknown => LocalMailbox::Unknown,
-                Scanned::Listed(listing, read) => {
+                Scanned::Listed(listed) => {
                     let linked = if reset.contains(&name) { BTreeSet::new() } else { linked_files(base, &name) };
-                    LocalMailbox::Listed(read_new(store, &name, listing, read, &linked, &mut failures, stop)?)
+                    LocalMailbox::Listed(read_new(store, &name, listed, &linked, &mut failures, stop)?)
                 }
             };
             view.mailboxes.insert(name, mailbox);
         }
         Ok((view, failures))
     }
+}
+
+/// A file that is known by its link.
+pub fn as_linked(flags: Flags) -> LocalFile {
+    LocalFile { flags, content: LocalContent::Unread }
 }
 
 fn linked_files<'a>(base: &'a Base, name: &MailboxName) -> BTreeSet<&'a FileId> {
@@ -166,19 +201,19 @@ fn linked_files<'a>(base: &'a Base, name: &MailboxName) -> BTreeSet<&'a FileId> 
 fn read_new(
     store: &Store,
     name: &MailboxName,
-    listing: Listing,
-    mut read: BTreeMap<FileId, Option<LocalContent>>,
+    Listed { listing, standing, mut contents }: Listed,
     linked: &BTreeSet<&FileId>,
     failures: &mut Vec<ItemFailure>,
     stop: &Stop,
 ) -> Result<LocalListing> {
-    let mut files = BTreeMap::new();
+    let mut files: BTreeMap<FileId, LocalFile> =
+        standing.into_iter().map(|(id, flags)| (id, as_linked(flags))).collect();
     for (id, scanned) in listing.files {
         let content = if linked.contains(&id) {
             LocalContent::Unread
         } else {
             stop.check()?;
-            match read.remove(&id).map_or_else(|| examine(store, name, &scanned), Ok) {
+            match contents.remove(&id).map_or_else(|| examine(store, name, &scanned), Ok) {
                 Ok(Some(content)) => content,
                 Ok(None) => continue,
                 Err(error) => {

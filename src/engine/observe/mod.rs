@@ -1,11 +1,12 @@
 //! Looks at both sides of all selected mailboxes, at the least cost the server allows, before anything is decided.
 //!
 //! The tree is scanned while the connection is being opened. Links are read only for mailboxes that moved on either
-//! side, so an account in which nothing changed costs one round trip, two `stat`s a mailbox, and no row of the state
+//! side, and kept only where the plan may have to speak of them ([`links`]), so an account in which nothing changed costs one round trip, two `stat`s a mailbox, and no row of the state
 //! a message.
 
 mod again;
 mod elsewhere;
+mod links;
 pub mod local;
 pub mod names;
 mod outside;
@@ -16,6 +17,7 @@ mod twice;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use links::Links;
 pub use local::Changes;
 use local::LocalSide;
 use names::Directory;
@@ -99,14 +101,14 @@ pub fn observe<'a>(sources: &Sources<'_, 'a>) -> Result<Observation<'a>> {
     if !as_checked {
         base.values_mut().for_each(BaseMailbox::look_again);
     }
-    let mut intents = BTreeMap::new();
-    let ((mut session, mut directory), mut local) = both_at_once(sources, &mut base, &mut intents)?;
+    let mut links = Links::new(sources.state, account.keywords);
+    let ((mut session, mut directory), mut local) = both_at_once(sources, &mut base, &mut links)?;
     must_list_something(&directory, &base)?;
 
     let moved_remotely = remote::moved_on(&directory, &base);
     let mut moved = moved_anywhere(&base, &local, &directory, &moved_remotely);
     for name in &moved {
-        load_links(sources.state, &mut base, &mut intents, name)?;
+        links.read(&mut base, &mut local, name)?;
     }
     let ahead = match sources.changes {
         Changes::Allowed if account.direction != Direction::Push => {
@@ -120,17 +122,21 @@ pub fn observe<'a>(sources: &Sources<'_, 'a>) -> Result<Observation<'a>> {
         (1..pool.width(1 + ahead / WORTH_A_CONNECTION, ahead)).for_each(|_| drop(scope.spawn(|| pool.open_ahead())));
         remote::look(&mut session, &directory, &moved_remotely, &base, account.direction)
     })?;
-    let load = |base: &mut Base, name: &MailboxName| load_links(sources.state, base, &mut intents, name);
-    let sides = (&mut base, &local);
-    moved.extend(twice::look(&mut session, &directory, account, sources.state, sides, &mut seen, load)?);
+    links.recall(&mut base, &mut local, &seen.view)?;
+    let sides = (&mut base, &mut local);
+    moved.extend(twice::look(&mut session, &directory, account, &mut links, sides, &mut seen)?);
     let names = renames::look(&base, &local, &seen, account.direction, sources.age);
-    let replaced = renames::apply(&names.renamed, &mut base, &mut local, &mut seen, &mut directory, &mut intents);
+    let replaced = renames::apply(&names.renamed, &mut base, &mut local, &mut seen, &mut directory, &mut links.intents);
     let mut reset = again::reset(&base, &seen.view);
     reset.retain(|name| !names.left.contains(name));
     if let Some(store) = sources.store {
         let mut again = again::to_read(account, &base, &seen.view, &reset);
-        again.retain(|name| local.is_unchanged(name));
-        again.iter().for_each(|name| local.rescan(store, name, None));
+        // What was left out of a listing is to be examined where no link counts any more.
+        again.retain(|name| local.is_unchanged(name) || reset.contains(name) && local.was_relisted(name));
+        for name in &again {
+            links.recall_all(&mut base, &mut local, name)?;
+            local.rescan(store, name, None);
+        }
     }
     let local_checks = local.checkpoints();
     let (mut local_view, mut failures) = match sources.store {
@@ -144,9 +150,9 @@ pub fn observe<'a>(sources: &Sources<'_, 'a>) -> Result<Observation<'a>> {
     }
     failures.append(&mut seen.failures);
     let ids = number(sources.state, &base, &local_view, &seen.view)?;
-    let relatives = elsewhere::relatives(sources.state, &base, &local_view, &seen.view)?;
+    let relatives = elsewhere::relatives(&links, &mut base, &mut local_view, &seen.view)?;
     elsewhere::identify(&mut session, &directory, &base, &relatives, &mut seen.view)?;
-    let none = BTreeMap::new();
+    let (none, intents) = (BTreeMap::new(), links.intents);
     for (name, mailbox) in &mut seen.view.mailboxes {
         let RemoteMailbox::Observed(listing) = mailbox else { continue };
         if names.left.contains(name) {
@@ -188,7 +194,7 @@ pub fn observe<'a>(sources: &Sources<'_, 'a>) -> Result<Observation<'a>> {
 fn both_at_once<'a>(
     sources: &Sources<'_, 'a>,
     base: &mut Base,
-    intents: &mut BTreeMap<MailboxName, Vec<Intent>>,
+    links: &mut Links<'_>,
 ) -> Result<((Session, Directory<'a>), LocalSide)> {
     let account = sources.account;
     std::thread::scope(|scope| {
@@ -199,7 +205,7 @@ fn both_at_once<'a>(
             Ok((session, Directory::new(account, listing)))
         });
         let local = match sources.store {
-            Some(store) => look_at_tree(sources, store, base, intents),
+            Some(store) => look_at_tree(sources, store, base, links),
             None => Ok(LocalSide::default()),
         };
         let remote = remote.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
@@ -207,17 +213,9 @@ fn both_at_once<'a>(
     })
 }
 
-fn look_at_tree(
-    sources: &Sources<'_, '_>,
-    store: &Store,
-    base: &mut Base,
-    intents: &mut BTreeMap<MailboxName, Vec<Intent>>,
-) -> Result<LocalSide> {
+fn look_at_tree(sources: &Sources<'_, '_>, store: &Store, base: &mut Base, links: &mut Links<'_>) -> Result<LocalSide> {
     let selects = |name: &MailboxName| sources.account.mailboxes.selects(name);
-    let mut local = local::scan(store, base, &selects, sources.changes, sources.stop)?;
-    for name in local.scans.keys().filter(|name| !local.is_unchanged(name)) {
-        load_links(sources.state, base, intents, name)?;
-    }
+    let mut local = local::scan(store, base, links, &selects, sources.changes, sources.stop)?;
     local.read_ahead(store, base, sources.stop)?;
     Ok(local)
 }
@@ -249,23 +247,6 @@ fn moved_anywhere(
     all
 }
 
-fn load_links(
-    state: Option<&State>,
-    base: &mut Base,
-    intents: &mut BTreeMap<MailboxName, Vec<Intent>>,
-    name: &MailboxName,
-) -> Result<()> {
-    let unread = base.get_mut(name).filter(|mailbox| mailbox.links.is_none());
-    if let Some((state, mailbox)) = state.zip(unread) {
-        mailbox.links = Some(state.links(mailbox.id)?);
-        let open = state.intents(mailbox.id)?;
-        if !open.is_empty() {
-            intents.insert(name.clone(), open);
-        }
-    }
-    Ok(())
-}
-
 /// The number of every mailbox, known or not.
 fn number(state: Option<&State>, base: &Base, local: &LocalView, remote: &RemoteView) -> Result<MailboxIds> {
     let mut ids: MailboxIds = base.iter().map(|(name, mailbox)| (name.clone(), mailbox.id)).collect();
@@ -294,10 +275,7 @@ mod tests {
         let mut base = Base::new();
         let (a, b) = (MailboxName::parse("a").unwrap(), MailboxName::parse("b").unwrap());
         let taken = MailboxId::of_path("b");
-        base.insert(
-            a.clone(),
-            crate::mail::BaseMailbox { id: taken, remote: None, local: None, link_count: 0, links: None },
-        );
+        base.insert(a.clone(), BaseMailbox::new(taken));
         local.mailboxes.insert(b.clone(), crate::reconcile::view::LocalMailbox::Unchanged);
         let ids = number(None, &base, &local, &RemoteView::default()).unwrap();
         assert_eq!(ids.get(&a), Some(&taken));

@@ -35,7 +35,8 @@ pub fn new_messages(directory: &Directory<'_>, moved: &[MailboxName], base: &Bas
     let new = |name: &MailboxName| {
         let there = u64::from(directory.mailboxes.get(name)?.status.as_ref()?.messages);
         let known = base.get(name).map_or(0, |mailbox| mailbox.link_count);
-        Some(there.saturating_sub(known.max(local.files(name))))
+        let standing = base.get(name).map_or(0, |mailbox| mailbox.standing.uids.len());
+        Some(there.saturating_sub(known.max(standing + local.files(name))))
     };
     usize::try_from(moved.iter().filter_map(new).sum::<u64>()).unwrap_or(usize::MAX)
 }
@@ -112,8 +113,10 @@ fn ask(wire: crate::remote::imap::WireName, base: Option<&BaseMailbox>, access: 
 
 /// The UIDs that were on the server when last agreed.
 fn known_uids(mailbox: &BaseMailbox) -> UidSet {
-    let links = mailbox.links.iter().flatten();
-    links.filter(|(_, l)| l.presence != Presence::LocalOnly).map(|(uid, _)| *uid).collect()
+    let links = mailbox.links.iter().flatten().filter(|(_, l)| l.presence != Presence::LocalOnly);
+    let mut uids: UidSet = links.map(|(uid, _)| *uid).collect();
+    uids.insert_all(&mailbox.standing.uids);
+    uids
 }
 
 impl RemoteSide {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::local::{LocalSide, Scanned};
+use super::local::{Listed, LocalSide, Scanned};
 use super::names::Directory;
 use super::remote::RemoteSide;
 use crate::mail::{Base, Intent, MailboxId, MailboxName};
@@ -13,7 +13,7 @@ use crate::reconcile::{Names, Renamed, Side};
 /// Finds renamed mailboxes; the links of every mailbox that a side lacks, or has as another one, must have been read.
 pub fn look(base: &Base, local: &LocalSide, remote: &RemoteSide, direction: Direction, age: TreeAge) -> Names {
     let here = |name: &MailboxName| match (local.scans.get(name), base.get(name)) {
-        (Some(Scanned::Listed(listing, _)), Some(known)) => {
+        (Some(Scanned::Listed(Listed { listing, .. })), Some(known)) => {
             is_still(known, listing.checkpoint.inode, |file| listing.files.contains_key(file))
         }
         (scanned, _) => scanned.is_some(),
@@ -34,7 +34,7 @@ pub fn look(base: &Base, local: &LocalSide, remote: &RemoteSide, direction: Dire
         let trace = match scanned {
             Scanned::Unchanged => Trace::Known,
             Scanned::Unknown => Trace::Unknown,
-            Scanned::Listed(listing, _) => {
+            Scanned::Listed(Listed { listing, .. }) => {
                 Trace::Seen(LocalTrace { inode: listing.checkpoint.inode, files: listing.files.keys().collect() })
             }
         };

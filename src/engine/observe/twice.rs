@@ -8,7 +8,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::elsewhere::{self, new_messages};
-use super::local::{LocalSide, Scanned};
+use super::links::Links;
+use super::local::{Listed, LocalSide, Scanned};
 use super::names::Directory;
 use super::remote::{self, RemoteSide};
 use crate::config::ImapAccount;
@@ -19,20 +20,18 @@ use crate::mail::{
 use crate::reconcile::Relatives;
 use crate::reconcile::view::{Coverage, Direction, Keywords, RemoteListing, RemoteMailbox, RemoteView};
 use crate::remote::imap::{MailboxStatus, Session};
-use crate::state::State;
 
 /// Second looks at most: somebody who moves mail all the time is seen by the next run.
 const MOST: usize = 3;
 
-/// Looks again where there is doubt; `load` reads the links of a mailbox that is looked into. Gives those that were.
+/// Looks again where there is doubt; gives the mailboxes that were looked into.
 pub fn look(
     session: &mut Session,
     directory: &Directory<'_>,
     account: &ImapAccount,
-    state: Option<&State>,
-    (base, local): (&mut Base, &LocalSide),
+    links: &mut Links<'_>,
+    (base, local): (&mut Base, &mut LocalSide),
     seen: &mut RemoteSide,
-    mut load: impl FnMut(&mut Base, &MailboxName) -> Result<()>,
 ) -> Result<BTreeSet<MailboxName>> {
     let mut looked = BTreeSet::new();
     // Nothing comes to the tree, and nothing is deleted in it.
@@ -43,7 +42,7 @@ pub fn look(
         if base.values().all(|mailbox| mailbox.link_count == 0) {
             break;
         }
-        let relatives = elsewhere::relatives_there(state, base, &seen.view)?;
+        let relatives = elsewhere::relatives_there(links, base, local, &seen.view)?;
         elsewhere::identify(session, directory, base, &relatives, &mut seen.view)?;
         let news = News::of(base, &seen.view);
         let mut doubtful = seen_twice(base, &relatives, &seen.view, &news);
@@ -52,8 +51,9 @@ pub fn look(
         if moved.is_empty() {
             break;
         }
-        moved.iter().try_for_each(|name| load(base, name))?;
+        moved.iter().try_for_each(|name| links.read(base, local, name))?;
         remote::look_into(session, directory, &moved, base, account.direction, seen)?;
+        links.recall(base, local, &seen.view)?;
         looked.extend(moved);
     }
     Ok(looked)
@@ -114,7 +114,7 @@ fn may_have_it(
     keywords: Keywords,
 ) -> BTreeSet<MailboxName> {
     let went = |(name, mailbox): &(&MailboxName, &BaseMailbox)| {
-        let Some(Scanned::Listed(listing, _)) = local.scans.get(*name) else { return false };
+        let Some(Scanned::Listed(Listed { listing, .. })) = local.scans.get(*name) else { return false };
         let is_pending = |link: &Link| {
             let file = listing.files.get(&link.file).filter(|_| link.presence == Presence::Both);
             file.is_some_and(|file| differ(&file.flags, &link.flags, keywords))
@@ -138,7 +138,7 @@ fn differ(here: &Flags, agreed: &Flags, keywords: Keywords) -> bool {
 }
 
 /// Whether the linked message was there when its mailbox was looked at; `None` where nobody knows.
-fn has(seen: Option<&RemoteMailbox>, mailbox: &BaseMailbox, uid: Uid) -> Option<bool> {
+pub(super) fn has(seen: Option<&RemoteMailbox>, mailbox: &BaseMailbox, uid: Uid) -> Option<bool> {
     let in_listing = |listing: &RemoteListing| match &listing.coverage {
         Coverage::Everything => listing.messages.contains_key(&uid),
         Coverage::Changes { vanished } => !vanished.contains(uid),

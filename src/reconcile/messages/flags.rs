@@ -11,7 +11,9 @@ impl<'a> Work<'a, '_> {
     pub(super) fn flags(&mut self) {
         let mut room = match self.scene.local {
             LocalSide::Listed(listing) => Room::listed(&listing.keywords),
-            LocalSide::Unchanged | LocalSide::Absent | LocalSide::Unknown => Room::guessed(self.scene.links.values()),
+            LocalSide::Unchanged | LocalSide::Absent | LocalSide::Unknown => {
+                Room::guessed(self.scene.links.values(), &self.scene.standing.keywords)
+            }
         };
         for (flags, _) in self.draft.downloads.values() {
             self.seen(flags).keywords.iter().for_each(|k| _ = room.take(k));

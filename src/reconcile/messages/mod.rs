@@ -22,7 +22,7 @@ use super::delta::{LocalSide, RemoteSide};
 use super::draft::Draft;
 use super::identity::{Candidate, Place};
 use super::view::{Direction, Keywords, LocalContent, Outside, Policy, TreeAge};
-use crate::mail::{Digest, FileId, Flags, Intent, Link, MailboxName, PermanentFlags, Presence, Uid};
+use crate::mail::{Digest, FileId, Flags, Intent, Link, MailboxName, PermanentFlags, Presence, Standing, Uid};
 
 /// One mailbox before it is decided.
 #[derive(Debug, Clone, Copy)]
@@ -31,6 +31,8 @@ pub(super) struct Scene<'a> {
     pub(super) place: Option<Place>,
     /// None at all when the server started its UIDs anew.
     pub(super) links: &'a BTreeMap<Uid, Link>,
+    /// Those of which nothing has to be decided.
+    pub(super) standing: &'a Standing,
     pub(super) local: LocalSide<'a>,
     pub(super) remote: RemoteSide<'a>,
     pub(super) intents: &'a [Intent],
@@ -121,7 +123,7 @@ impl<'a, 's> Work<'a, 's> {
             scene,
             binned,
             draft: Draft::default(),
-            counts: (0, 0),
+            counts: (scene.standing.uids.len(), scene.standing.uids.len()),
             permanent: scene.remote.permanent(),
             linked: HashSet::new(),
             unread: false,
@@ -135,7 +137,7 @@ impl<'a, 's> Work<'a, 's> {
         };
         if let LocalSide::Listed(listing) = scene.local {
             work.linked = linked.collect();
-            work.counts.0 = listing.files.len() as u64;
+            work.counts.0 += listing.files.len() as u64;
             let kept: HashSet<&FileId> =
                 scene.links.values().filter(|l| l.presence == Presence::RemoteOnly).map(|l| &l.file).collect();
             for (id, file) in listing.files.iter().filter(|(id, _)| !work.linked.contains(id)) {

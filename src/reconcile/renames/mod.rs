@@ -273,7 +273,8 @@ pub fn is_still(known: &BaseMailbox, inode: u64, is_there: impl Fn(&FileId) -> b
     has_inode(known, inode) || files(known).next().is_none() || files(known).any(is_there)
 }
 
-fn has_inode(known: &BaseMailbox, inode: u64) -> bool {
+/// Whether it is the directory that was there when the mailbox was last in order.
+pub fn has_inode(known: &BaseMailbox, inode: u64) -> bool {
     let agreed = known.local.map(|check| check.inode).filter(|inode| *inode != 0);
     agreed == Some(inode)
 }

@@ -98,9 +98,8 @@ impl Scene {
         let mut scene = Scene::default();
         for path in mailboxes {
             let (remote, local) = (Some(checkpoint()), Some(LocalCheckpoint::default()));
-            let id = MailboxId::of_path(path);
-            let known = BaseMailbox { id, remote, local, link_count: 0, links: Some(BTreeMap::new()) };
-            scene.base.insert(name(path), known);
+            let (links, id) = (Some(BTreeMap::new()), MailboxId::of_path(path));
+            scene.base.insert(name(path), BaseMailbox { remote, local, links, ..BaseMailbox::new(id) });
             scene.local(path);
             scene.remote(path);
         }

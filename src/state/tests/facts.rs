@@ -109,7 +109,7 @@ fn a_reset_or_forgotten_mailbox_keeps_nothing_and_leaves_others_alone() {
 
     state.record(&[Fact::MailboxReset(a)]).unwrap();
     let base = state.base(&|n| *n == name(a)).unwrap();
-    let bare = BaseMailbox { id: a, remote: None, local: None, link_count: 0, links: None };
+    let bare = BaseMailbox::new(a);
     assert_eq!(base.into_iter().collect::<Vec<_>>(), [(name(a), bare)]);
     assert_eq!((state.links(a).unwrap().len(), state.intents(a).unwrap().len()), (0, 0));
 

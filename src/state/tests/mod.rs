@@ -123,7 +123,7 @@ impl Model {
     }
 
     fn apply(&mut self, fact: &Fact) -> Option<()> {
-        let fresh = |id| BaseMailbox { id, remote: None, local: None, link_count: 0, links: Some(BTreeMap::new()) };
+        let fresh = |id| BaseMailbox { links: Some(BTreeMap::new()), ..BaseMailbox::new(id) };
         match fact.clone() {
             Fact::MailboxKnown { id, name } => {
                 self.mailboxes.entry(id).or_insert_with(|| (name, fresh(id)));

@@ -34,6 +34,7 @@ mod relocate;
 mod rename;
 mod same;
 mod server;
+mod standing;
 mod state;
 mod symmetry;
 mod transfer;

@@ -16,6 +16,7 @@ use mailtide::reconcile::{Input, Names, Plan, Relatives, Side, reconcile};
 use super::rename;
 use super::same;
 use super::server::Mailbox;
+use super::standing;
 use super::state::State;
 use super::twice::{self, Earlier};
 use super::world::{ACCOUNT, Body, Directory, World};
@@ -44,6 +45,12 @@ pub struct Observation {
 
 impl Observation {
     pub fn plan(&self) -> Plan {
+        standing::assert_not_needed(self);
+        self.plan_of_all()
+    }
+
+    /// The plan, out of whatever there is.
+    pub fn plan_of_all(&self) -> Plan {
         reconcile(&Input {
             base: &self.base,
             local: &self.local,

@@ -77,7 +77,7 @@ impl State {
         match fact {
             Fact::MailboxKnown { id, name } => {
                 assert!(self.base.iter().all(|(n, m)| m.id != id || *n == name), "two mailboxes have the number {id}");
-                let new = BaseMailbox { id, remote: None, local: None, link_count: 0, links: Some(BTreeMap::new()) };
+                let new = BaseMailbox { links: Some(BTreeMap::new()), ..BaseMailbox::new(id) };
                 self.base.entry(name).or_insert(new);
             }
             Fact::MailboxRenamed(..) => self.record_together(vec![fact]),

@@ -140,11 +140,11 @@ fn outcome(case: &Case) -> Vec<(u32, Done)> {
     });
     let local = Some(LocalCheckpoint::default());
     let known = BaseMailbox {
-        id: MailboxId::of_path(name.path()),
         remote,
         local,
         link_count: links.len() as u64,
         links: Some(links),
+        ..BaseMailbox::new(MailboxId::of_path(name.path()))
     };
     let mut views = (LocalView::default(), RemoteView::default());
     // Another mailbox, so that no side is empty.

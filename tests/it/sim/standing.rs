@@ -1,0 +1,163 @@
+//! What the engine leaves out of an observation because it stands as agreed on both sides: the plan must be the same
+//! without it, and what the guard says of the plan.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use mailtide::mail::{BaseMailbox, Digest, FileId, Link, MailboxName, Presence, Uid, UidSet, UnixSeconds};
+use mailtide::reconcile::guard::{Allowed, MaxDelete, approve};
+use mailtide::reconcile::view::{
+    Coverage, Keywords, LocalContent, LocalListing, LocalMailbox, RemoteListing, RemoteMailbox,
+};
+
+use super::observe::Observation;
+
+/// Asserts it, and that the engine would have made the same of its account.
+pub fn assert_not_needed(seen: &Observation) {
+    let open = leave_out(seen);
+    let messages = |seen: &Observation| seen.base.values().map(BaseMailbox::messages).sum::<u64>();
+    assert_eq!(messages(&open), messages(seen), "messages are counted that stand as agreed");
+    let (plan, with_all) = (open.plan_of_all(), seen.plan_of_all());
+    assert_eq!(plan, with_all, "a plan needs nothing that stands as agreed");
+    for max in [MaxDelete::Count(0), MaxDelete::Count(2), MaxDelete::Percent(50)] {
+        let approve = |seen: &Observation| {
+            approve(plan.clone(), &seen.base, &seen.local, &seen.remote, max, &Allowed::Mailboxes(BTreeSet::new()))
+        };
+        assert_eq!(approve(&open), approve(seen), "the guard needs nothing that stands as agreed");
+    }
+}
+
+fn leave_out(seen: &Observation) -> Observation {
+    let mut open = seen.clone();
+    for (name, mailbox) in &mut open.base {
+        let Some(named) = named(seen, name, mailbox) else { continue };
+        let local = open.local.mailboxes.get_mut(name);
+        let mut listing = match local {
+            Some(LocalMailbox::Unchanged) if mailbox.local.is_some() => None,
+            Some(LocalMailbox::Listed(listing)) if has_inode(seen, name, mailbox) => Some(listing),
+            Some(_) | None => continue,
+        };
+        let links = mailbox.links.take().unwrap_or_default();
+        mailbox.standing.keywords = links.values().flat_map(|link| link.flags.keywords.clone()).collect();
+        let files = links.values().filter(|link| link.presence != Presence::RemoteOnly).map(|link| &link.file);
+        let mut times: BTreeMap<FileId, usize> = BTreeMap::new();
+        files.for_each(|file| *times.entry(file.clone()).or_default() += 1);
+        let next = mailbox.remote.as_ref().and_then(|check| check.uid_next);
+        let (stand, stay): (Vec<_>, Vec<_>) = links.into_iter().partition(|(uid, link)| {
+            link.presence == Presence::Both
+                && !link.flags.is_trashed()
+                && next.is_none_or(|next| *uid < next)
+                && (seen.policy.keywords == Keywords::Synced || link.flags.keywords.is_empty())
+                && !named.contains(uid)
+                && listing.as_ref().is_none_or(|listing| times[&link.file] == 1 && agrees(listing, link))
+        });
+        mailbox.links = Some(stay.into_iter().collect());
+        for (uid, link) in stand {
+            mailbox.standing.uids.insert(uid);
+            listing.iter_mut().for_each(|listing| _ = listing.files.remove(&link.file));
+        }
+    }
+    put_back(seen, &mut open);
+    open
+}
+
+fn agrees(listing: &LocalListing, link: &Link) -> bool {
+    listing.files.get(&link.file).is_some_and(|file| file.flags == link.flags)
+}
+
+/// What the server tells of a mailbox; `None` where it does not tell changes.
+fn named(seen: &Observation, name: &MailboxName, mailbox: &BaseMailbox) -> Option<BTreeSet<Uid>> {
+    let is_renamed = seen.names.renamed.iter().any(|r| r.to == *name || r.known == *name);
+    if is_renamed || seen.names.left.contains(name) || mailbox.links.is_none() {
+        return None;
+    }
+    let check = mailbox.remote.as_ref().filter(|check| check.uid_next.is_some() && check.highest_modseq.is_some())?;
+    match seen.remote.mailboxes.get(name)? {
+        RemoteMailbox::Unchanged => Some(BTreeSet::new()),
+        RemoteMailbox::Observed(RemoteListing {
+            coverage: Coverage::Changes { vanished },
+            messages,
+            uid_validity,
+            ..
+        }) if *uid_validity == check.uid_validity => Some(messages.keys().copied().chain(vanished.iter()).collect()),
+        RemoteMailbox::Observed(_) | RemoteMailbox::Unknown => None,
+    }
+}
+
+fn has_inode(seen: &Observation, name: &MailboxName, mailbox: &BaseMailbox) -> bool {
+    let agreed = mailbox.local.map(|check| check.inode).filter(|inode| *inode != 0);
+    agreed.is_some() && agreed == seen.local_checks.get(name).map(|check| check.inode)
+}
+
+/// Puts back what is like something new, or has the content of something missing or of what is called like something new.
+fn put_back(seen: &Observation, open: &mut Observation) {
+    let (mut digests, mut dates): (BTreeSet<Digest>, BTreeSet<(UnixSeconds, u64)>) = Default::default();
+    let mut called: BTreeSet<&str> = BTreeSet::new();
+    for (name, mailbox) in &seen.remote.mailboxes {
+        let RemoteMailbox::Observed(listing) = mailbox else { continue };
+        let base = seen.base.get(name);
+        let same = base.filter(|b| b.remote.as_ref().is_some_and(|c| c.uid_validity == listing.uid_validity));
+        let links = same.and_then(|b| b.links.as_ref());
+        let new = listing.messages.iter().filter(|(uid, _)| links.is_none_or(|links| !links.contains_key(uid)));
+        for (_, message) in new {
+            dates.extend(message.internal_date.zip(message.size));
+            called.extend(message.email_id.as_deref());
+        }
+    }
+    for mailbox in seen.local.mailboxes.values() {
+        let LocalMailbox::Listed(listing) = mailbox else { continue };
+        digests.extend(listing.files.values().filter_map(|file| match &file.content {
+            LocalContent::Known { content, .. } => Some(content.digest),
+            LocalContent::Unread | LocalContent::Unreadable => None,
+        }));
+    }
+    relist(seen, open, &|link| digests.contains(&link.digest) || dates.contains(&(link.internal_date, link.size)));
+    let mut digests: BTreeSet<Digest> = BTreeSet::new();
+    for (name, mailbox) in &open.base {
+        let (here, there) = (seen.local.mailboxes.get(name), seen.remote.mailboxes.get(name));
+        for link in mailbox.links.iter().flat_map(BTreeMap::values) {
+            let is_gone = is_gone_here(here, link) || is_gone_there(there, mailbox, link.uid);
+            let is_called = link.email_id.as_deref().is_some_and(|id| called.contains(id));
+            if link.presence == Presence::Both && is_gone || is_called {
+                digests.insert(link.digest);
+            }
+        }
+    }
+    relist(seen, open, &|link| digests.contains(&link.digest));
+}
+
+fn relist(seen: &Observation, open: &mut Observation, is_like: &dyn Fn(&Link) -> bool) {
+    for (name, mailbox) in &mut open.base {
+        let all = seen.base[name].links.iter().flat_map(BTreeMap::values);
+        let back: Vec<&Link> = all.filter(|l| mailbox.standing.uids.contains(l.uid) && is_like(l)).collect();
+        let uids: UidSet = back.iter().map(|link| link.uid).collect();
+        mailbox.standing.uids = mailbox.standing.uids.without(&uids);
+        for link in back {
+            if let Some(LocalMailbox::Listed(listing)) = open.local.mailboxes.get_mut(name) {
+                let Some(LocalMailbox::Listed(all)) = seen.local.mailboxes.get(name) else { continue };
+                listing.files.insert(link.file.clone(), all.files[&link.file].clone());
+            }
+            mailbox.links.get_or_insert_default().insert(link.uid, link.clone());
+        }
+    }
+}
+
+fn is_gone_here(here: Option<&LocalMailbox>, link: &Link) -> bool {
+    match here {
+        Some(LocalMailbox::Listed(listing)) => !listing.files.contains_key(&link.file),
+        Some(LocalMailbox::Unchanged | LocalMailbox::Unknown) => false,
+        None => true,
+    }
+}
+
+fn is_gone_there(there: Option<&RemoteMailbox>, mailbox: &BaseMailbox, uid: Uid) -> bool {
+    let listing = match there {
+        None => return true,
+        Some(RemoteMailbox::Observed(listing)) => listing,
+        Some(RemoteMailbox::Unchanged | RemoteMailbox::Unknown) => return false,
+    };
+    let same = mailbox.remote.as_ref().is_some_and(|check| check.uid_validity == listing.uid_validity);
+    same && match &listing.coverage {
+        Coverage::Everything => !listing.messages.contains_key(&uid),
+        Coverage::Changes { vanished } => vanished.contains(uid),
+    }
+}
