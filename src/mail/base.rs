@@ -1,6 +1,6 @@
 //! The base: what both sides last agreed on, as the state keeps it.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use super::{
     Digest, FileId, Flags, Keyword, MailboxId, MailboxName, MessageIdHash, ModSeq, Uid, UidSet, UidValidity,
@@ -111,6 +111,12 @@ pub struct LocalCheckpoint {
 }
 
 impl RemoteCheckpoint {
+    /// Whether `now` is of the same mailbox, as far as it tells: its UIDs mean the same, and no MAILBOXID is another.
+    pub fn is_of_same(&self, now: &RemoteCheckpoint) -> bool {
+        let other = self.object_id.as_ref().zip(now.object_id.as_ref()).is_some_and(|(then, now)| then != now);
+        self.uid_validity == now.uid_validity && !other
+    }
+
     /// Forgets that anything was processed; what UIDs and flags mean is still known.
     pub fn look_again(&mut self) {
         self.uid_next = None;
@@ -144,13 +150,56 @@ pub struct BaseMailbox {
 }
 
 /// Messages that both sides have as agreed, in a mailbox in which others changed: of a million, memory holds no more than
-/// their UIDs. Nothing is to be decided about them, and they count.
+/// their UIDs and flags. Nothing is to be decided about them, and they count. What was observed of them is left out as well.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Standing {
-    /// Their UIDs.
-    pub uids: UidSet,
-    /// Keywords that they, or others of the mailbox, have.
-    pub keywords: BTreeSet<Keyword>,
+    by_flags: BTreeMap<Flags, UidSet>,
+}
+
+impl Standing {
+    /// Leaves a message out that both sides have with `flags`.
+    pub fn insert(&mut self, uid: Uid, flags: &Flags) {
+        match self.by_flags.get_mut(flags) {
+            Some(uids) => uids.insert(uid),
+            None => _ = self.by_flags.insert(flags.clone(), [uid].into_iter().collect()),
+        }
+    }
+
+    /// Takes messages back of which more is to be known.
+    pub fn remove(&mut self, uids: &UidSet) {
+        self.by_flags.values_mut().for_each(|standing| *standing = standing.without(uids));
+        self.by_flags.retain(|_, standing| !standing.is_empty());
+    }
+
+    /// The messages by their flags.
+    pub fn by_flags(&self) -> &BTreeMap<Flags, UidSet> {
+        &self.by_flags
+    }
+
+    /// All of their UIDs.
+    pub fn uids(&self) -> UidSet {
+        UidSet::union(self.by_flags.values())
+    }
+
+    /// Whether it is one of them.
+    pub fn contains(&self, uid: Uid) -> bool {
+        self.by_flags.values().any(|uids| uids.contains(uid))
+    }
+
+    /// How many there are.
+    pub fn len(&self) -> u64 {
+        self.by_flags.values().map(UidSet::len).sum()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.by_flags.is_empty()
+    }
+
+    /// The keywords that they have.
+    pub fn keywords(&self) -> impl Iterator<Item = &Keyword> {
+        self.by_flags.keys().flat_map(|flags| &flags.keywords)
+    }
 }
 
 impl BaseMailbox {
@@ -161,7 +210,7 @@ impl BaseMailbox {
 
     /// How many messages are agreed on.
     pub fn messages(&self) -> u64 {
-        self.links.as_ref().map_or(self.link_count, |links| links.len() as u64 + self.standing.uids.len())
+        self.links.as_ref().map_or(self.link_count, |links| links.len() as u64 + self.standing.len())
     }
 
     /// Has the next observation look at all of the mailbox, as if neither side had been looked at before.

@@ -58,12 +58,18 @@ impl UidSet {
         self.ranges.splice(from..to.max(from), [(start, end)]);
     }
 
-    /// Puts all of `other` in; takes as long as both have ranges, however these lie.
+    /// All that is in any of `sets`, however their ranges lie.
+    pub fn union<'s>(sets: impl IntoIterator<Item = &'s UidSet>) -> UidSet {
+        let mut ranges: Vec<(Uid, Uid)> = sets.into_iter().flat_map(|set| &set.ranges).copied().collect();
+        ranges.sort_unstable();
+        let mut union = UidSet::new();
+        ranges.into_iter().for_each(|(first, last)| union.insert_range(first, last));
+        union
+    }
+
+    /// Puts all of `other` in.
     pub fn insert_all(&mut self, other: &UidSet) {
-        let mut both: Vec<(Uid, Uid)> = self.ranges.iter().chain(&other.ranges).copied().collect();
-        both.sort_unstable();
-        self.ranges.clear();
-        both.into_iter().for_each(|(first, last)| self.insert_range(first, last));
+        *self = UidSet::union([&*self, other]);
     }
 
     /// What is in both sets; walks their ranges, not their UIDs.

@@ -236,7 +236,7 @@ impl Shares {
             Some(links) => {
                 let both = || links.values().filter(|l| l.presence == Presence::Both);
                 let older = both().filter(|l| is_older(mailbox, l.uid)).count() as u64;
-                let standing = mailbox.standing.uids.len();
+                let standing = mailbox.standing.len();
                 (both().count() as u64 + standing, older + standing)
             }
         };

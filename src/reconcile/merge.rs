@@ -5,7 +5,7 @@
 use std::collections::BTreeSet;
 
 use super::view::KeywordRoom;
-use crate::mail::{FlagChange, Flags, Keyword, Link};
+use crate::mail::{FlagChange, Flags, Keyword};
 
 /// How many keywords a directory can carry: the letters `a` to `z`.
 const LETTERS: usize = 26;
@@ -49,8 +49,8 @@ impl Room {
     }
 
     /// What the links tell of a directory that was not read; the letters of keywords in no link are not known.
-    pub(super) fn guessed<'a>(links: impl Iterator<Item = &'a Link>, standing: &'a BTreeSet<Keyword>) -> Room {
-        let known: BTreeSet<Keyword> = links.flat_map(|l| &l.flags.keywords).chain(standing).cloned().collect();
+    pub(super) fn guessed<'a>(linked: impl Iterator<Item = &'a Keyword>) -> Room {
+        let known: BTreeSet<Keyword> = linked.cloned().collect();
         let free = LETTERS.saturating_sub(known.len());
         Room { known, free }
     }

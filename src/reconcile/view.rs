@@ -1,4 +1,7 @@
 //! What was observed in this run, and how far the observation reaches: absence outside its coverage means nothing.
+//!
+//! Of messages that stand on both sides as agreed ([`crate::mail::Standing`]), neither the files nor what the server told
+//! are in the views, as their links are not in the base.
 
 use std::collections::BTreeMap;
 

@@ -44,7 +44,7 @@ fn with_new_keywords(base: &Base, remote: &RemoteView) -> BTreeSet<MailboxName> 
         // Most servers show none, and then the links need not be gone through.
         shown.peek().is_some() && {
             let linked = known.iter().flat_map(|m| &m.links).flatten().flat_map(|(_, link)| &link.flags.keywords);
-            let known: BTreeSet<_> = linked.chain(known.iter().flat_map(|m| &m.standing.keywords)).collect();
+            let known: BTreeSet<_> = linked.chain(known.iter().flat_map(|m| m.standing.keywords())).collect();
             shown.any(|keyword| !known.contains(keyword))
         }
     };

@@ -5,9 +5,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::links::Links;
-use super::local::{self, LocalSide};
+use super::local;
 use super::names::Directory;
+use super::this_side::ThisSide;
 use super::twice;
 use crate::error::Result;
 use crate::mail::{Base, Digest, Link, MailboxName, Presence, Uid, UidSet, UnixSeconds};
@@ -19,7 +19,7 @@ use crate::state::Traits;
 /// Reads the links, where not all were read, that something new may be the same message as: in mailboxes that did not move
 /// on they are given, elsewhere put back, with those that have the content of a link that may have
 /// gone elsewhere or be what is new.
-pub fn relatives(links: &Links<'_>, base: &mut Base, local: &mut LocalView, remote: &RemoteView) -> Result<Relatives> {
+pub fn relatives(here: &mut ThisSide<'_>, local: &mut LocalView, remote: &mut RemoteView) -> Result<Relatives> {
     let mut traits = Traits::default();
     for mailbox in local.mailboxes.values() {
         let LocalMailbox::Listed(listing) = mailbox else { continue };
@@ -29,23 +29,22 @@ pub fn relatives(links: &Links<'_>, base: &mut Base, local: &mut LocalView, remo
             }
         }
     }
-    let relatives = links.kin(base, &with_new(base, remote, traits), &mut |name, link| relist(local, name, link))?;
-    if base.values().any(|mailbox| !mailbox.standing.uids.is_empty()) {
-        let traits = Traits { digests: open_contents(base, local, remote), ..Traits::default() };
-        links.kin(base, &traits, &mut |name, link| relist(local, name, link))?;
+    let traits = with_new(&here.base, remote, traits);
+    let relatives = here.kin(&traits, remote, &mut |name, link| relist(local, name, link))?;
+    if here.base.values().any(|mailbox| !mailbox.standing.is_empty()) {
+        let traits = Traits { digests: open_contents(&here.base, local, remote), ..Traits::default() };
+        here.kin(&traits, remote, &mut |name, link| relist(local, name, link))?;
     }
     Ok(relatives)
 }
 
-/// The same for what is new on the server alone.
-pub fn relatives_there(
-    links: &Links<'_>,
-    base: &mut Base,
-    local: &mut LocalSide,
-    remote: &RemoteView,
-) -> Result<Relatives> {
-    let traits = with_new(base, remote, Traits::default());
-    links.kin(base, &traits, &mut |name, link| local.relist(name, link))
+/// The same for what is new on the server alone, before the tree was read.
+pub fn relatives_there(here: &mut ThisSide<'_>, remote: &mut RemoteView) -> Result<Relatives> {
+    let traits = with_new(&here.base, remote, Traits::default());
+    let mut back = Vec::new();
+    let relatives = here.kin(&traits, remote, &mut |name, link| back.push((name.clone(), link.clone())))?;
+    back.iter().for_each(|(name, link)| here.local.relist(name, link));
+    Ok(relatives)
 }
 
 fn with_new(base: &Base, remote: &RemoteView, mut traits: Traits) -> Traits {

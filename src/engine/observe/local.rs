@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::links::Links;
+use super::this_side::ThisSide;
 use crate::error::{Error, Item, ItemFailure, Result};
 use crate::local::{Directory, Examined, Listing, Scan, ScannedFile, Store, unusable_at};
 use crate::mail::{Base, FileId, Flags, Link, LocalCheckpoint, MailboxName, Presence};
@@ -35,7 +35,7 @@ pub enum Scanned {
 /// What was read of one mailbox.
 #[derive(Debug)]
 pub struct Listed {
-    /// Its files, but for those of links that stand as agreed ([`super::links`]).
+    /// Its files, but for those of links that stand as agreed ([`super::this_side`]).
     pub listing: Listing,
     /// Of those, whose link is looked at after all, with their flags.
     pub standing: BTreeMap<FileId, Flags>,
@@ -55,40 +55,41 @@ pub enum Changes {
 /// Scans every selected mailbox of the tree; the links of those that changed are read beside them.
 pub fn scan(
     store: &Store,
-    base: &mut Base,
-    links: &mut Links<'_>,
+    here: &mut ThisSide<'_>,
     selects: &dyn Fn(&MailboxName) -> bool,
     changes: Changes,
     stop: &Stop,
-) -> Result<LocalSide> {
-    let mut side = LocalSide::default();
+) -> Result<()> {
     let directories = store.mailboxes()?;
     for (name, directory) in directories.iter().filter(|(name, _)| selects(name)) {
         stop.check()?;
         match directory {
-            Directory::Usable => side.rescan(store, name, base.get(name).and_then(|m| m.local.as_ref())),
+            Directory::Usable => {
+                let since = here.base.get(name).and_then(|m| m.local.as_ref());
+                here.local.rescan(store, name, since);
+            }
             // A kill while it was made or removed; nothing is agreed on in it, so completing it can lose nothing.
             Directory::Incomplete(_)
-                if changes == Changes::Allowed && base.get(name).is_none_or(|m| m.link_count == 0) =>
+                if changes == Changes::Allowed && here.base.get(name).is_none_or(|m| m.link_count == 0) =>
             {
                 match store.create_mailbox(name) {
-                    Ok(()) => side.rescan(store, name, None),
-                    Err(error) => side.unknown(name, &error),
+                    Ok(()) => here.local.rescan(store, name, None),
+                    Err(error) => here.local.unknown(name, &error),
                 }
             }
-            Directory::Unusable(why) | Directory::Incomplete(why) => side.unknown(name, why),
+            Directory::Unusable(why) | Directory::Incomplete(why) => here.local.unknown(name, why),
         }
-        if !side.is_unchanged(name) {
-            links.read(base, &mut side, name)?;
+        if !here.local.is_unchanged(name) {
+            here.read(name)?;
         }
     }
     // What stands below a directory that cannot be read was not seen, and is not gone.
-    for name in base.keys().filter(|name| !directories.contains_key(name)) {
+    for name in here.base.keys().filter(|name| !directories.contains_key(name)) {
         if unusable_at(&directories, name).is_some() {
-            side.scans.insert(name.clone(), Scanned::Unknown);
+            here.local.scans.insert(name.clone(), Scanned::Unknown);
         }
     }
-    Ok(side)
+    Ok(())
 }
 
 impl LocalSide {

@@ -1,26 +1,25 @@
 //! Looks at both sides of all selected mailboxes, at the least cost the server allows, before anything is decided.
 //!
 //! The tree is scanned while the connection is being opened. Links are read only for mailboxes that moved on either
-//! side, and kept only where the plan may have to speak of them ([`links`]), so an account in which nothing changed costs one round trip, two `stat`s a mailbox, and no row of the state
+//! side, and kept only where the plan may have to speak of them ([`this_side`]), so an account in which nothing changed costs one round trip, two `stat`s a mailbox, and no row of the state
 //! a message.
 
 mod again;
 mod elsewhere;
-mod links;
 pub mod local;
 pub mod names;
 mod outside;
 pub mod remote;
 mod renames;
 pub mod same;
+mod this_side;
 mod twice;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use links::Links;
 pub use local::Changes;
-use local::LocalSide;
 use names::Directory;
+use this_side::ThisSide;
 
 use super::pool::Pool;
 use super::settings;
@@ -101,18 +100,18 @@ pub fn observe<'a>(sources: &Sources<'_, 'a>) -> Result<Observation<'a>> {
     if !as_checked {
         base.values_mut().for_each(BaseMailbox::look_again);
     }
-    let mut links = Links::new(sources.state, account.keywords);
-    let ((mut session, mut directory), mut local) = both_at_once(sources, &mut base, &mut links)?;
-    must_list_something(&directory, &base)?;
+    let mut here = ThisSide::new(sources.state, account.keywords, base);
+    let (mut session, mut directory) = both_at_once(sources, &mut here)?;
+    must_list_something(&directory, &here.base)?;
 
-    let moved_remotely = remote::moved_on(&directory, &base);
-    let mut moved = moved_anywhere(&base, &local, &directory, &moved_remotely);
+    let moved_remotely = remote::moved_on(&directory, &here.base);
+    let mut moved = moved_anywhere(&here, &directory, &moved_remotely);
     for name in &moved {
-        links.read(&mut base, &mut local, name)?;
+        here.read(name)?;
     }
     let ahead = match sources.changes {
         Changes::Allowed if account.direction != Direction::Push => {
-            remote::new_messages(&directory, &moved_remotely, &base, &local)
+            remote::new_messages(&directory, &moved_remotely, &here.base, &here.local)
         }
         Changes::Allowed | Changes::Forbidden => 0,
     };
@@ -120,39 +119,38 @@ pub fn observe<'a>(sources: &Sources<'_, 'a>) -> Result<Observation<'a>> {
         let pool = sources.pool;
         // Some stand already by the time it is known what there is to fetch.
         (1..pool.width(1 + ahead / WORTH_A_CONNECTION, ahead)).for_each(|_| drop(scope.spawn(|| pool.open_ahead())));
-        remote::look(&mut session, &directory, &moved_remotely, &base, account.direction)
+        remote::look(&mut session, &directory, &moved_remotely, &mut here, account.direction)
     })?;
-    links.recall(&mut base, &mut local, &seen.view)?;
-    let sides = (&mut base, &mut local);
-    moved.extend(twice::look(&mut session, &directory, account, &mut links, sides, &mut seen)?);
-    let names = renames::look(&base, &local, &seen, account.direction, sources.age);
-    let replaced = renames::apply(&names.renamed, &mut base, &mut local, &mut seen, &mut directory, &mut links.intents);
-    let mut reset = again::reset(&base, &seen.view);
+    moved.extend(twice::look(&mut session, &directory, account, &mut here, &mut seen)?);
+    let names = renames::look(&here.base, &here.local, &seen, account.direction, sources.age);
+    let replaced = renames::apply(&names.renamed, &mut here, &mut seen, &mut directory);
+    let mut reset = again::reset(&here.base, &seen.view);
     reset.retain(|name| !names.left.contains(name));
     if let Some(store) = sources.store {
-        let mut again = again::to_read(account, &base, &seen.view, &reset);
+        let mut again = again::to_read(account, &here.base, &seen.view, &reset);
         // What was left out of a listing is to be examined where no link counts any more.
-        again.retain(|name| local.is_unchanged(name) || reset.contains(name) && local.was_relisted(name));
+        again.retain(|name| here.local.is_unchanged(name) || reset.contains(name) && here.local.was_relisted(name));
         for name in &again {
-            links.recall_all(&mut base, &mut local, name)?;
-            local.rescan(store, name, None);
+            here.read_all(name, &mut seen.view)?;
+            here.local.rescan(store, name, None);
         }
     }
-    let local_checks = local.checkpoints();
+    let local_checks = here.local.checkpoints();
     let (mut local_view, mut failures) = match sources.store {
-        Some(store) => local.into_view(store, &base, &reset, sources.stop)?,
+        Some(store) => std::mem::take(&mut here.local).into_view(store, &here.base, &reset, sources.stop)?,
         None => Default::default(),
     };
     if let Some(store) = sources.store.filter(|_| account.direction != Direction::Pull) {
         let leaves_out = |name: &MailboxName| account.mailboxes.leaves_out(name);
         let trash = directory.trash.as_ref();
-        local_view.outside = outside::look(store, &base, &local_view, &leaves_out, trash, sources.stop)?;
+        local_view.outside = outside::look(store, &here.base, &local_view, &leaves_out, trash, sources.stop)?;
     }
     failures.append(&mut seen.failures);
-    let ids = number(sources.state, &base, &local_view, &seen.view)?;
-    let relatives = elsewhere::relatives(&links, &mut base, &mut local_view, &seen.view)?;
+    let ids = number(sources.state, &here.base, &local_view, &seen.view)?;
+    let relatives = elsewhere::relatives(&mut here, &mut local_view, &mut seen.view)?;
+    let ThisSide { base, intents, .. } = here;
     elsewhere::identify(&mut session, &directory, &base, &relatives, &mut seen.view)?;
-    let (none, intents) = (BTreeMap::new(), links.intents);
+    let none = BTreeMap::new();
     for (name, mailbox) in &mut seen.view.mailboxes {
         let RemoteMailbox::Observed(listing) = mailbox else { continue };
         if names.left.contains(name) {
@@ -191,11 +189,7 @@ pub fn observe<'a>(sources: &Sources<'_, 'a>) -> Result<Observation<'a>> {
 }
 
 /// Opens the session and lists the account on one thread while this one scans the tree, and reads what changed in it.
-fn both_at_once<'a>(
-    sources: &Sources<'_, 'a>,
-    base: &mut Base,
-    links: &mut Links<'_>,
-) -> Result<((Session, Directory<'a>), LocalSide)> {
+fn both_at_once<'a>(sources: &Sources<'_, 'a>, here: &mut ThisSide<'_>) -> Result<(Session, Directory<'a>)> {
     let account = sources.account;
     std::thread::scope(|scope| {
         let remote = scope.spawn(|| {
@@ -205,19 +199,18 @@ fn both_at_once<'a>(
             Ok((session, Directory::new(account, listing)))
         });
         let local = match sources.store {
-            Some(store) => look_at_tree(sources, store, base, links),
-            None => Ok(LocalSide::default()),
+            Some(store) => look_at_tree(sources, store, here),
+            None => Ok(()),
         };
         let remote = remote.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
-        Ok((remote?, local?))
+        remote.and_then(|remote| local.map(|()| remote))
     })
 }
 
-fn look_at_tree(sources: &Sources<'_, '_>, store: &Store, base: &mut Base, links: &mut Links<'_>) -> Result<LocalSide> {
+fn look_at_tree(sources: &Sources<'_, '_>, store: &Store, here: &mut ThisSide<'_>) -> Result<()> {
     let selects = |name: &MailboxName| sources.account.mailboxes.selects(name);
-    let mut local = local::scan(store, base, links, &selects, sources.changes, sources.stop)?;
-    local.read_ahead(store, base, sources.stop)?;
-    Ok(local)
+    local::scan(store, here, &selects, sources.changes, sources.stop)?;
+    here.local.read_ahead(store, &here.base, sources.stop)
 }
 
 /// A server that lists nothing at all has lost its mind or our rights; nothing is concluded from that.
@@ -232,8 +225,7 @@ fn must_list_something(directory: &Directory<'_>, base: &Base) -> Result<()> {
 
 /// Mailboxes that changed on either side, or that one side lacks.
 fn moved_anywhere(
-    base: &Base,
-    local: &LocalSide,
+    ThisSide { base, local, .. }: &ThisSide<'_>,
     directory: &Directory<'_>,
     moved: &[MailboxName],
 ) -> BTreeSet<MailboxName> {

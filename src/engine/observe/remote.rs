@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::local::LocalSide;
 use super::names::Directory;
+use super::this_side::ThisSide;
 use crate::error::{Error, Item, ItemFailure, Kind, Result};
 use crate::mail::{Base, BaseMailbox, MailboxName, Presence, RemoteCheckpoint, UidSet};
 use crate::reconcile::view::{Coverage, Direction, RemoteListing, RemoteMailbox, RemoteMessage, RemoteView};
@@ -35,7 +36,7 @@ pub fn new_messages(directory: &Directory<'_>, moved: &[MailboxName], base: &Bas
     let new = |name: &MailboxName| {
         let there = u64::from(directory.mailboxes.get(name)?.status.as_ref()?.messages);
         let known = base.get(name).map_or(0, |mailbox| mailbox.link_count);
-        let standing = base.get(name).map_or(0, |mailbox| mailbox.standing.uids.len());
+        let standing = base.get(name).map_or(0, |mailbox| mailbox.standing.len());
         Some(there.saturating_sub(known.max(standing + local.files(name))))
     };
     usize::try_from(moved.iter().filter_map(new).sum::<u64>()).unwrap_or(usize::MAX)
@@ -51,12 +52,12 @@ fn is_unchanged(checkpoint: &RemoteCheckpoint, status: &MailboxStatus) -> bool {
         && checkpoint.uid_next == status.uid_next
 }
 
-/// Looks into `moved` and gives the view of all mailboxes. `base` holds the links of those that moved.
+/// Looks into `moved` and gives the view of all mailboxes; the links of those that moved were read.
 pub fn look(
     session: &mut Session,
     directory: &Directory<'_>,
     moved: &[MailboxName],
-    base: &Base,
+    here: &mut ThisSide<'_>,
     direction: Direction,
 ) -> Result<RemoteSide> {
     let mut side = RemoteSide::default();
@@ -65,21 +66,24 @@ pub fn look(
     for name in directory.mailboxes.keys() {
         side.view.mailboxes.insert(name.clone(), RemoteMailbox::Unchanged);
     }
-    for (name, mailbox) in base.iter().filter(|(name, _)| !directory.mailboxes.contains_key(*name)) {
-        if let Some(doubt) = directory.may_still_be(name).filter(|_| mailbox.remote.is_some()) {
-            side.unknown(name, &doubt);
+    let gone: Vec<_> = here.base.keys().filter(|name| !directory.mailboxes.contains_key(*name)).cloned().collect();
+    for name in gone {
+        let was_there = here.base.get(&name).is_some_and(|mailbox| mailbox.remote.is_some());
+        if let Some(doubt) = directory.may_still_be(&name).filter(|_| was_there) {
+            side.unknown(&name, &doubt);
         }
+        here.compare(&name, None, None)?;
     }
-    look_into(session, directory, moved, base, direction, &mut side)?;
+    look_into(session, directory, moved, here, direction, &mut side)?;
     Ok(side)
 }
 
-/// Looks into mailboxes; what is known of them is replaced.
+/// Looks into mailboxes; what is known of them is replaced, and compared with what there is on this side.
 pub fn look_into(
     session: &mut Session,
     directory: &Directory<'_>,
     names: &[MailboxName],
-    base: &Base,
+    here: &mut ThisSide<'_>,
     direction: Direction,
     side: &mut RemoteSide,
 ) -> Result<()> {
@@ -89,15 +93,16 @@ pub fn look_into(
     };
     let mut asks = Vec::with_capacity(names.len());
     for name in names {
-        asks.push(ask(directory.wire(name)?, base.get(name), access));
+        asks.push(ask(directory.wire(name)?, here.base.get(name), access));
     }
-    for (name, seen) in names.iter().zip(session.observe(&asks)?) {
+    session.observe_each(&asks, &mut |place, seen| {
+        let Some(name) = names.get(place) else { return Ok(()) };
         match seen {
             Ok(seen) => side.add(name, seen),
             Err(error) => side.unknown(name, &error),
         }
-    }
-    Ok(())
+        here.compare(name, side.view.mailboxes.get_mut(name), side.checkpoints.get(name))
+    })
 }
 
 fn not_described(uids: &UidSet) -> Error {
@@ -114,9 +119,8 @@ fn ask(wire: crate::remote::imap::WireName, base: Option<&BaseMailbox>, access: 
 /// The UIDs that were on the server when last agreed.
 fn known_uids(mailbox: &BaseMailbox) -> UidSet {
     let links = mailbox.links.iter().flatten().filter(|(_, l)| l.presence != Presence::LocalOnly);
-    let mut uids: UidSet = links.map(|(uid, _)| *uid).collect();
-    uids.insert_all(&mailbox.standing.uids);
-    uids
+    let linked = links.map(|(uid, _)| *uid).collect();
+    UidSet::union(mailbox.standing.by_flags().values().chain([&linked]))
 }
 
 impl RemoteSide {

@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use super::local::{Listed, LocalSide, Scanned};
 use super::names::Directory;
 use super::remote::RemoteSide;
-use crate::mail::{Base, Intent, MailboxId, MailboxName};
+use super::this_side::ThisSide;
+use crate::mail::{Base, MailboxId, MailboxName};
 use crate::reconcile::renames::{LocalTrace, RemoteTrace, Trace, Traces, find, is_still};
 use crate::reconcile::view::{Coverage, Direction, RemoteMailbox, TreeAge};
 use crate::reconcile::{Names, Renamed, Side};
@@ -62,17 +63,15 @@ pub fn look(base: &Base, local: &LocalSide, remote: &RemoteSide, direction: Dire
 /// another one has now, and have none any more.
 pub fn apply(
     renamed: &[Renamed],
-    base: &mut Base,
-    local: &mut LocalSide,
+    here: &mut ThisSide<'_>,
     remote: &mut RemoteSide,
     directory: &mut Directory<'_>,
-    intents: &mut BTreeMap<MailboxName, Vec<Intent>>,
 ) -> BTreeMap<MailboxName, MailboxId> {
     let known = || renamed.iter().map(|r| (&r.known, &r.to));
     let follows = |side: Side| renamed.iter().filter(move |r| r.follows == Some(side)).map(|r| (&r.from, &r.to));
-    let replaced = rename(base, known());
-    rename(intents, known());
-    rename(&mut local.scans, follows(Side::Local));
+    let replaced = rename(&mut here.base, known());
+    rename(&mut here.intents, known());
+    rename(&mut here.local.scans, follows(Side::Local));
     rename(&mut remote.view.mailboxes, follows(Side::Remote));
     rename(&mut remote.checkpoints, follows(Side::Remote));
     directory.rename(follows(Side::Remote));

@@ -8,10 +8,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::elsewhere::{self, new_messages};
-use super::links::Links;
 use super::local::{Listed, LocalSide, Scanned};
 use super::names::Directory;
 use super::remote::{self, RemoteSide};
+use super::this_side::ThisSide;
 use crate::config::ImapAccount;
 use crate::error::Result;
 use crate::mail::{
@@ -29,8 +29,7 @@ pub fn look(
     session: &mut Session,
     directory: &Directory<'_>,
     account: &ImapAccount,
-    links: &mut Links<'_>,
-    (base, local): (&mut Base, &mut LocalSide),
+    here: &mut ThisSide<'_>,
     seen: &mut RemoteSide,
 ) -> Result<BTreeSet<MailboxName>> {
     let mut looked = BTreeSet::new();
@@ -39,21 +38,20 @@ pub fn look(
         return Ok(looked);
     }
     for _ in 0..MOST {
-        if base.values().all(|mailbox| mailbox.link_count == 0) {
+        if here.base.values().all(|mailbox| mailbox.link_count == 0) {
             break;
         }
-        let relatives = elsewhere::relatives_there(links, base, local, &seen.view)?;
-        elsewhere::identify(session, directory, base, &relatives, &mut seen.view)?;
-        let news = News::of(base, &seen.view);
-        let mut doubtful = seen_twice(base, &relatives, &seen.view, &news);
-        doubtful.extend(may_have_it(base, local, &seen.view, &news, account.keywords));
-        let moved = moved_since(session, directory, base, seen, &doubtful)?;
+        let relatives = elsewhere::relatives_there(here, &mut seen.view)?;
+        elsewhere::identify(session, directory, &here.base, &relatives, &mut seen.view)?;
+        let news = News::of(&here.base, &seen.view);
+        let mut doubtful = seen_twice(&here.base, &relatives, &seen.view, &news);
+        doubtful.extend(may_have_it(&here.base, &here.local, &seen.view, &news, account.keywords));
+        let moved = moved_since(session, directory, &here.base, seen, &doubtful)?;
         if moved.is_empty() {
             break;
         }
-        moved.iter().try_for_each(|name| links.read(base, local, name))?;
-        remote::look_into(session, directory, &moved, base, account.direction, seen)?;
-        links.recall(base, local, &seen.view)?;
+        moved.iter().try_for_each(|name| here.read(name))?;
+        remote::look_into(session, directory, &moved, here, account.direction, seen)?;
         looked.extend(moved);
     }
     Ok(looked)

@@ -12,7 +12,8 @@ impl<'a> Work<'a, '_> {
         let mut room = match self.scene.local {
             LocalSide::Listed(listing) => Room::listed(&listing.keywords),
             LocalSide::Unchanged | LocalSide::Absent | LocalSide::Unknown => {
-                Room::guessed(self.scene.links.values(), &self.scene.standing.keywords)
+                let linked = self.scene.links.values().flat_map(|link| &link.flags.keywords);
+                Room::guessed(linked.chain(self.scene.standing.keywords()))
             }
         };
         for (flags, _) in self.draft.downloads.values() {

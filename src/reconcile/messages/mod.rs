@@ -123,7 +123,7 @@ impl<'a, 's> Work<'a, 's> {
             scene,
             binned,
             draft: Draft::default(),
-            counts: (scene.standing.uids.len(), scene.standing.uids.len()),
+            counts: (scene.standing.len(), scene.standing.len()),
             permanent: scene.remote.permanent(),
             linked: HashSet::new(),
             unread: false,

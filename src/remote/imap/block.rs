@@ -79,6 +79,8 @@ pub struct Block<'a> {
     pub impossible: bool,
     /// FETCH responses that were taken.
     pub lines: u64,
+    /// Commands about it that the server has not answered yet.
+    pub unanswered: usize,
 }
 
 /// What a block came to.
@@ -106,6 +108,7 @@ impl<'a> Block<'a> {
             refused: None,
             impossible: false,
             lines: 0,
+            unanswered: 0,
         }
     }
 

@@ -97,9 +97,10 @@ pub struct SeenMessage {
     pub email_id: Option<String>,
 }
 
-/// One flight over some mailboxes.
-struct Flight<'a> {
-    blocks: Vec<Block<'a>>,
+/// One flight over some mailboxes. Each is given away as soon as all about it was answered.
+struct Flight<'a, 't> {
+    blocks: Vec<Option<Block<'a>>>,
+    take: &'t mut dyn FnMut(Block<'a>) -> Result<()>,
     commands: VecDeque<(usize, Step, Command)>,
     sent: Vec<(usize, Step)>,
     selected: Option<Selected>,
@@ -114,13 +115,17 @@ enum ModSeqs {
     Unused,
 }
 
-impl Flight<'_> {
-    fn add(&mut self, step: Step, command: Command) {
-        self.commands.push_back((self.blocks.len(), step, command));
+impl<'a> Flight<'a, '_> {
+    fn add(&mut self, mut block: Block<'a>, commands: impl Iterator<Item = (Step, Command)>) {
+        for (step, command) in commands {
+            block.unanswered += 1;
+            self.commands.push_back((self.blocks.len(), step, command));
+        }
+        self.blocks.push(Some(block));
     }
 }
 
-impl Job for Flight<'_> {
+impl Job for Flight<'_, '_> {
     fn next(&mut self) -> Option<Command> {
         let (block, step, command) = self.commands.pop_front()?;
         self.sent.push((block, step));
@@ -129,7 +134,7 @@ impl Job for Flight<'_> {
 
     fn untagged(&mut self, current: usize, data: Untagged<'_>) -> Result<()> {
         if let Some(&(block, step)) = self.sent.get(current)
-            && let Some(block) = self.blocks.get_mut(block)
+            && let Some(Some(block)) = self.blocks.get_mut(block)
             && step != Step::Enable
             // After a refused SELECT, data is of no mailbox that we know.
             && (step == Step::Select || block.is_open())
@@ -141,7 +146,8 @@ impl Job for Flight<'_> {
 
     fn tagged(&mut self, which: usize, status: Status) -> Result<()> {
         let Some(&(at, step)) = self.sent.get(which) else { return Ok(()) };
-        let Some(block) = self.blocks.get_mut(at) else { return Ok(()) };
+        let Some(place) = self.blocks.get_mut(at) else { return Ok(()) };
+        let Some(block) = place else { return Ok(()) };
         match step {
             Step::Enable => self.enabled = status.is_ok(),
             Step::Select => {
@@ -160,7 +166,9 @@ impl Job for Flight<'_> {
                 }
             }
         }
-        Ok(())
+        block.unanswered -= 1;
+        let answered = place.take_if(|block| block.unanswered == 0);
+        answered.map_or(Ok(()), |block| (self.take)(block))
     }
 }
 
@@ -172,32 +180,47 @@ impl Session {
     /// numbers do not agree; nothing can be concluded of it.
     pub fn observe(&mut self, asks: &[Ask]) -> Result<Vec<Result<Seen>>> {
         let mut answers: BTreeMap<usize, Result<Seen>> = BTreeMap::new();
+        self.observe_each(asks, &mut |place, seen| {
+            answers.insert(place, seen);
+            Ok(())
+        })?;
+        Ok(answers.into_values().collect())
+    }
+
+    /// Looks into mailboxes, and gives what was seen of each as soon as it was, with its place among the asks: no more
+    /// than one listing has to be in memory at a time.
+    ///
+    /// # Errors
+    /// Those of [`Session::observe`], and those of `take`.
+    pub fn observe_each(
+        &mut self,
+        asks: &[Ask],
+        take: &mut dyn FnMut(usize, Result<Seen>) -> Result<()>,
+    ) -> Result<()> {
         let mut rounds: Vec<(usize, Tier, Search)> =
             asks.iter().enumerate().map(|(place, ask)| (place, self.tier(ask), Search::No)).collect();
         for round in 1..=ROUNDS {
             let mut again = Vec::new();
-            for block in self.observe_once(asks, &rounds)? {
+            self.observe_once(asks, &rounds, &mut |block| {
                 let place = block.place;
                 match block.verdict() {
-                    Ok(Verdict::Again(tier, search)) if round < ROUNDS => again.push((place, tier, search)),
+                    Ok(Verdict::Again(tier, search)) if round < ROUNDS => {
+                        again.push((place, tier, search));
+                        Ok(())
+                    }
                     Ok(Verdict::Again(..)) => {
-                        let error = Error::new(Kind::Protocol, "The server's numbers do not agree");
-                        answers.insert(place, Err(error));
+                        take(place, Err(Error::new(Kind::Protocol, "The server's numbers do not agree")))
                     }
-                    Ok(Verdict::Done(seen)) => {
-                        answers.insert(place, Ok(seen));
-                    }
-                    Err(error) => {
-                        answers.insert(place, Err(error));
-                    }
+                    Ok(Verdict::Done(seen)) => take(place, Ok(seen)),
+                    Err(error) => take(place, Err(error)),
                 }
-            }
+            })?;
             rounds = again.into_iter().map(|(place, tier, search)| (place, self.possible(tier), search)).collect();
             if rounds.is_empty() {
                 break;
             }
         }
-        Ok(answers.into_values().collect())
+        Ok(())
     }
 
     /// The cheapest tier for an ask.
@@ -220,9 +243,15 @@ impl Session {
         }
     }
 
-    fn observe_once<'a>(&mut self, asks: &'a [Ask], rounds: &[(usize, Tier, Search)]) -> Result<Vec<Block<'a>>> {
+    fn observe_once<'a>(
+        &mut self,
+        asks: &'a [Ask],
+        rounds: &[(usize, Tier, Search)],
+        take: &mut dyn FnMut(Block<'a>) -> Result<()>,
+    ) -> Result<()> {
         let mut flight = Flight {
             blocks: Vec::new(),
+            take,
             commands: VecDeque::new(),
             sent: Vec::new(),
             selected: None,
@@ -231,21 +260,17 @@ impl Session {
         };
         for &(place, tier, search) in rounds {
             let Some(ask) = asks.get(place) else { continue };
-            if let Some(enable) = self.enable() {
-                flight.add(Step::Enable, enable);
-            }
+            let enable = self.enable().map(|enable| (Step::Enable, enable));
             let esearch = self.capabilities.has(Capability::Esearch);
             let search = if tier == Tier::CondStore && esearch { Search::All } else { search };
-            for (step, command) in self.commands(ask, tier, search) {
-                flight.add(step, command);
-            }
-            flight.blocks.push(Block::new(place, ask, tier, search));
+            let commands = enable.into_iter().chain(self.commands(ask, tier, search));
+            flight.add(Block::new(place, ask, tier, search), commands);
         }
         self.selected = None;
         self.wire.fly(&mut flight)?;
         self.selected = flight.selected;
         self.qresync = flight.enabled;
-        Ok(flight.blocks)
+        Ok(())
     }
 
     fn commands(&self, ask: &Ask, tier: Tier, search: Search) -> Vec<(Step, Command)> {

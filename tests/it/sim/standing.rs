@@ -3,11 +3,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use mailtide::mail::{BaseMailbox, Digest, FileId, Link, MailboxName, Presence, Uid, UidSet, UnixSeconds};
+use mailtide::mail::{BaseMailbox, Digest, FileId, Link, MailboxName, Presence, Uid, UnixSeconds};
 use mailtide::reconcile::guard::{Allowed, MaxDelete, approve};
-use mailtide::reconcile::view::{
-    Coverage, Keywords, LocalContent, LocalListing, LocalMailbox, RemoteListing, RemoteMailbox,
-};
+use mailtide::reconcile::view::{Coverage, Keywords, LocalContent, LocalListing, LocalMailbox, RemoteMailbox};
 
 use super::observe::Observation;
 
@@ -29,57 +27,67 @@ pub fn assert_not_needed(seen: &Observation) {
 fn leave_out(seen: &Observation) -> Observation {
     let mut open = seen.clone();
     for (name, mailbox) in &mut open.base {
-        let Some(named) = named(seen, name, mailbox) else { continue };
-        let local = open.local.mailboxes.get_mut(name);
-        let mut listing = match local {
+        if !is_as_it_was(seen, name, mailbox) {
+            continue;
+        }
+        let mut listing = match open.local.mailboxes.get_mut(name) {
             Some(LocalMailbox::Unchanged) if mailbox.local.is_some() => None,
             Some(LocalMailbox::Listed(listing)) if has_inode(seen, name, mailbox) => Some(listing),
             Some(_) | None => continue,
         };
         let links = mailbox.links.take().unwrap_or_default();
-        mailbox.standing.keywords = links.values().flat_map(|link| link.flags.keywords.clone()).collect();
         let files = links.values().filter(|link| link.presence != Presence::RemoteOnly).map(|link| &link.file);
         let mut times: BTreeMap<FileId, usize> = BTreeMap::new();
         files.for_each(|file| *times.entry(file.clone()).or_default() += 1);
         let next = mailbox.remote.as_ref().and_then(|check| check.uid_next);
+        let there = seen.remote.mailboxes.get(name);
         let (stand, stay): (Vec<_>, Vec<_>) = links.into_iter().partition(|(uid, link)| {
             link.presence == Presence::Both
                 && !link.flags.is_trashed()
                 && next.is_none_or(|next| *uid < next)
                 && (seen.policy.keywords == Keywords::Synced || link.flags.keywords.is_empty())
-                && !named.contains(uid)
+                && stands_there(there, link, seen.policy.keywords)
                 && listing.as_ref().is_none_or(|listing| times[&link.file] == 1 && agrees(listing, link))
         });
         mailbox.links = Some(stay.into_iter().collect());
         for (uid, link) in stand {
-            mailbox.standing.uids.insert(uid);
+            mailbox.standing.insert(uid, &link.flags);
             listing.iter_mut().for_each(|listing| _ = listing.files.remove(&link.file));
+            if let Some(RemoteMailbox::Observed(listing)) = open.remote.mailboxes.get_mut(name) {
+                listing.messages.remove(&uid);
+            }
         }
     }
     put_back(seen, &mut open);
     open
 }
 
+fn stands_there(there: Option<&RemoteMailbox>, link: &Link, keywords: Keywords) -> bool {
+    let Some(RemoteMailbox::Observed(listing)) = there else { return true };
+    match (listing.messages.get(&link.uid), &listing.coverage) {
+        (Some(message), _) if keywords == Keywords::Ignored => message.flags.without_keywords() == link.flags,
+        (Some(message), _) => message.flags == link.flags,
+        (None, Coverage::Everything) => false,
+        (None, Coverage::Changes { vanished }) => !vanished.contains(link.uid),
+    }
+}
+
 fn agrees(listing: &LocalListing, link: &Link) -> bool {
     listing.files.get(&link.file).is_some_and(|file| file.flags == link.flags)
 }
 
-/// What the server tells of a mailbox; `None` where it does not tell changes.
-fn named(seen: &Observation, name: &MailboxName, mailbox: &BaseMailbox) -> Option<BTreeSet<Uid>> {
+/// Whether a run was done with the mailbox before, and the server has it still.
+fn is_as_it_was(seen: &Observation, name: &MailboxName, mailbox: &BaseMailbox) -> bool {
     let is_renamed = seen.names.renamed.iter().any(|r| r.to == *name || r.known == *name);
-    if is_renamed || seen.names.left.contains(name) || mailbox.links.is_none() {
-        return None;
-    }
-    let check = mailbox.remote.as_ref().filter(|check| check.uid_next.is_some() && check.highest_modseq.is_some())?;
-    match seen.remote.mailboxes.get(name)? {
-        RemoteMailbox::Unchanged => Some(BTreeSet::new()),
-        RemoteMailbox::Observed(RemoteListing {
-            coverage: Coverage::Changes { vanished },
-            messages,
-            uid_validity,
-            ..
-        }) if *uid_validity == check.uid_validity => Some(messages.keys().copied().chain(vanished.iter()).collect()),
-        RemoteMailbox::Observed(_) | RemoteMailbox::Unknown => None,
+    let check = mailbox.remote.as_ref().filter(|check| check.uid_next.is_some());
+    let Some(check) = check.filter(|_| !is_renamed && mailbox.links.is_some() && !seen.names.left.contains(name))
+    else {
+        return false;
+    };
+    match seen.remote.mailboxes.get(name) {
+        Some(RemoteMailbox::Unchanged) => true,
+        Some(RemoteMailbox::Observed(_)) => seen.remote_checks.get(name).is_some_and(|now| check.is_of_same(now)),
+        Some(RemoteMailbox::Unknown) | None => false,
     }
 }
 
@@ -128,13 +136,18 @@ fn put_back(seen: &Observation, open: &mut Observation) {
 fn relist(seen: &Observation, open: &mut Observation, is_like: &dyn Fn(&Link) -> bool) {
     for (name, mailbox) in &mut open.base {
         let all = seen.base[name].links.iter().flat_map(BTreeMap::values);
-        let back: Vec<&Link> = all.filter(|l| mailbox.standing.uids.contains(l.uid) && is_like(l)).collect();
-        let uids: UidSet = back.iter().map(|link| link.uid).collect();
-        mailbox.standing.uids = mailbox.standing.uids.without(&uids);
+        let back: Vec<&Link> = all.filter(|l| mailbox.standing.contains(l.uid) && is_like(l)).collect();
+        mailbox.standing.remove(&back.iter().map(|link| link.uid).collect());
         for link in back {
-            if let Some(LocalMailbox::Listed(listing)) = open.local.mailboxes.get_mut(name) {
-                let Some(LocalMailbox::Listed(all)) = seen.local.mailboxes.get(name) else { continue };
+            if let (Some(LocalMailbox::Listed(listing)), Some(LocalMailbox::Listed(all))) =
+                (open.local.mailboxes.get_mut(name), seen.local.mailboxes.get(name))
+            {
                 listing.files.insert(link.file.clone(), all.files[&link.file].clone());
+            }
+            if let (Some(RemoteMailbox::Observed(listing)), Some(RemoteMailbox::Observed(all))) =
+                (open.remote.mailboxes.get_mut(name), seen.remote.mailboxes.get(name))
+            {
+                listing.messages.extend(all.messages.get(&link.uid).map(|message| (link.uid, message.clone())));
             }
             mailbox.links.get_or_insert_default().insert(link.uid, link.clone());
         }

@@ -1,0 +1,258 @@
+//! What is known of this side before the server is asked: what was agreed on, and what the tree shows; and of all that only
+//! what there may be something to decide about.
+//!
+//! Nearly every message of a mailbox that moved on stands on both sides as agreed. As soon as its directory was read, those
+//! whose file does are left out of the base, and their files out of the listing, so that memory holds no more of them than
+//! UIDs and flags ([`Standing`]). As soon as the server told of the mailbox, those that do not stand there are read again,
+//! and the others are left out of what it told. They come back, also, where the plan may have to speak of them:
+//!
+//! * what has the content of something that is new or missing, or is like it as far as that is known,
+//! * all of a mailbox that the server does not have as it was: it has gone, started its UIDs anew, or cannot be looked into.
+//!
+//! A link stands in the tree when both sides have its message, the file is there with the flags agreed on, and no other link
+//! has that file. One that came since the checkpoint does not, nor one that is marked `\Deleted`: what becomes of others
+//! depends on it. In a directory that may be another mailbox's, none does.
+
+use std::collections::BTreeMap;
+
+use super::local::{LocalSide, Scanned};
+use crate::error::Result;
+use crate::local::Listing;
+use crate::mail::{
+    Base, BaseMailbox, FileId, Flags, Intent, Link, MailboxId, MailboxName, Presence, RemoteCheckpoint, Standing, Uid,
+    UidSet,
+};
+use crate::reconcile::Relatives;
+use crate::reconcile::renames::has_inode;
+use crate::reconcile::view::{Coverage, Keywords, RemoteListing, RemoteMailbox, RemoteMessage, RemoteView};
+use crate::state::{State, Traits};
+
+/// This side.
+pub struct ThisSide<'s> {
+    /// Where links are; `None` when a dry run finds none.
+    state: Option<&'s State>,
+    keywords: Keywords,
+    /// What both sides had agreed on.
+    pub base: Base,
+    /// Uploads whose outcome is unknown, of mailboxes whose links were read.
+    pub intents: BTreeMap<MailboxName, Vec<Intent>>,
+    /// The tree.
+    pub local: LocalSide,
+}
+
+impl<'s> ThisSide<'s> {
+    /// Nothing looked at yet.
+    pub fn new(state: Option<&'s State>, keywords: Keywords, base: Base) -> Self {
+        ThisSide { state, keywords, base, intents: BTreeMap::new(), local: LocalSide::default() }
+    }
+
+    /// Reads the links of a mailbox, unless they were read.
+    pub fn read(&mut self, name: &MailboxName) -> Result<()> {
+        let unread = self.base.get_mut(name).filter(|mailbox| mailbox.links.is_none());
+        let Some((state, mailbox)) = self.state.zip(unread) else { return Ok(()) };
+        match self.local.scans.get_mut(name).filter(|_| was_in_order(mailbox)) {
+            Some(Scanned::Listed(listed)) if has_inode(mailbox, listed.listing.checkpoint.inode) => {
+                read_open(state, self.keywords, mailbox, Some(&mut listed.listing))?;
+            }
+            Some(Scanned::Unchanged) if mailbox.local.is_some() => read_open(state, self.keywords, mailbox, None)?,
+            Some(Scanned::Unchanged | Scanned::Listed(_) | Scanned::Unknown) | None => {
+                mailbox.links = Some(state.links(mailbox.id)?);
+            }
+        }
+        let open = state.intents(mailbox.id)?;
+        if !open.is_empty() {
+            self.intents.insert(name.clone(), open);
+        }
+        Ok(())
+    }
+
+    /// Reads those again that do not stand on the server, as it was seen, and leaves the others out of that.
+    pub fn compare(
+        &mut self,
+        name: &MailboxName,
+        seen: Option<&mut RemoteMailbox>,
+        now: Option<&RemoteCheckpoint>,
+    ) -> Result<()> {
+        let Some(mailbox) = self.base.get(name).filter(|mailbox| !mailbox.standing.is_empty()) else { return Ok(()) };
+        let is_same = || mailbox.remote.as_ref().zip(now).is_some_and(|(then, now)| then.is_of_same(now));
+        let open = match seen {
+            Some(RemoteMailbox::Unchanged) => return Ok(()),
+            Some(RemoteMailbox::Observed(listing)) if is_same() => open(&mailbox.standing, listing, self.keywords),
+            Some(RemoteMailbox::Observed(_) | RemoteMailbox::Unknown) | None => mailbox.standing.uids(),
+        };
+        self.read_again(name, &open, &mut |_| ())
+    }
+
+    /// Reads all of a mailbox again.
+    pub fn read_all(&mut self, name: &MailboxName, remote: &mut RemoteView) -> Result<()> {
+        let all = self.base.get(name).map(|mailbox| mailbox.standing.uids()).unwrap_or_default();
+        self.read_again(name, &all, &mut |link| relist(remote, name, link))
+    }
+
+    fn read_again(&mut self, name: &MailboxName, uids: &UidSet, put_back: &mut dyn FnMut(&Link)) -> Result<()> {
+        let mailbox = self.base.get_mut(name).filter(|_| !uids.is_empty());
+        let Some((state, mailbox)) = self.state.zip(mailbox) else { return Ok(()) };
+        for link in state.links_of(mailbox.id, uids)? {
+            put_back(&link);
+            self.local.relist(name, &link);
+            mailbox.links.get_or_insert_default().insert(link.uid, link);
+        }
+        mailbox.standing.remove(uids);
+        Ok(())
+    }
+
+    /// Reads links with one of `traits` that were not read. Those that stand come back in the base and in `remote`, and are
+    /// given to `put_back`, for their files; those of mailboxes that did not move on are returned.
+    pub fn kin(
+        &mut self,
+        traits: &Traits,
+        remote: &mut RemoteView,
+        put_back: &mut dyn FnMut(&MailboxName, &Link),
+    ) -> Result<Relatives> {
+        let is_partial = |mailbox: &BaseMailbox| match mailbox.links {
+            None => mailbox.link_count > 0,
+            Some(_) => !mailbox.standing.is_empty(),
+        };
+        let partial = self.base.iter_mut().filter(|(_, mailbox)| is_partial(mailbox));
+        let mut partial: BTreeMap<MailboxId, (&MailboxName, &mut BaseMailbox)> =
+            partial.map(|(name, mailbox)| (mailbox.id, (name, mailbox))).collect();
+        let mut relatives = Relatives::new();
+        let Some(state) = self.state.filter(|_| !partial.is_empty()) else { return Ok(relatives) };
+        let mut back: BTreeMap<MailboxId, UidSet> = BTreeMap::new();
+        for (id, link) in state.kin(traits)? {
+            let Some((name, mailbox)) = partial.get_mut(&id) else { continue };
+            match &mut mailbox.links {
+                None => _ = relatives.entry((*name).clone()).or_default().insert(link.uid, link),
+                Some(links) if mailbox.standing.contains(link.uid) => {
+                    back.entry(id).or_default().insert(link.uid);
+                    relist(remote, name, &link);
+                    put_back(name, &link);
+                    links.insert(link.uid, link);
+                }
+                Some(_) => {}
+            }
+        }
+        for (id, uids) in back {
+            partial.get_mut(&id).into_iter().for_each(|(_, mailbox)| mailbox.standing.remove(&uids));
+        }
+        Ok(relatives)
+    }
+}
+
+/// Whether a run was ever done with the mailbox: only then the server is asked what changed since.
+fn was_in_order(mailbox: &BaseMailbox) -> bool {
+    mailbox.remote.as_ref().is_some_and(|check| check.uid_next.is_some())
+}
+
+/// Those that do not stand in the mailbox as it was seen. The others are left out of that, and were not told to begin with
+/// where the server tells changes.
+fn open(standing: &Standing, listing: &mut RemoteListing, keywords: Keywords) -> UidSet {
+    let mut agreed = UidSet::new();
+    for (flags, uids) in standing.by_flags() {
+        let is_agreed = |message: &RemoteMessage| match keywords {
+            Keywords::Synced => message.flags == *flags,
+            Keywords::Ignored => message.flags.without_keywords() == *flags,
+        };
+        let told: UidSet = uids.iter().filter(|uid| listing.messages.get(uid).is_some_and(is_agreed)).collect();
+        agreed.insert_all(&told);
+    }
+    if !agreed.is_empty() {
+        let messages = std::mem::take(&mut listing.messages).into_iter();
+        listing.messages = messages.filter(|(uid, _)| !agreed.contains(*uid)).collect();
+    }
+    match &listing.coverage {
+        Coverage::Everything => standing.uids().without(&agreed),
+        Coverage::Changes { vanished } => {
+            let told: UidSet = listing.messages.keys().copied().collect();
+            standing.uids().and(&UidSet::union([&told, vanished]))
+        }
+    }
+}
+
+/// Puts what stands back into what the server told.
+fn relist(remote: &mut RemoteView, name: &MailboxName, link: &Link) {
+    if let Some(RemoteMailbox::Observed(listing)) = remote.mailboxes.get_mut(name)
+        && listing.coverage == Coverage::Everything
+    {
+        listing.messages.insert(link.uid, RemoteMessage { flags: link.flags.clone(), ..RemoteMessage::default() });
+    }
+}
+
+/// Reads the links of a mailbox but for those that stand, whose files go from `listing`; without one, the directory is as
+/// agreed.
+fn read_open(
+    state: &State,
+    keywords: Keywords,
+    mailbox: &mut BaseMailbox,
+    listing: Option<&mut Listing>,
+) -> Result<()> {
+    let next = mailbox.remote.as_ref().and_then(|check| check.uid_next);
+    let may_stand = |link: &Link| {
+        let is_older = next.is_none_or(|next| link.uid < next);
+        let is_compared = keywords == Keywords::Synced || link.flags.keywords.is_empty();
+        link.presence == Presence::Both && is_older && is_compared && !link.flags.is_trashed()
+    };
+    let (mut open, mut standing) = (Vec::new(), Standing::default());
+    let mut files = listing.as_deref().map(Files::of);
+    state.each_link(mailbox.id, |link| {
+        let may_stand = may_stand(&link);
+        match files.as_mut().map_or(may_stand, |files| files.stands(&link, may_stand)) {
+            true => standing.insert(link.uid, &link.flags),
+            false => open.push((link.uid, link)),
+        }
+    })?;
+    let files = files.map(Files::finish);
+    if let Some((listing, (stay, shared))) = listing.zip(files) {
+        let files = std::mem::take(&mut listing.files).into_iter().zip(stay);
+        listing.files = files.filter_map(|(file, stays)| stays.then_some(file)).collect();
+        standing.remove(&shared);
+        open.extend(state.links_of(mailbox.id, &shared)?.into_iter().map(|link| (link.uid, link)));
+    }
+    mailbox.links = Some(open.into_iter().collect());
+    mailbox.standing = standing;
+    Ok(())
+}
+
+/// The files of a listing, with their flags and what links there are to them.
+struct Files<'l> {
+    files: Vec<(&'l FileId, &'l Flags, Linked)>,
+    /// Links that seemed to stand until another came that has the same file.
+    shared: UidSet,
+}
+
+/// What links there are to a file.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Linked {
+    Not,
+    ByStanding(Uid),
+    Otherwise,
+}
+
+impl<'l> Files<'l> {
+    fn of(listing: &'l Listing) -> Self {
+        let files = listing.files.iter().map(|(id, file)| (id, &file.flags, Linked::Not));
+        Files { files: files.collect(), shared: UidSet::new() }
+    }
+
+    /// Whether a link stands, which it may as far as the state tells.
+    fn stands(&mut self, link: &Link, may_stand: bool) -> bool {
+        let found = self.files.binary_search_by(|(id, ..)| (*id).cmp(&link.file));
+        let file = found.ok().filter(|_| link.presence != Presence::RemoteOnly).and_then(|at| self.files.get_mut(at));
+        let Some((_, flags, linked)) = file else { return false };
+        let stands = may_stand && *linked == Linked::Not && **flags == link.flags;
+        if let Linked::ByStanding(other) = *linked {
+            self.shared.insert(other);
+        }
+        *linked = if stands { Linked::ByStanding(link.uid) } else { Linked::Otherwise };
+        stands
+    }
+
+    /// Which of the files stay in the listing, and the links that do not stand after all.
+    fn finish(self) -> (Vec<bool>, UidSet) {
+        let stay = self.files.iter().map(|(.., linked)| !matches!(linked, Linked::ByStanding(_)));
+        (stay.collect(), self.shared)
+    }
+}
+
+#[cfg(test)]
+mod tests;
