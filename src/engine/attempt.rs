@@ -147,6 +147,8 @@ pub fn attempt(
 const OLDER: &str = "The tree, or the state, is an older copy: what is missing in the tree comes back, and nothing is \
                      deleted on the server because of it";
 
+const GOES_ON: &str = "These are the first steps: a run then looks again, and goes on from what they make";
+
 /// What is to be known of a run that looks at nothing.
 pub(super) const NONE_SELECTED: &str = "No mailbox is selected; `mailtide mailboxes` shows which there are";
 
@@ -209,6 +211,9 @@ fn show(
     let name = &job.account.name;
     seen.failures.iter().for_each(|failure| report.event(name, Event::Failed(failure)));
     report.event(name, Event::Planned { plan, refusals });
+    if refusals.is_empty() && leaves_work(plan, seen) {
+        report.event(name, Event::Notice(GOES_ON));
+    }
     total.messages = seen.base.values().map(BaseMailbox::messages).sum();
     total.counts.failed = seen.failures.len() as u64;
     let exit = match (refusals.is_empty(), seen.failures.is_empty()) {

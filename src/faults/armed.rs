@@ -16,6 +16,7 @@ enum Kind {
     Kill,
     Disk(Errno),
     Line,
+    Slow,
 }
 
 impl Kind {
@@ -56,6 +57,7 @@ impl Order {
             "EROFS" => (Kind::Disk(Errno::ROFS), Lasting::FromThereOn),
             "cut" => (Kind::Line, Lasting::Once),
             "down" => (Kind::Line, Lasting::FromThereOn),
+            "slow" => (Kind::Slow, Lasting::FromThereOn),
             _ => return None,
         };
         Some(Order { kind, lasting, at: at.parse().ok()?, count: Mutex::new(Count { steps: 0, log }) })
@@ -68,6 +70,7 @@ impl Order {
             Kind::Line => false,
             Kind::Disk(Errno::NOSPC) => !matches!(step, Step::Remove | Step::RemoveDirectory | Step::Protect),
             Kind::Disk(_) => true,
+            Kind::Slow => matches!(step, Step::FlushDirectory | Step::Commit),
         }
     }
 
@@ -80,6 +83,7 @@ impl Order {
             writeln!(log, "{steps} {word}")?;
         }
         let meant = match self.lasting {
+            _ if self.kind == Kind::Slow => true,
             Lasting::Once => steps == self.at,
             Lasting::FromThereOn => steps >= self.at,
         };
@@ -94,6 +98,11 @@ impl Order {
             }
             Kind::Disk(errno) => Err(errno.into()),
             Kind::Line => Err(io::ErrorKind::ConnectionReset.into()),
+            Kind::Slow => {
+                drop(count);
+                std::thread::sleep(Duration::from_millis(self.at));
+                Ok(())
+            }
         }
     }
 }

@@ -12,6 +12,7 @@
 //! | `EROFS` | disk | this step fails and all later ones |
 //! | `cut` | lines | the line is lost, and the connection with it |
 //! | `down` | lines | the same, and nothing comes through any more |
+//! | `slow` | directories put on disk, commits | each takes N milliseconds more; N counts nothing |
 //!
 //! A line that is sent is lost before the server sees it; one that is heard is lost after the server has acted. IMAP's
 //! untagged lines are no steps of their own: they are lost with what comes before or after them. While a fault that can

@@ -237,7 +237,7 @@ work: INBOX: = 1 message moved to Spam, which takes no part; kept on the server:
 work: INBOX: = 1 message gone from both sides: UID 51
 work: Neu-Über: → + mailbox
 work: New: ← renamed from Former
-work: Old: = the server numbers its messages anew; they are matched again
+work: Old: = the server numbers its messages anew, or has another mailbox by this name: they are matched again
 work: Old: → - 1 message to Trash: UID 1
 work: Old: ← - mailbox
 work: Old: = mailbox gone from both sides

@@ -180,7 +180,7 @@ impl Group<'_> {
             }
             Treatment::Create(side) => return format!("{} + mailbox", arrow(side)),
             Treatment::Remove(side) => return format!("{} - mailbox", arrow(side)),
-            Treatment::Reset => return "= the server numbers its messages anew; they are matched again".to_owned(),
+            Treatment::Reset => return "= the server numbers its messages anew, or has another mailbox by this name: they are matched again".to_owned(),
             Treatment::ForgetMailbox => return "= mailbox gone from both sides".to_owned(),
             Treatment::Arrive(side) => format!("{} + {} ({})", arrow(side), many(), words::size(self.octets)),
             Treatment::Flags(side, change) => format!("{} ~ {} {change}", arrow(side), many()),
@@ -260,7 +260,7 @@ work: Neu-Über
 work: New
   ← renamed from Former
 work: Old
-  = the server numbers its messages anew; they are matched again
+  = the server numbers its messages anew, or has another mailbox by this name: they are matched again
   → - 1 message to Trash: UID 1
   ← - mailbox
   = mailbox gone from both sides

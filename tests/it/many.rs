@@ -63,3 +63,25 @@ fn more_mailboxes_than_open_files() {
     pair.assert_equal("600 mailboxes");
     pair.assert_settled("600 mailboxes");
 }
+
+/// The disk takes its time, the server does not, and each message goes into a mailbox of its own.
+#[test]
+fn more_messages_on_their_way_than_open_files() {
+    let dovecot = Dovecot::start();
+    let pair = Pair::new(&dovecot);
+    let put = |first: usize, count: usize| {
+        for n in first..first + count {
+            let cur = dovecot.maildir(&format!("box-{}", n % 300)).join("cur");
+            fs::create_dir_all(&cur).unwrap();
+            ["new", "tmp"].iter().for_each(|sub| fs::create_dir_all(cur.with_file_name(sub)).unwrap());
+            fs::write(cur.join(format!("17.{n}.x:2,S")), format!("Subject: message {n}\n\nx\n")).unwrap();
+        }
+        scratch::give_away(&dovecot.maildir(""));
+    };
+    put(0, 300);
+    pair.sync().expect(0);
+    put(300, 300);
+    let sync = format!("exec \"$MAILTIDE\" sync --config '{}' work", pair.config.display());
+    pair.mailtide.run_shell(&format!("ulimit -n 200; export MAILTIDE_FAULT=slow@100; {sync}")).expect(0).says(&["300 new"]);
+    pair.assert_equal("300 mailboxes");
+}

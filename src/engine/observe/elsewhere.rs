@@ -16,9 +16,9 @@ use crate::reconcile::view::{LocalContent, LocalMailbox, LocalView, RemoteMailbo
 use crate::remote::imap::Session;
 use crate::state::Traits;
 
-/// Reads the links, where not all were read, that something new may be the same message as: in mailboxes that did not move
-/// on they are given, elsewhere put back, with those that have the content of a link that may have
-/// gone elsewhere or be what is new.
+/// Reads the links, where not all were read, that something new may be the same message as. In mailboxes that did not move
+/// on they are given; elsewhere they are put back, with those that have the content of a link which is gone from one side or
+/// may be what is new.
 pub fn relatives(here: &mut ThisSide<'_>, local: &mut LocalView, remote: &mut RemoteView) -> Result<Relatives> {
     let mut traits = Traits::default();
     for mailbox in local.mailboxes.values() {

@@ -1,8 +1,8 @@
 //! Looks at both sides of all selected mailboxes, at the least cost the server allows, before anything is decided.
 //!
 //! The tree is scanned while the connection is being opened. Links are read only for mailboxes that moved on either
-//! side, and kept only where the plan may have to speak of them ([`this_side`]), so an account in which nothing changed costs one round trip, two `stat`s a mailbox, and no row of the state
-//! a message.
+//! side, so an account in which nothing changed costs one round trip, two `stat`s a mailbox, and no row of the state
+//! a message; and of these only what the plan may have to speak of stays in memory ([`this_side`]).
 
 mod again;
 mod elsewhere;
