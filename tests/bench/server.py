@@ -178,7 +178,7 @@ protocol imap {{
         for name in mailboxes:
             cur = self._directory(user, name)
             for number in range(1, each + 1):
-                seed = self.homes / f"seed-{made // names_a_file}"
+                seed = self.homes / f"seed-{user}-{made // names_a_file}"
                 if made % names_a_file == 0:
                     seed.write_bytes(text)
                     seed.chmod(0o644)
