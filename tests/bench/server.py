@@ -75,6 +75,8 @@ listen = 127.0.0.1
 base_dir = {self.work}/run
 state_dir = {self.work}/run
 log_path = {self.work}/log
+# A million messages in one mailbox are more than 256 MB to it.
+default_vsz_limit = 1G
 ssl = yes
 ssl_cert = <{self.ca}
 ssl_key = <{work}/key.pem

@@ -82,6 +82,9 @@ fn more_messages_on_their_way_than_open_files() {
     pair.sync().expect(0);
     put(300, 300);
     let sync = format!("exec \"$MAILTIDE\" sync --config '{}' work", pair.config.display());
-    pair.mailtide.run_shell(&format!("ulimit -n 200; export MAILTIDE_FAULT=slow@100; {sync}")).expect(0).says(&["300 new"]);
+    pair.mailtide
+        .run_shell(&format!("ulimit -n 200; export MAILTIDE_FAULT=slow@100; {sync}"))
+        .expect(0)
+        .says(&["300 new"]);
     pair.assert_equal("300 mailboxes");
 }

@@ -32,7 +32,7 @@ pub fn relatives(here: &mut ThisSide<'_>, local: &mut LocalView, remote: &mut Re
     let traits = with_new(&here.base, remote, traits);
     let relatives = here.kin(&traits, remote, &mut |name, link| relist(local, name, link))?;
     if here.base.values().any(|mailbox| !mailbox.standing.is_empty()) {
-        let traits = Traits { digests: open_contents(&here.base, local, remote), ..Traits::default() };
+        let traits = Traits { digests: open_contents(&here.base, &relatives, local, remote), ..Traits::default() };
         here.kin(&traits, remote, &mut |name, link| relist(local, name, link))?;
     }
     Ok(relatives)
@@ -62,10 +62,11 @@ fn relist(local: &mut LocalView, name: &MailboxName, link: &Link) {
 }
 
 /// The contents of links that one side has not any more, as far as is known, or whose EMAILID something new has.
-fn open_contents(base: &Base, local: &LocalView, remote: &RemoteView) -> BTreeSet<Digest> {
+fn open_contents(base: &Base, relatives: &Relatives, local: &LocalView, remote: &RemoteView) -> BTreeSet<Digest> {
     let called: BTreeSet<&str> = new_messages(base, remote).filter_map(|(.., m)| m.email_id.as_deref()).collect();
     let is_called = |link: &Link| link.email_id.as_deref().is_some_and(|id| called.contains(id));
-    let mut contents = BTreeSet::new();
+    let elsewhere = relatives.values().flat_map(BTreeMap::values).filter(|link| is_called(link));
+    let mut contents: BTreeSet<Digest> = elsewhere.map(|link| link.digest).collect();
     for (name, mailbox) in base {
         let (here, there) = (local.mailboxes.get(name), remote.mailboxes.get(name));
         let is_gone = |link: &Link| {

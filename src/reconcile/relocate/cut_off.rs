@@ -8,7 +8,7 @@ use super::super::delta::LocalSide;
 use super::super::plan::{Action, Plan, Side};
 use super::super::view::{Direction, LocalMailbox, RemoteMailbox};
 use super::flags::Flagged;
-use super::twins::contents;
+use super::twins::{contents, is_ours};
 use super::{Left, departures, file_of, leavers, links, spare, started_anew};
 use crate::mail::{Digest, FileId, FlagChange, Flags, Link, MailboxName, Presence, SystemFlag, Uid};
 
@@ -31,11 +31,16 @@ pub(super) fn forgotten<'a>(input: &'a Input<'_>, plan: &Plan) -> Vec<(MailboxNa
 /// last file and the last message would be deleted, each for the other's sake.
 pub(super) fn keep_twins(input: &Input<'_>, plan: &mut Plan) {
     let mut arrived = contents(input, plan, Side::Remote);
+    // What a run brought to a mailbox has not left that one.
+    let mut brought: BTreeMap<(MailboxName, Digest), usize> = BTreeMap::new();
     for (name, action) in plan.actions() {
-        if let Action::Link { file, .. } = action
+        if let Action::Link { uid, file, .. } = action
             && let Some((digest, _)) = file_of(input, name, file)
         {
             *arrived.entry(digest).or_default() += 1;
+            if is_ours(input, name, *uid, file) {
+                *brought.entry((name.clone(), digest)).or_default() += 1;
+            }
         }
     }
     for (_, link) in forgotten(input, plan) {
@@ -48,8 +53,9 @@ pub(super) fn keep_twins(input: &Input<'_>, plan: &mut Plan) {
         };
         for action in actions {
             let Action::Rename { uid, file } = action else { continue };
-            let left = file_of(input, name, file).and_then(|(digest, _)| arrived.get_mut(&digest));
-            if let Some(left @ 1..) = left.filter(|_| goes(*uid)) {
+            let Some((digest, _)) = file_of(input, name, file).filter(|_| goes(*uid)) else { continue };
+            let here = brought.get(&(name.clone(), digest)).copied().unwrap_or(0);
+            if let Some(left) = arrived.get_mut(&digest).filter(|left| **left > here) {
                 *left -= 1;
                 twins.push((name.clone(), *uid, file.clone()));
             }

@@ -161,7 +161,7 @@ fn is_kept(input: &Input<'_>, name: &MailboxName, uid: Uid) -> bool {
 }
 
 /// Whether we brought one of the two there: a run broke off before it was recorded.
-fn is_ours(input: &Input<'_>, name: &MailboxName, uid: Uid, file: &FileId) -> bool {
+pub(super) fn is_ours(input: &Input<'_>, name: &MailboxName, uid: Uid, file: &FileId) -> bool {
     // A message that was there before we began is another's.
     let is_since = |intent: &Intent| intent.uid_next.is_none_or(|next| uid >= next);
     let mut intents = input.intents.get(name).into_iter().flatten();

@@ -417,3 +417,17 @@ fn what_went_from_a_mailbox_and_came_back_has_the_flags_of_both_sides() {
     let there = "A: copy local A 1 as UID 5 agreed \\Seen local +\\Flagged server +\\Answered";
     expect(&scene, &[there, "A: expunge local 1"]);
 }
+
+/// Of two files of a message that the server has not any more, one got its name and the other was sent: it is the one left.
+#[test]
+fn what_a_run_sent_to_a_mailbox_is_not_what_left_it() {
+    let mut scene = Scene::with(&["A", "B"]);
+    scene.link("A", link(1, Presence::Both, "")).new_file("A", "x", 1, "");
+    scene.new_file("A", "y", 1, "").read_message("A", 5, 1, "").intent("A", "y", 1, 5);
+    expect(&scene, &["A: link 5 y -", "A: rename 1 x", "A: expunge local 1"]);
+    // What it brought elsewhere may have been moved there, and then `x` is a copy.
+    let mut scene = Scene::with(&["A", "B"]);
+    scene.link("A", link(1, Presence::Both, "")).new_file("A", "x", 1, "");
+    scene.new_file("B", "y", 1, "").read_message("B", 5, 1, "").intent("B", "y", 1, 5);
+    expect(&scene, &["A: forget 1", "A: upload x - (101)", "B: link 5 y -"]);
+}

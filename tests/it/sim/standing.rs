@@ -119,13 +119,14 @@ fn put_back(seen: &Observation, open: &mut Observation) {
         }));
     }
     relist(seen, open, &|link| digests.contains(&link.digest) || dates.contains(&(link.internal_date, link.size)));
-    let mut digests: BTreeSet<Digest> = BTreeSet::new();
+    let is_called = |link: &Link| link.email_id.as_deref().is_some_and(|id| called.contains(id));
+    let elsewhere = seen.relatives.values().flat_map(BTreeMap::values).filter(|link| is_called(link));
+    let mut digests: BTreeSet<Digest> = elsewhere.map(|link| link.digest).collect();
     for (name, mailbox) in &open.base {
         let (here, there) = (seen.local.mailboxes.get(name), seen.remote.mailboxes.get(name));
         for link in mailbox.links.iter().flat_map(BTreeMap::values) {
             let is_gone = is_gone_here(here, link) || is_gone_there(there, mailbox, link.uid);
-            let is_called = link.email_id.as_deref().is_some_and(|id| called.contains(id));
-            if link.presence == Presence::Both && is_gone || is_called {
+            if link.presence == Presence::Both && is_gone || is_called(link) {
                 digests.insert(link.digest);
             }
         }
