@@ -45,8 +45,9 @@ pub struct Observation {
 
 impl Observation {
     pub fn plan(&self) -> Plan {
-        standing::assert_not_needed(self);
-        self.plan_of_all()
+        let plan = self.plan_of_all();
+        standing::assert_not_needed(self, &plan);
+        plan
     }
 
     /// The plan, out of whatever there is.
