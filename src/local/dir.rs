@@ -46,6 +46,12 @@ impl Stamp {
         Stamp { mtime: nanos(mtime), ctime: nanos(ctime), inode }
     }
 
+    /// When it changed last, nanoseconds since 1970: a program that puts a copy back (`cp -a`, rsync) sets the mtime, but
+    /// not the ctime, back as well; and some file systems keep no ctime of their own.
+    pub(super) fn changed(self) -> i64 {
+        self.mtime.max(self.ctime)
+    }
+
     pub(super) fn of_file(file: &File) -> io::Result<Stamp> {
         let m = file.metadata()?;
         Ok(Stamp::new((m.mtime(), m.mtime_nsec()), (m.ctime(), m.ctime_nsec()), m.ino()))

@@ -42,7 +42,7 @@ impl Store {
         let boxes = self.boxes(name)?;
         let (new, cur) = boxes.stamps()?;
         let renamed = lately.directories.contains(&cur.inode);
-        if !renamed && new.mtime.max(cur.mtime) < since {
+        if !renamed && new.changed().max(cur.changed()) < since {
             return Ok(Vec::new());
         }
         let mut arrived = Vec::new();

@@ -5,6 +5,8 @@
 //! nothing moved: the directories' stamps are the same before and after and old enough to tell, or two readings in a
 //! row are equal. Where neither happens, everything that was seen in any reading is listed.
 //!
+//! A directory is as it was when its inode is, and the later of its mtime and its ctime, which nobody can set back.
+//!
 //! The checkpoint is taken before the first readdir. A stamp within two seconds of now may stay the same over a later
 //! change (file systems stamp with a tick of up to that), so it is not to be trusted: the checkpoint keeps the
 //! inode only.
@@ -124,13 +126,13 @@ pub(super) fn is_unchanged(root: &Dir, relative: &Path, since: &LocalCheckpoint)
 }
 
 fn checkpoint((new, cur): (Stamp, Stamp)) -> LocalCheckpoint {
-    LocalCheckpoint { new_mtime: new.mtime, cur_mtime: cur.mtime, inode: cur.inode }
+    LocalCheckpoint { new_time: new.changed(), cur_time: cur.changed(), inode: cur.inode }
 }
 
 /// Whether a change could still come under one of these stamps. The ctime is looked at too, as it cannot be set back.
 fn is_racy((new, cur): (Stamp, Stamp), now: i64) -> bool {
     const TICK: i64 = 2_000_000_000;
-    [new, cur].into_iter().any(|s| s.mtime.max(s.ctime) > now.saturating_sub(TICK))
+    [new, cur].into_iter().any(|s| s.changed() > now.saturating_sub(TICK))
 }
 
 /// Gives every file its id.

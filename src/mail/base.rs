@@ -102,10 +102,10 @@ pub struct RemoteCheckpoint {
 /// scan reads the directories.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct LocalCheckpoint {
-    /// mtime of `new`, nanoseconds since 1970.
-    pub new_mtime: i64,
-    /// mtime of `cur`, nanoseconds since 1970.
-    pub cur_mtime: i64,
+    /// The later of mtime and ctime of `new`, nanoseconds since 1970.
+    pub new_time: i64,
+    /// The same of `cur`.
+    pub cur_time: i64,
     /// Inode of `cur`: by it a renamed directory is recognised.
     pub inode: u64,
 }
@@ -127,8 +127,8 @@ impl RemoteCheckpoint {
 impl LocalCheckpoint {
     /// Forgets that anything was processed; no directory ever has these times.
     pub fn look_again(&mut self) {
-        self.new_mtime = i64::MIN;
-        self.cur_mtime = i64::MIN;
+        self.new_time = i64::MIN;
+        self.cur_time = i64::MIN;
     }
 }
 

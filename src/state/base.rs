@@ -124,9 +124,9 @@ fn mailbox(row: &Row<'_>) -> rusqlite::Result<BaseMailbox> {
     };
     let local = match row.get::<_, Option<i64>>("new_mtime")? {
         None => None,
-        Some(new_mtime) => Some(LocalCheckpoint {
-            new_mtime,
-            cur_mtime: row.get("cur_mtime")?,
+        Some(new_time) => Some(LocalCheckpoint {
+            new_time,
+            cur_time: row.get("cur_mtime")?,
             inode: row.get::<_, i64>("inode")?.cast_unsigned(),
         }),
     };

@@ -165,10 +165,10 @@ impl Batch<'_> {
     }
 
     fn local_checked(&self, id: MailboxId, checkpoint: LocalCheckpoint) -> rusqlite::Result<()> {
-        let LocalCheckpoint { new_mtime, cur_mtime, inode } = checkpoint;
+        let LocalCheckpoint { new_time, cur_time, inode } = checkpoint;
         let rows = self.run(
             "UPDATE mailbox SET new_mtime = ?2, cur_mtime = ?3, inode = ?4 WHERE id = ?1",
-            params![id, new_mtime, cur_mtime, inode.cast_signed()],
+            params![id, new_time, cur_time, inode.cast_signed()],
         )?;
         must_exist(rows)
     }

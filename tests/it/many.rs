@@ -79,7 +79,7 @@ fn more_messages_on_their_way_than_open_files() {
         scratch::give_away(&dovecot.maildir(""));
     };
     put(0, 300);
-    pair.sync().expect(0);
+    pair.sync();
     put(300, 300);
     let sync = format!("exec \"$MAILTIDE\" sync --config '{}' work", pair.config.display());
     pair.mailtide

@@ -88,7 +88,10 @@ fn to_the_trash() {
         let pair = Pair::with(&dovecot, with_account("deletions = \"trash\""));
         pair.sync();
         delete_locally(&pair, "1");
+        pair.try_sync(&["--dry-run"]).expect(0).says(&["to Trash", "These are the first steps"]);
         pair.sync();
+        let nothing = pair.try_sync(&["--dry-run"]).expect(0);
+        assert!(!nothing.stdout.contains("first steps"), "{}", nothing.stdout);
         assert_eq!(on_server(&dovecot, "Trash"), ["1"]);
         assert_eq!(on_server(&dovecot, "INBOX"), ["2", "3", "4", "5", "6"]);
         // The Trash mailbox is a mailbox like others: its new message comes down, and goes for good from there.

@@ -76,7 +76,7 @@ fn missing(base: &Base, local: &LocalView) -> Missing {
         }
         let check = mailbox.local.unwrap_or_default();
         // It went after the last look, which came after the last change before that.
-        missing.lately.since(check.new_mtime.max(check.cur_mtime));
+        missing.lately.since(check.new_time.max(check.cur_time));
         if !local.mailboxes.contains_key(name) {
             missing.lately.directories.insert(check.inode);
         }

@@ -42,7 +42,7 @@ impl Tree {
 /// Whether its times say anything; its inode does.
 fn is_trusted(checkpoint: &LocalCheckpoint) -> bool {
     assert_ne!(checkpoint.inode, 0);
-    checkpoint.new_mtime != i64::MIN && checkpoint.cur_mtime != i64::MIN
+    checkpoint.new_time != i64::MIN && checkpoint.cur_time != i64::MIN
 }
 
 #[test]
@@ -66,6 +66,12 @@ fn unchanged_directories_are_not_read_and_changed_ones_are() {
     assert!(tree.unchanged(&since));
     assert!(!tree.unchanged(&LocalCheckpoint::default()));
     assert!(!tree.unchanged(&LocalCheckpoint { inode: since.inode + 1, ..since }));
+    // As a copy does that is put back over it.
+    let before = std::fs::metadata(tree.path("cur")).unwrap().modified().unwrap();
+    tree.put("cur/b:2,");
+    std::fs::File::open(tree.path("cur")).unwrap().set_modified(before).unwrap();
+    assert_eq!(std::fs::metadata(tree.path("cur")).unwrap().modified().unwrap(), before);
+    assert!(!tree.unchanged(&since), "an mtime that was set back tells nothing");
     std::fs::rename(tree.path("cur"), tree.path("away")).unwrap();
     assert!(!tree.unchanged(&since), "a missing directory is no unchanged one");
 }

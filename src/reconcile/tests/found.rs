@@ -267,7 +267,7 @@ fn a_mailbox_with_the_uids_of_one_that_is_dark_waits() {
 
 fn empty(path: &str, inode: u64, validity: u32) -> (MailboxName, BaseMailbox) {
     let remote = Some(RemoteCheckpoint { uid_validity: UidValidity(validity), ..checkpoint() });
-    let local = Some(LocalCheckpoint { new_mtime: 1, cur_mtime: 1, inode });
+    let local = Some(LocalCheckpoint { new_time: 1, cur_time: 1, inode });
     let links = Some(Default::default());
     (name(path), BaseMailbox { remote, local, links, ..BaseMailbox::new(MailboxId::of_path(path)) })
 }

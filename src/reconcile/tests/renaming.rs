@@ -14,7 +14,7 @@ fn known(mailboxes: &[(&str, &[u8])]) -> Base {
         let mailbox = scene.base.get_mut(&name(path)).unwrap();
         let validity = UidValidity(10 + u32::try_from(number).unwrap());
         mailbox.remote = Some(RemoteCheckpoint { uid_validity: validity, ..checkpoint() });
-        mailbox.local = Some(LocalCheckpoint { new_mtime: 1, cur_mtime: 1, inode: 100 + number as u64 });
+        mailbox.local = Some(LocalCheckpoint { new_time: 1, cur_time: 1, inode: 100 + number as u64 });
     }
     scene.base
 }

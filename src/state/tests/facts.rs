@@ -41,7 +41,7 @@ fn any_fact() -> impl Strategy<Value = Fact> {
             let permanent = PermanentFlags { named, any_keyword: false };
             Fact::RemoteChecked(id, RemoteCheckpoint { uid_next, permanent, ..checkpoint() })
         }),
-        2 => (id(), any::<i64>()).prop_map(|(id, t)| Fact::LocalChecked(id, LocalCheckpoint { new_mtime: t, ..DIRECTORIES })),
+        2 => (id(), any::<i64>()).prop_map(|(id, t)| Fact::LocalChecked(id, LocalCheckpoint { new_time: t, ..DIRECTORIES })),
         2 => (id(), file(), prop::option::of(uid()))
             .prop_map(|(id, file, uid_next)| Fact::Intended(Intent { file, uid_next, ..intent(id) })),
         2 => (id(), file()).prop_map(|(id, file)| Fact::Settled(id, file)),
@@ -157,7 +157,7 @@ fn checkpoints_of_another_policy_are_worth_nothing() {
     let mut after = before.clone();
     let mailbox = &mut after.mailboxes.get_mut(&a).unwrap().1;
     mailbox.remote = Some(RemoteCheckpoint { uid_next: None, highest_modseq: None, ..checkpoint() });
-    mailbox.local = Some(LocalCheckpoint { new_mtime: never, cur_mtime: never, ..DIRECTORIES });
+    mailbox.local = Some(LocalCheckpoint { new_time: never, cur_time: never, ..DIRECTORIES });
     assert_eq!(Model::of(&state), after, "links, intents and what UIDs mean are as good as before");
 }
 

@@ -76,7 +76,7 @@ fn checkpoint() -> RemoteCheckpoint {
     }
 }
 
-const DIRECTORIES: LocalCheckpoint = LocalCheckpoint { new_mtime: -1, cur_mtime: i64::MAX, inode: u64::MAX };
+const DIRECTORIES: LocalCheckpoint = LocalCheckpoint { new_time: -1, cur_time: i64::MAX, inode: u64::MAX };
 
 fn intent(mailbox: MailboxId) -> Intent {
     let content = Content { digest: Digest([3; 32]), wire_size: 9, message_id: Some(MessageIdHash(4)) };

@@ -253,7 +253,7 @@ fn checkpoint(world: &World, mailbox: &Mailbox) -> RemoteCheckpoint {
 }
 
 fn checkpoint_of(directory: &Directory) -> LocalCheckpoint {
-    LocalCheckpoint { new_mtime: 1, cur_mtime: directory.mtime, inode: directory.inode }
+    LocalCheckpoint { new_time: 1, cur_time: directory.mtime, inode: directory.inode }
 }
 
 #[derive(Clone, Copy)]
