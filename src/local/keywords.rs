@@ -102,6 +102,11 @@ impl Table {
         flags
     }
 
+    /// Whether one of `letters` has no meaning, as where another program lost the table or moved the file from elsewhere.
+    pub(super) fn is_silent_on(&self, letters: &Letters) -> bool {
+        letters.keywords.iter().any(|letter| self.letters.iter().all(|(n, _)| *n != letter))
+    }
+
     /// Sets `add` and clears `remove` in `letters`; a keyword without a letter cannot be set.
     pub(super) fn apply(&self, letters: &mut Letters, add: &Flags, remove: &Flags) {
         remove.system.iter().for_each(|f| letters.system.remove(f));

@@ -37,6 +37,8 @@ pub struct Listing {
 pub struct ScannedFile {
     /// Its flags.
     pub flags: Flags,
+    /// Whether its name has letters that stand for keywords, and nothing tells which.
+    pub has_unknown_keywords: bool,
     /// Where its name says it came from.
     pub origin: Option<Origin>,
     place: Place,
@@ -81,8 +83,9 @@ impl Boxes {
             let unique = name::unique(&place.name);
             let goes_by = if id.as_os_str() == unique { GoesBy::UniquePart } else { GoesBy::WholeName };
             let origin = name::origin(unique);
-            let flags = table.flags(&Letters::of(&place.name));
-            (id, ScannedFile { flags, origin, place, goes_by })
+            let letters = Letters::of(&place.name);
+            let (flags, has_unknown_keywords) = (table.flags(&letters), table.is_silent_on(&letters));
+            (id, ScannedFile { flags, has_unknown_keywords, origin, place, goes_by })
         };
         Ok(Listing { files: places.into_iter().map(scanned).collect(), checkpoint, keywords })
     }

@@ -236,6 +236,32 @@ fn keywords_can_be_left_alone() {
 }
 
 #[test]
+fn letters_that_lost_their_meaning_remove_no_keyword() {
+    let dovecot = Dovecot::start();
+    dovecot.client().append("INBOX", b"Subject: 1\r\n\r\n", &["\\Seen", "Work"]);
+    dovecot.client().append("INBOX", b"Subject: 2\r\n\r\n", &["\\Seen", "Work"]);
+    let pair = Pair::new(&dovecot);
+    pair.sync();
+    let table = pair.tree.dir("INBOX").join("dovecot-keywords");
+    for lost in [Some(""), Some("garbage\n"), Some("1 Other\n"), None] {
+        match lost {
+            Some(text) => std::fs::write(&table, text).unwrap(),
+            None => std::fs::remove_file(&table).unwrap(),
+        }
+        pair.tree.messages("INBOX").iter_mut().find(|m| m.bytes().starts_with(b"Subject: 1\n")).unwrap().toggle('F');
+        pair.sync().says(&["flags of 1 changed"]);
+        let remote = dovecot.client().snapshot();
+        assert!(remote.0["INBOX"].iter().all(|m| m.flags.contains("work")), "{lost:?}: {remote:?}");
+    }
+    // Where no letter is left, the keyword was taken away.
+    pair.tree.messages("INBOX").iter_mut().for_each(|message| message.set_letters("S"));
+    pair.sync();
+    let remote = dovecot.client().snapshot();
+    assert!(remote.0["INBOX"].iter().all(|m| !m.flags.contains("work")), "{remote:?}");
+    pair.assert_settled("no keyword is left");
+}
+
+#[test]
 fn a_changed_setting_is_felt_by_what_was_settled_before() {
     let dovecot = Dovecot::start();
     stocked(&dovecot);

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::this_side::ThisSide;
 use crate::error::{Error, Item, ItemFailure, Result};
 use crate::local::{Directory, Examined, Listing, Scan, ScannedFile, Store, unusable_at};
-use crate::mail::{Base, FileId, Flags, Link, LocalCheckpoint, MailboxName, Presence};
+use crate::mail::{Base, FileId, Flags, Keyword, Link, LocalCheckpoint, MailboxName, Presence};
 use crate::reconcile::view::{KeywordRoom, LocalContent, LocalFile, LocalListing, LocalMailbox, LocalView};
 use crate::stop::Stop;
 
@@ -150,7 +150,7 @@ impl LocalSide {
         for (name, scanned) in &mut self.scans {
             let Scanned::Listed(Listed { listing, contents, .. }) = scanned else { continue };
             let linked = linked_files(base, name);
-            for (id, file) in listing.files.iter().filter(|(id, _)| !linked.contains(id)).take(left) {
+            for (id, file) in listing.files.iter().filter(|(id, _)| !linked.contains_key(id)).take(left) {
                 stop.check()?;
                 // One that cannot be read is tried once more when its mailbox has its final name.
                 if let Ok(content) = examine(store, name, file) {
@@ -179,7 +179,7 @@ impl LocalSide {
                 Scanned::Unchanged => LocalMailbox::Unchanged,
                 Scanned::Unknown => LocalMailbox::Unknown,
                 Scanned::Listed(listed) => {
-                    let linked = if reset.contains(&name) { BTreeSet::new() } else { linked_files(base, &name) };
+                    let linked = if reset.contains(&name) { BTreeMap::new() } else { linked_files(base, &name) };
                     LocalMailbox::Listed(read_new(store, &name, listed, &linked, &mut failures, stop)?)
                 }
             };
@@ -194,23 +194,32 @@ pub fn as_linked(flags: Flags) -> LocalFile {
     LocalFile { flags, content: LocalContent::Unread }
 }
 
-fn linked_files<'a>(base: &'a Base, name: &MailboxName) -> BTreeSet<&'a FileId> {
-    let links = base.get(name).and_then(|m| m.links.as_ref());
-    links.into_iter().flatten().filter(|(_, l)| l.presence != Presence::RemoteOnly).map(|(_, l)| &l.file).collect()
+fn linked_files<'a>(base: &'a Base, name: &MailboxName) -> BTreeMap<&'a FileId, &'a Link> {
+    let links = base.get(name).into_iter().flat_map(|m| &m.links).flatten();
+    links.filter(|(_, l)| l.presence != Presence::RemoteOnly).map(|(_, l)| (&l.file, l)).collect()
+}
+
+/// Flags of a file with letters that nothing tells the meaning of: keywords that were agreed on and have no letter now may
+/// be among them, so they are not taken for removed.
+fn with_agreed_keywords(scanned: &ScannedFile, link: &Link, known: &BTreeSet<Keyword>) -> Flags {
+    let mut flags = scanned.flags.clone();
+    flags.keywords.extend(link.flags.keywords.iter().filter(|keyword| !known.contains(*keyword)).cloned());
+    flags
 }
 
 fn read_new(
     store: &Store,
     name: &MailboxName,
     Listed { listing, standing, mut contents }: Listed,
-    linked: &BTreeSet<&FileId>,
+    linked: &BTreeMap<&FileId, &Link>,
     failures: &mut Vec<ItemFailure>,
     stop: &Stop,
 ) -> Result<LocalListing> {
     let mut files: BTreeMap<FileId, LocalFile> =
         standing.into_iter().map(|(id, flags)| (id, as_linked(flags))).collect();
     for (id, scanned) in listing.files {
-        let content = if linked.contains(&id) {
+        let link = linked.get(&id);
+        let content = if link.is_some() {
             LocalContent::Unread
         } else {
             stop.check()?;
@@ -223,7 +232,11 @@ fn read_new(
                 }
             }
         };
-        files.insert(id, LocalFile { flags: scanned.flags, content });
+        let flags = match link.filter(|_| scanned.has_unknown_keywords) {
+            Some(link) => with_agreed_keywords(&scanned, link, &listing.keywords.known),
+            None => scanned.flags,
+        };
+        files.insert(id, LocalFile { flags, content });
     }
     let keywords = KeywordRoom { known: listing.keywords.known, free: listing.keywords.free };
     Ok(LocalListing { files, keywords })
