@@ -13,7 +13,7 @@ use crate::exit::Exit;
 use crate::faults;
 use crate::mail::BaseMailbox;
 use crate::reconcile::guard::{self, Refusal};
-use crate::reconcile::view::{Expunge, Policy, TreeAge};
+use crate::reconcile::view::{Deletions, Expunge, Policy, TreeAge};
 use crate::reconcile::{Action, Disposal, Input, Plan, Side, reconcile};
 use crate::remote::imap::{Capability, Session};
 use crate::report::event::{Event, Report, Summary};
@@ -86,6 +86,9 @@ pub fn attempt(
     if plan.held > 0 {
         report.event(&account.name, Event::Notice(&stay(plan.held)));
     }
+    if account.deletions == Deletions::Trash && seen.remote.trash.is_none() && plan.actions().any(|(_, a)| marks(a)) {
+        report.event(&account.name, Event::Notice(NO_TRASH));
+    }
     total.mailboxes = mailboxes as u64;
     // What is refused is shown too.
     let whole = (job.mode == Mode::DryRun).then(|| plan.clone());
@@ -147,10 +150,17 @@ pub fn attempt(
 const OLDER: &str = "The tree, or the state, is an older copy: what is missing in the tree comes back, and nothing is \
                      deleted on the server because of it";
 
+const NO_TRASH: &str = "The account has no Trash: what was deleted in the tree is marked as deleted on the server, and stays \
+                        there. Name a mailbox with `trash`.";
+
 const GOES_ON: &str = "These are the first steps: a run then looks again, and goes on from what they make";
 
 /// What is to be known of a run that looks at nothing.
 pub(super) const NONE_SELECTED: &str = "No mailbox is selected; `mailtide mailboxes` shows which there are";
+
+fn marks(action: &Action) -> bool {
+    matches!(action, Action::Delete { side: Side::Remote, disposal: Disposal::Mark, .. })
+}
 
 fn stay(messages: u64) -> String {
     match messages {

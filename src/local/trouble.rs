@@ -20,6 +20,10 @@ pub(super) fn is_a_link(path: &Path) -> Error {
         .at(shown(path))
 }
 
+/// What a copy that was put back over a tree leaves: the same file twice, with other flags.
+const SAME_NAME: &str = "Where two files of a mailbox are called the same but for what is behind `:2,`, give one of them another name before \
+                         it, or remove it if both are the same message.";
+
 /// The error for `e` met while trying to `doing` (a verb and what it is done to) at `path`.
 pub(super) fn failed(doing: &str, path: &Path, e: io::Error) -> Error {
     let shortage = is_shortage(&e);
@@ -37,6 +41,7 @@ pub(super) fn failed(doing: &str, path: &Path, e: io::Error) -> Error {
         io::ErrorKind::NotADirectory => {
             ("", "Something else stands where a directory should be; look at it with `ls -ld`.".to_owned())
         }
+        io::ErrorKind::AlreadyExists => (": something has that name already", SAME_NAME.to_owned()),
         // What `Dir` says of a link, a FIFO, a socket where a message should be.
         io::ErrorKind::Other => ("", "Move it out of the mailbox: only plain files are messages.".to_owned()),
         _ if shortage => ("", TOO_MANY_FILES.to_owned()),
@@ -83,5 +88,12 @@ mod tests {
         assert_eq!(e.kind(), Kind::LocalTree);
         assert!(e.to_string().starts_with("/m: Could not write the message: the disk is full"), "{e}");
         assert!(e.hint_text().unwrap().contains("Free some space"));
+    }
+
+    #[test]
+    fn a_name_that_is_taken_says_what_may_have_it() {
+        let e = failed("change the flags of the message", Path::new("/m"), Errno::EXIST.into());
+        assert!(e.to_string().contains("something has that name already"), "{e}");
+        assert!(e.hint_text().unwrap().contains("`:2,`"), "{e}");
     }
 }

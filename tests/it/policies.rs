@@ -1,6 +1,6 @@
 //! What a deletion does, and what never happens by the way: other clients' marks, one-way accounts, limits.
 
-use crate::world::dovecot::Dovecot;
+use crate::world::dovecot::{Dovecot, Options};
 use crate::world::mail::Generator;
 use crate::world::maildir::Message;
 use crate::world::pair::{Pair, Setting};
@@ -102,6 +102,20 @@ fn to_the_trash() {
         pair.sync();
         assert_eq!(on_server(&dovecot, "Trash"), [""; 0]);
     }
+}
+
+#[test]
+fn without_a_trash_it_is_marked_and_said() {
+    let extra = "namespace inbox {\n  mailbox Trash {\n    special_use =\n  }\n}\n";
+    let dovecot = Dovecot::with(Options { extra, ..Options::default() });
+    stocked(&dovecot);
+    let pair = Pair::with(&dovecot, with_account("deletions = \"trash\""));
+    pair.sync();
+    delete_locally(&pair, "1");
+    pair.sync().says(&["The account has no Trash", "Name a mailbox with `trash`"]);
+    assert_eq!(on_server(&dovecot, "INBOX"), ["1!", "2", "3", "4", "5", "6"]);
+    let again = pair.sync();
+    assert!(!again.stdout.contains("Trash"), "{}", again.stdout);
 }
 
 #[test]
