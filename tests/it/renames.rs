@@ -72,6 +72,24 @@ fn names_are_passed(pair: &Pair<'_>, there: bool, (renames, after): Passed) {
 
 /// The server refuses the second of three steps: the first is taken back.
 #[test]
+fn a_swap_waits_for_a_run_with_both() {
+    let dovecot = Dovecot::start();
+    let pair = filled(Pair::new(&dovecot), MANY);
+    pair.server.client().append("To", b"Subject: of To\r\n\r\n", &[]);
+    pair.sync();
+    let mut client = pair.server.client();
+    [("From", "Aside"), ("To", "From"), ("Aside", "To")].iter().for_each(|(from, to)| client.rename(from, to));
+    for name in ["To", "From"] {
+        let other = if name == "To" { "`From`" } else { "`To`" };
+        pair.try_sync(&["--mailbox", name]).expect(1).says(&[other, "which the run leaves out"]);
+    }
+    sync_without_bodies(&pair, "swapped");
+    let both = pair.assert_equal("swapped");
+    assert_eq!((both.0["To"].len(), both.0["From"].len()), (MANY, 1));
+    pair.assert_settled("swapped");
+}
+
+#[test]
 fn a_swap_that_the_server_refuses_in_the_midst_leaves_every_name_as_it_was() {
     let dovecot = Dovecot::start();
     let pair = filled(Pair::new(&dovecot), MANY);

@@ -122,6 +122,7 @@ pub fn observe<'a>(sources: &Sources<'_, 'a>) -> Result<Observation<'a>> {
         remote::look(&mut session, &directory, &moved_remotely, &mut here, account.direction)
     })?;
     moved.extend(twice::look(&mut session, &directory, account, &mut here, &mut seen)?);
+    renames::wait_for_left_out(account, sources.state, &here.base, &mut seen)?;
     let names = renames::look(&here.base, &here.local, &seen, account.direction, sources.age);
     let replaced = renames::apply(&names.renamed, &mut here, &mut seen, &mut directory);
     let mut reset = again::reset(&here.base, &seen.view);

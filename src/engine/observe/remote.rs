@@ -151,7 +151,8 @@ impl RemoteSide {
         self.view.mailboxes.insert(name.clone(), RemoteMailbox::Observed(listing));
     }
 
-    fn unknown(&mut self, name: &MailboxName, why: &Error) {
+    /// Nothing is known of the mailbox, and why.
+    pub(super) fn unknown(&mut self, name: &MailboxName, why: &Error) {
         self.fail(name, why);
         self.checkpoints.remove(name);
         self.view.mailboxes.insert(name.clone(), RemoteMailbox::Unknown);

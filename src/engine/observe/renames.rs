@@ -2,14 +2,18 @@
 
 use std::collections::BTreeMap;
 
+use super::again;
 use super::local::{Listed, LocalSide, Scanned};
 use super::names::Directory;
 use super::remote::RemoteSide;
 use super::this_side::ThisSide;
-use crate::mail::{Base, MailboxId, MailboxName};
+use crate::config::ImapAccount;
+use crate::error::{Error, Kind, Result};
+use crate::mail::{Base, BaseMailbox, MailboxId, MailboxName};
 use crate::reconcile::renames::{LocalTrace, RemoteTrace, Trace, Traces, find, is_still};
-use crate::reconcile::view::{Coverage, Direction, RemoteMailbox, TreeAge};
+use crate::reconcile::view::{Coverage, Direction, LeftOut, RemoteMailbox, TreeAge};
 use crate::reconcile::{Names, Renamed, Side};
+use crate::state::State;
 
 /// Finds renamed mailboxes; the links of every mailbox that a side lacks, or has as another one, must have been read.
 pub fn look(base: &Base, local: &LocalSide, remote: &RemoteSide, direction: Direction, age: TreeAge) -> Names {
@@ -57,6 +61,32 @@ pub fn look(base: &Base, local: &LocalSide, remote: &RemoteSide, direction: Dire
         traces.remote.insert(name, trace);
     }
     find(base, &traces, direction)
+}
+
+/// Has mailboxes wait whose name the server has given to one that only this run leaves out: the mail of both would be taken
+/// for new, in both.
+pub fn wait_for_left_out(
+    account: &ImapAccount,
+    state: Option<&State>,
+    base: &Base,
+    remote: &mut RemoteSide,
+) -> Result<()> {
+    let reset = again::reset(base, &remote.view);
+    let Some(state) = state.filter(|_| !reset.is_empty()) else { return Ok(()) };
+    let left_out = state.base(&|name| account.mailboxes.leaves_out(name) == Some(LeftOut::ThisTime))?;
+    for name in reset {
+        let now = remote.checkpoints.get(&name).map(|now| now.uid_validity);
+        let had = |known: &BaseMailbox| known.remote.as_ref().map(|then| then.uid_validity);
+        if let Some((other, _)) = left_out.iter().find(|(_, known)| had(known).is_some() && had(known) == now) {
+            let why = Error::new(
+                Kind::Refused,
+                format!("The server has this name for `{other}` now, which the run leaves out"),
+            )
+            .hint("Run it without `--mailbox`: then both follow.");
+            remote.unknown(&name, &why);
+        }
+    }
+    Ok(())
 }
 
 /// Lets everything that was observed go by the new names. Gives the numbers of mailboxes that were known by a name that
