@@ -30,6 +30,7 @@ impl Kind {
 enum Lasting {
     Once,
     FromThereOn,
+    Always,
 }
 
 /// An ordered fault.
@@ -57,7 +58,7 @@ impl Order {
             "EROFS" => (Kind::Disk(Errno::ROFS), Lasting::FromThereOn),
             "cut" => (Kind::Line, Lasting::Once),
             "down" => (Kind::Line, Lasting::FromThereOn),
-            "slow" => (Kind::Slow, Lasting::FromThereOn),
+            "slow" => (Kind::Slow, Lasting::Always),
             _ => return None,
         };
         Some(Order { kind, lasting, at: at.parse().ok()?, count: Mutex::new(Count { steps: 0, log }) })
@@ -83,9 +84,9 @@ impl Order {
             writeln!(log, "{steps} {word}")?;
         }
         let meant = match self.lasting {
-            _ if self.kind == Kind::Slow => true,
             Lasting::Once => steps == self.at,
             Lasting::FromThereOn => steps >= self.at,
+            Lasting::Always => true,
         };
         match self.kind {
             _ if !meant => Ok(()),

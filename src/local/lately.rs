@@ -1,6 +1,6 @@
 //! What came to a mailbox lately: where files went that are missed elsewhere.
 //!
-//! A file that came here, by a rename or as a copy, has a ctime not older than that, and so has the directory's mtime. A
+//! A file that came here, by a rename or as a copy, has a ctime not older than that, and so has the directory. A
 //! directory that was itself renamed keeps its inode, and all its files come into question.
 
 use std::collections::BTreeSet;

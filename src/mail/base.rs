@@ -111,10 +111,11 @@ pub struct LocalCheckpoint {
 }
 
 impl RemoteCheckpoint {
-    /// Whether `now` is of the same mailbox, as far as it tells: its UIDs mean the same, and no MAILBOXID is another.
-    pub fn is_of_same(&self, now: &RemoteCheckpoint) -> bool {
-        let other = self.object_id.as_ref().zip(now.object_id.as_ref()).is_some_and(|(then, now)| then != now);
-        self.uid_validity == now.uid_validity && !other
+    /// Whether a mailbox that is seen now is the same, as far as it tells: its UIDs mean the same, and no MAILBOXID is
+    /// another.
+    pub fn is_of(&self, uid_validity: UidValidity, object_id: Option<&str>) -> bool {
+        let other = self.object_id.as_deref().zip(object_id).is_some_and(|(then, now)| then != now);
+        self.uid_validity == uid_validity && !other
     }
 
     /// Forgets that anything was processed; what UIDs and flags mean is still known.

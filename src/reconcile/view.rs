@@ -22,6 +22,17 @@ pub struct LocalView {
     pub outside: BTreeMap<Digest, Outside>,
 }
 
+impl LocalView {
+    /// Whether a file is gone from a mailbox, as far as that is known.
+    pub fn lacks(&self, name: &MailboxName, file: &FileId) -> bool {
+        match self.mailboxes.get(name) {
+            Some(LocalMailbox::Listed(listing)) => !listing.files.contains_key(file),
+            Some(LocalMailbox::Unchanged | LocalMailbox::Unknown) => false,
+            None => true,
+        }
+    }
+}
+
 /// A mailbox of the tree that the run leaves out.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Outside {

@@ -12,9 +12,6 @@ use crate::mail::{
 };
 
 const LINKS: &str = "SELECT uid, file, presence, flags, keywords, size, digest, message_id, internal_date, email_id
-    FROM link WHERE mailbox = ?1 ORDER BY uid";
-
-const LINKS_OF: &str = "SELECT uid, file, presence, flags, keywords, size, digest, message_id, internal_date, email_id
     FROM link WHERE mailbox = ?1 AND uid BETWEEN ?2 AND ?3 ORDER BY uid";
 
 impl State {
@@ -37,37 +34,45 @@ impl State {
 
     /// Gives every link of a mailbox, by rising UID; [`crate::error::Kind::Damaged`] when they are not as many as were
     /// recorded.
-    pub fn each_link(&self, mailbox: MailboxId, mut take: impl FnMut(Link)) -> Result<()> {
-        let mut read = || -> rusqlite::Result<_> {
-            let mut statement = self.connection.prepare_cached(LINKS)?;
-            let mut rows = statement.query([mailbox])?;
-            let mut given: u64 = 0;
-            while let Some(row) = rows.next()? {
-                take(link(row)?);
-                given += 1;
-            }
+    pub fn each_link(&self, mailbox: MailboxId, take: impl FnMut(Link)) -> Result<()> {
+        let counted = || -> rusqlite::Result<_> {
             let count = "SELECT links FROM mailbox WHERE id = ?1";
             let counted = self.connection.prepare_cached(count)?.query_row([mailbox], |row| row.get(0)).optional()?;
-            Ok(given == counted.map_or(0, i64::cast_unsigned))
+            Ok(counted.map_or(0, i64::cast_unsigned))
         };
-        // A page that lost its way would else be mail that was deleted.
-        if read().map_err(|e| self.fault(e))? { Ok(()) } else { Err(super::fault::damaged(&self.path)) }
+        let counted = counted().map_err(|e| self.fault(e))?;
+        self.links_between(mailbox, &[(Uid::MIN, Uid::MAX)], counted, take)
     }
 
     /// The links of `uids`, which a mailbox has; [`crate::error::Kind::Damaged`] when it has not.
     pub fn links_of(&self, mailbox: MailboxId, uids: &UidSet) -> Result<Vec<Link>> {
-        let read = || -> rusqlite::Result<_> {
-            let mut statement = self.connection.prepare_cached(LINKS_OF)?;
-            let mut links = Vec::new();
-            for (first, last) in uids.ranges() {
-                for link in statement.query_map((mailbox, first, last), link)? {
-                    links.push(link?);
+        let mut links = Vec::new();
+        self.links_between(mailbox, uids.ranges(), uids.len(), |link| links.push(link))?;
+        Ok(links)
+    }
+
+    /// Gives the links with UIDs in `ranges`, of which there are as many as `counted`.
+    fn links_between(
+        &self,
+        mailbox: MailboxId,
+        ranges: &[(Uid, Uid)],
+        counted: u64,
+        mut take: impl FnMut(Link),
+    ) -> Result<()> {
+        let mut read = || -> rusqlite::Result<u64> {
+            let mut statement = self.connection.prepare_cached(LINKS)?;
+            let mut given = 0;
+            for (first, last) in ranges {
+                let mut rows = statement.query((mailbox, first, last))?;
+                while let Some(row) = rows.next()? {
+                    take(link(row)?);
+                    given += 1;
                 }
             }
-            Ok(links)
+            Ok(given)
         };
-        let links = read().map_err(|e| self.fault(e))?;
-        if links.len() as u64 == uids.len() { Ok(links) } else { Err(super::fault::damaged(&self.path)) }
+        // A page that lost its way would else be mail that was deleted.
+        if read().map_err(|e| self.fault(e))? == counted { Ok(()) } else { Err(super::fault::damaged(&self.path)) }
     }
 
     /// The UIDs that the server should still have: those of links it has a copy for.

@@ -1,6 +1,7 @@
 //! Many of everything: a hundred accounts in one run, and more mailboxes than a process may have files open.
 
 use std::fs;
+use std::ops::Range;
 
 use crate::world::dovecot::Dovecot;
 use crate::world::maildir::{Layout, Tree};
@@ -41,17 +42,22 @@ fn a_hundred_accounts_in_one_run() {
     assert_eq!(again.stdout.matches("nothing changed").count(), 99, "{}", again.stdout);
 }
 
-/// A process may have 256 files open, and there are 600 mailboxes, new on each side.
-#[test]
-fn more_mailboxes_than_open_files() {
-    let dovecot = Dovecot::start();
-    for n in 0..300 {
-        let cur = dovecot.maildir(&format!("there-{n}")).join("cur");
+/// Puts a message for each number into the server's own mailbox of the name that is made of it.
+fn stock(dovecot: &Dovecot, numbers: Range<usize>, name: impl Fn(usize) -> String) {
+    for n in numbers {
+        let cur = dovecot.maildir(&name(n)).join("cur");
         fs::create_dir_all(&cur).unwrap();
         ["new", "tmp"].iter().for_each(|sub| fs::create_dir_all(cur.with_file_name(sub)).unwrap());
         fs::write(cur.join(format!("17.{n}.x:2,S")), format!("Subject: there {n}\n\nx\n")).unwrap();
     }
     scratch::give_away(&dovecot.maildir(""));
+}
+
+/// A process may have 256 files open, and there are 600 mailboxes, new on each side.
+#[test]
+fn more_mailboxes_than_open_files() {
+    let dovecot = Dovecot::start();
+    stock(&dovecot, 0..300, |n| format!("there-{n}"));
     let pair = Pair::new(&dovecot);
     for n in 0..300 {
         let name = format!("here-{n}");
@@ -69,18 +75,10 @@ fn more_mailboxes_than_open_files() {
 fn more_messages_on_their_way_than_open_files() {
     let dovecot = Dovecot::start();
     let pair = Pair::new(&dovecot);
-    let put = |first: usize, count: usize| {
-        for n in first..first + count {
-            let cur = dovecot.maildir(&format!("box-{}", n % 300)).join("cur");
-            fs::create_dir_all(&cur).unwrap();
-            ["new", "tmp"].iter().for_each(|sub| fs::create_dir_all(cur.with_file_name(sub)).unwrap());
-            fs::write(cur.join(format!("17.{n}.x:2,S")), format!("Subject: message {n}\n\nx\n")).unwrap();
-        }
-        scratch::give_away(&dovecot.maildir(""));
-    };
-    put(0, 300);
+    let name = |n| format!("box-{}", n % 300);
+    stock(&dovecot, 0..300, name);
     pair.sync();
-    put(300, 300);
+    stock(&dovecot, 300..600, name);
     let sync = format!("exec \"$MAILTIDE\" sync --config '{}' work", pair.config.display());
     pair.mailtide
         .run_shell(&format!("ulimit -n 200; export MAILTIDE_FAULT=slow@100; {sync}"))

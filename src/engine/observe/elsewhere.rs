@@ -41,10 +41,7 @@ pub fn relatives(here: &mut ThisSide<'_>, local: &mut LocalView, remote: &mut Re
 /// The same for what is new on the server alone, before the tree was read.
 pub fn relatives_there(here: &mut ThisSide<'_>, remote: &mut RemoteView) -> Result<Relatives> {
     let traits = with_new(&here.base, remote, Traits::default());
-    let mut back = Vec::new();
-    let relatives = here.kin(&traits, remote, &mut |name, link| back.push((name.clone(), link.clone())))?;
-    back.iter().for_each(|(name, link)| here.local.relist(name, link));
-    Ok(relatives)
+    here.kin(&traits, remote, &mut |_, _| ())
 }
 
 fn with_new(base: &Base, remote: &RemoteView, mut traits: Traits) -> Traits {
@@ -68,14 +65,9 @@ fn open_contents(base: &Base, relatives: &Relatives, local: &LocalView, remote: 
     let elsewhere = relatives.values().flat_map(BTreeMap::values).filter(|link| is_called(link));
     let mut contents: BTreeSet<Digest> = elsewhere.map(|link| link.digest).collect();
     for (name, mailbox) in base {
-        let (here, there) = (local.mailboxes.get(name), remote.mailboxes.get(name));
+        let there = remote.mailboxes.get(name);
         let is_gone = |link: &Link| {
-            let has_no_file = match here {
-                Some(LocalMailbox::Listed(listing)) => !listing.files.contains_key(&link.file),
-                Some(LocalMailbox::Unchanged | LocalMailbox::Unknown) => false,
-                None => true,
-            };
-            has_no_file || there.is_none() || twice::has(there, mailbox, link.uid) == Some(false)
+            local.lacks(name, &link.file) || there.is_none() || twice::has(there, mailbox, link.uid) == Some(false)
         };
         let links = mailbox.links.iter().flat_map(BTreeMap::values);
         let open = links.filter(|link| link.presence == Presence::Both && is_gone(link) || is_called(link));

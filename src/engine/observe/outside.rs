@@ -11,7 +11,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::error::Result;
 use crate::local::{Directory, Lately, Store};
 use crate::mail::{Base, Digest, Link, MailboxName, Presence};
-use crate::reconcile::view::{LeftOut, LocalMailbox, LocalView, Outside};
+use crate::reconcile::view::{LeftOut, LocalView, Outside};
 use crate::stop::Stop;
 
 /// What is missing, and where and when.
@@ -64,11 +64,7 @@ pub fn look(
 fn missing(base: &Base, local: &LocalView) -> Missing {
     let mut missing = Missing::default();
     for (name, mailbox) in base {
-        let is_gone = |link: &&Link| match local.mailboxes.get(name) {
-            Some(LocalMailbox::Listed(listing)) => !listing.files.contains_key(&link.file),
-            Some(LocalMailbox::Unchanged | LocalMailbox::Unknown) => false,
-            None => true,
-        };
+        let is_gone = |link: &&Link| local.lacks(name, &link.file);
         let links = mailbox.links.iter().flat_map(BTreeMap::values);
         let mut gone = links.filter(|l| l.presence == Presence::Both).filter(is_gone).peekable();
         if gone.peek().is_none() {

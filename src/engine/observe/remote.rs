@@ -35,8 +35,7 @@ pub fn moved_on(directory: &Directory<'_>, base: &Base) -> Vec<MailboxName> {
 pub fn new_messages(directory: &Directory<'_>, moved: &[MailboxName], base: &Base, local: &LocalSide) -> usize {
     let new = |name: &MailboxName| {
         let there = u64::from(directory.mailboxes.get(name)?.status.as_ref()?.messages);
-        let known = base.get(name).map_or(0, |mailbox| mailbox.link_count);
-        let standing = base.get(name).map_or(0, |mailbox| mailbox.standing.len());
+        let (known, standing) = base.get(name).map_or((0, 0), |mailbox| (mailbox.link_count, mailbox.standing.len()));
         Some(there.saturating_sub(known.max(standing + local.files(name))))
     };
     usize::try_from(moved.iter().filter_map(new).sum::<u64>()).unwrap_or(usize::MAX)

@@ -75,9 +75,9 @@ pub fn wait_for_left_out(
     let Some(state) = state.filter(|_| !reset.is_empty()) else { return Ok(()) };
     let left_out = state.base(&|name| account.mailboxes.leaves_out(name) == Some(LeftOut::ThisTime))?;
     for name in reset {
-        let now = remote.checkpoints.get(&name).map(|now| now.uid_validity);
-        let had = |known: &BaseMailbox| known.remote.as_ref().map(|then| then.uid_validity);
-        if let Some((other, _)) = left_out.iter().find(|(_, known)| had(known).is_some() && had(known) == now) {
+        let Some(now) = remote.checkpoints.get(&name).map(|now| now.uid_validity) else { continue };
+        let had = |known: &BaseMailbox| known.remote.as_ref().is_some_and(|then| then.uid_validity == now);
+        if let Some((other, _)) = left_out.iter().find(|(_, known)| had(known)) {
             let why = Error::new(
                 Kind::Refused,
                 format!("The server has this name for `{other}` now, which the run leaves out"),

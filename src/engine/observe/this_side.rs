@@ -74,7 +74,13 @@ impl<'s> ThisSide<'s> {
         now: Option<&RemoteCheckpoint>,
     ) -> Result<()> {
         let Some(mailbox) = self.base.get(name).filter(|mailbox| !mailbox.standing.is_empty()) else { return Ok(()) };
-        let is_same = || mailbox.remote.as_ref().zip(now).is_some_and(|(then, now)| then.is_of_same(now));
+        let is_same = || {
+            mailbox
+                .remote
+                .as_ref()
+                .zip(now)
+                .is_some_and(|(then, now)| then.is_of(now.uid_validity, now.object_id.as_deref()))
+        };
         let open = match seen {
             Some(RemoteMailbox::Unchanged) => return Ok(()),
             Some(RemoteMailbox::Observed(listing)) if is_same() => open(&mailbox.standing, listing, self.keywords),
@@ -101,8 +107,8 @@ impl<'s> ThisSide<'s> {
         Ok(())
     }
 
-    /// Reads links with one of `traits` that were not read. Those that stand come back in the base and in `remote`, and are
-    /// given to `put_back`, for their files; those of mailboxes that did not move on are returned.
+    /// Reads links with one of `traits` that were not read. Those that stand come back on both sides, and are given to
+    /// `put_back`, for whoever has the listings by then; those of mailboxes that did not move on are returned.
     pub fn kin(
         &mut self,
         traits: &Traits,
@@ -126,6 +132,7 @@ impl<'s> ThisSide<'s> {
                 Some(links) if mailbox.standing.contains(link.uid) => {
                     back.entry(id).or_default().insert(link.uid);
                     relist(remote, name, &link);
+                    self.local.relist(name, &link);
                     put_back(name, &link);
                     links.insert(link.uid, link);
                 }
@@ -147,15 +154,14 @@ fn was_in_order(mailbox: &BaseMailbox) -> bool {
 /// Those that do not stand in the mailbox as it was seen. The others are left out of that, and were not told to begin with
 /// where the server tells changes.
 fn open(standing: &Standing, listing: &mut RemoteListing, keywords: Keywords) -> UidSet {
-    let mut agreed = UidSet::new();
-    for (flags, uids) in standing.by_flags() {
+    let agreed = standing.by_flags().iter().map(|(flags, uids)| {
         let is_agreed = |message: &RemoteMessage| match keywords {
             Keywords::Synced => message.flags == *flags,
             Keywords::Ignored => message.flags.without_keywords() == *flags,
         };
-        let told: UidSet = uids.iter().filter(|uid| listing.messages.get(uid).is_some_and(is_agreed)).collect();
-        agreed.insert_all(&told);
-    }
+        uids.iter().filter(|uid| listing.messages.get(uid).is_some_and(is_agreed)).collect()
+    });
+    let agreed = UidSet::union(&agreed.collect::<Vec<UidSet>>());
     if !agreed.is_empty() {
         let messages = std::mem::take(&mut listing.messages).into_iter();
         listing.messages = messages.filter(|(uid, _)| !agreed.contains(*uid)).collect();

@@ -202,11 +202,7 @@ fn on_server<'a>(base: &'a Base, traces: &Traces<'a>) -> Pairs<'a> {
     {
         (None, _) | (Some(Trace::Seen(_)), None) => true,
         (Some(Trace::Known | Trace::Unknown), _) => false,
-        (Some(Trace::Seen(now)), Some(then)) => {
-            let renumbered = then.uid_validity != now.uid_validity;
-            let other = then.object_id.as_deref().zip(now.object_id).is_some_and(|(then, now)| then != now);
-            renumbered || other
-        }
+        (Some(Trace::Seen(now)), Some(then)) => !then.is_of(now.uid_validity, now.object_id),
     };
     // A run that was cut off may have begun with what is there now.
     let begun = |to: &MailboxName| base.get(to).and_then(|b| b.remote.as_ref()).is_some_and(|c| c.uid_next.is_none());

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use mailtide::mail::{Content, Link, MailboxName, Origin, Presence, Uid, UnixSeconds};
+use mailtide::mail::{Content, Digest, Link, MailboxName, Origin, Presence, Uid, UnixSeconds};
 use mailtide::reconcile::alike::{Dates, alike};
 use mailtide::reconcile::view::{
     Coverage, Direction, LocalContent, LocalListing, LocalMailbox, RemoteListing, RemoteMailbox, RemoteMessage,
@@ -15,7 +15,7 @@ use super::world::{ACCOUNT, Body, World};
 type Bodies<'a> = &'a dyn Fn(&MailboxName, Uid) -> Body;
 
 /// Messages that have no link.
-fn new_messages(seen: &Observation) -> Vec<(MailboxName, Uid, RemoteMessage)> {
+pub fn new_messages(seen: &Observation) -> Vec<(MailboxName, Uid, RemoteMessage)> {
     let mut new = Vec::new();
     for (name, mailbox) in &seen.remote.mailboxes {
         let RemoteMailbox::Observed(listing) = mailbox else { continue };
@@ -30,8 +30,8 @@ fn new_messages(seen: &Observation) -> Vec<(MailboxName, Uid, RemoteMessage)> {
     new
 }
 
-/// Leaves only those links of mailboxes that did not move on that the state would find.
-pub fn relatives(seen: &mut Observation) {
+/// By what the state finds links of messages that something new may be: contents, and INTERNALDATE with size.
+pub fn traits(seen: &Observation) -> (BTreeSet<Digest>, BTreeSet<(UnixSeconds, u64)>) {
     let mut digests = BTreeSet::new();
     for mailbox in seen.local.mailboxes.values() {
         let LocalMailbox::Listed(listing) = mailbox else { continue };
@@ -41,8 +41,13 @@ pub fn relatives(seen: &mut Observation) {
             }
         }
     }
-    let dates: BTreeSet<(UnixSeconds, u64)> =
-        new_messages(seen).into_iter().filter_map(|(_, _, m)| m.internal_date.zip(m.size)).collect();
+    let dates = new_messages(seen).into_iter().filter_map(|(_, _, m)| m.internal_date.zip(m.size)).collect();
+    (digests, dates)
+}
+
+/// Leaves only those links of mailboxes that did not move on that the state would find.
+pub fn relatives(seen: &mut Observation) {
+    let (digests, dates) = traits(seen);
     for links in seen.relatives.values_mut() {
         links.retain(|_, l| digests.contains(&l.digest) || dates.contains(&(l.internal_date, l.size)));
     }

@@ -3,12 +3,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use mailtide::mail::{BaseMailbox, Digest, FileId, Link, MailboxName, Presence, Uid, UnixSeconds};
+use mailtide::mail::{BaseMailbox, Digest, FileId, Link, MailboxName, Presence, Uid};
 use mailtide::reconcile::Plan;
 use mailtide::reconcile::guard::{Allowed, MaxDelete, approve};
-use mailtide::reconcile::view::{Coverage, Keywords, LocalContent, LocalListing, LocalMailbox, RemoteMailbox};
+use mailtide::reconcile::view::{Coverage, Keywords, LocalListing, LocalMailbox, RemoteMailbox};
 
 use super::observe::Observation;
+use super::same;
 
 /// Asserts it of the plan that was made with all of it.
 pub fn assert_not_needed(seen: &Observation, plan: &Plan) {
@@ -88,7 +89,9 @@ fn is_as_it_was(seen: &Observation, name: &MailboxName, mailbox: &BaseMailbox) -
     };
     match seen.remote.mailboxes.get(name) {
         Some(RemoteMailbox::Unchanged) => true,
-        Some(RemoteMailbox::Observed(_)) => seen.remote_checks.get(name).is_some_and(|now| check.is_of_same(now)),
+        Some(RemoteMailbox::Observed(_)) => {
+            seen.remote_checks.get(name).is_some_and(|now| check.is_of(now.uid_validity, now.object_id.as_deref()))
+        }
         Some(RemoteMailbox::Unknown) | None => false,
     }
 }
@@ -100,28 +103,10 @@ fn has_inode(seen: &Observation, name: &MailboxName, mailbox: &BaseMailbox) -> b
 
 /// Puts back what is like something new, or has the content of something missing or of what is called like something new.
 fn put_back(seen: &Observation, open: &mut Observation) {
-    let (mut digests, mut dates): (BTreeSet<Digest>, BTreeSet<(UnixSeconds, u64)>) = Default::default();
-    let mut called: BTreeSet<&str> = BTreeSet::new();
-    for (name, mailbox) in &seen.remote.mailboxes {
-        let RemoteMailbox::Observed(listing) = mailbox else { continue };
-        let base = seen.base.get(name);
-        let same = base.filter(|b| b.remote.as_ref().is_some_and(|c| c.uid_validity == listing.uid_validity));
-        let links = same.and_then(|b| b.links.as_ref());
-        let new = listing.messages.iter().filter(|(uid, _)| links.is_none_or(|links| !links.contains_key(uid)));
-        for (_, message) in new {
-            dates.extend(message.internal_date.zip(message.size));
-            called.extend(message.email_id.as_deref());
-        }
-    }
-    for mailbox in seen.local.mailboxes.values() {
-        let LocalMailbox::Listed(listing) = mailbox else { continue };
-        digests.extend(listing.files.values().filter_map(|file| match &file.content {
-            LocalContent::Known { content, .. } => Some(content.digest),
-            LocalContent::Unread | LocalContent::Unreadable => None,
-        }));
-    }
+    let (digests, dates) = same::traits(seen);
     relist(seen, open, &|link| digests.contains(&link.digest) || dates.contains(&(link.internal_date, link.size)));
-    let is_called = |link: &Link| link.email_id.as_deref().is_some_and(|id| called.contains(id));
+    let called: BTreeSet<_> = same::new_messages(seen).into_iter().filter_map(|(.., new)| new.email_id).collect();
+    let is_called = |link: &Link| link.email_id.as_ref().is_some_and(|id| called.contains(id));
     let elsewhere = seen.relatives.values().flat_map(BTreeMap::values).filter(|link| is_called(link));
     let mut digests: BTreeSet<Digest> = elsewhere.map(|link| link.digest).collect();
     for (name, mailbox) in &open.base {
