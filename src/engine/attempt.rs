@@ -76,6 +76,9 @@ pub fn attempt(
     if mailboxes == 0 {
         report.event(&account.name, Event::Notice(NONE_SELECTED));
     }
+    if seen.merged > 0 {
+        report.event(&account.name, Event::Notice(&are_one(seen.merged)));
+    }
     let session = pool.take()?;
     let expunge = match session.capabilities().has(Capability::Uidplus) {
         true => Expunge::Named,
@@ -160,6 +163,16 @@ pub(super) const NONE_SELECTED: &str = "No mailbox is selected; `mailtide mailbo
 
 fn marks(action: &Action) -> bool {
     matches!(action, Action::Delete { side: Side::Remote, disposal: Disposal::Mark, .. })
+}
+
+fn are_one(messages: usize) -> String {
+    match messages {
+        1 => "A message was there twice, its files alike but for the flags in their names: it is one, with all of these".into(),
+        _ => format!(
+            "{messages} messages were there twice, their files alike but for the flags in their names: each is one, with all \
+             of these"
+        ),
+    }
 }
 
 fn stay(messages: u64) -> String {

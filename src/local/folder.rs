@@ -55,19 +55,42 @@ impl Folder {
     ///
     /// A keyword that the mailbox has no letter left for is not among them. A file that is gone is an error.
     pub fn set_flags(&self, changes: &[(FileId, FlagChange)]) -> Vec<Result<Flags>> {
-        let wanted: BTreeSet<_> = changes.iter().flat_map(|(_, c)| c.add.keywords.iter().cloned()).collect();
-        let table = match self.table_with(&wanted) {
+        let wanted = changes.iter().map(|(id, change)| (id, &change.add.keywords));
+        self.reletter(wanted.collect(), |table, n, letters| {
+            if let Some((_, change)) = changes.get(n) {
+                table.apply(letters, &change.add, &change.remove);
+            }
+        })
+    }
+
+    /// Gives files the letters of these keywords, and no other keyword letter; as for [`Folder::set_flags`] otherwise.
+    pub fn set_keywords(&self, wanted: &[(FileId, BTreeSet<Keyword>)]) -> Vec<Result<Flags>> {
+        self.reletter(wanted.iter().map(|(id, keywords)| (id, keywords)).collect(), |table, n, letters| {
+            *letters = std::mem::take(letters).without_keywords();
+            if let Some((_, keywords)) = wanted.get(n) {
+                let flags = Flags { keywords: keywords.clone(), ..Flags::none() };
+                table.apply(letters, &flags, &Flags::none());
+            }
+        })
+    }
+
+    /// Lets `alter` change the letters of files, given a table that has letters for `wanted`.
+    fn reletter(
+        &self,
+        wanted: Vec<(&FileId, &BTreeSet<Keyword>)>,
+        mut alter: impl FnMut(&Table, usize, &mut Letters),
+    ) -> Vec<Result<Flags>> {
+        let keywords = wanted.iter().flat_map(|(_, keywords)| keywords.iter().cloned()).collect();
+        let table = match self.table_with(&keywords) {
             Ok(table) => table,
-            Err(e) => return changes.iter().map(|_| Err(repeated(&e))).collect(),
+            Err(e) => return wanted.iter().map(|_| Err(repeated(&e))).collect(),
         };
         let mut touched = BTreeSet::new();
-        let ids: Vec<&FileId> = changes.iter().map(|(id, _)| id).collect();
+        let ids: Vec<&FileId> = wanted.iter().map(|(id, _)| *id).collect();
         let renamed = self.each("change the flags of the message", &ids, |n, place| {
             let mut letters = Letters::of(&place.name);
             let before = letters.clone();
-            if let Some((_, change)) = changes.get(n) {
-                table.apply(&mut letters, &change.add, &change.remove);
-            }
+            alter(&table, n, &mut letters);
             let from = self.boxes.sub(place.sub);
             if letters == before {
                 let there = from.kind_of(&place.name)?.is_some();
@@ -80,11 +103,11 @@ impl Folder {
             Ok(table.flags(&letters))
         });
         let synced = self.sync(&touched);
-        let settle = |((id, _), outcome): (&(FileId, FlagChange), Result<Found<Flags>>)| match outcome? {
+        let settle = |(id, outcome): (&&FileId, Result<Found<Flags>>)| match outcome? {
             Found::Done(flags) => synced.as_ref().map(|()| flags).map_err(repeated),
             Found::Gone => Err(gone(id)),
         };
-        changes.iter().zip(renamed).map(settle).collect()
+        ids.iter().zip(renamed).map(settle).collect()
     }
 
     /// Removes files for good; results come in the order of `ids`, once all is durable. One that is gone already is

@@ -9,8 +9,10 @@ use std::ffi::OsStr;
 
 use super::dir::Dir;
 use super::name::{LetterSet, Letters};
+use super::scan::ScannedFile;
+use super::store::Store;
 use crate::error::Result;
-use crate::mail::{Flags, Keyword};
+use crate::mail::{Flags, Keyword, MailboxName};
 
 /// The table's file, beside `cur`.
 pub(super) const FILE: &str = "dovecot-keywords";
@@ -22,6 +24,25 @@ pub struct KeywordTable {
     pub known: BTreeSet<Keyword>,
     /// How many letters are free.
     pub free: usize,
+}
+
+/// Which letters keywords have in the files of a mailbox.
+#[derive(Debug)]
+pub struct KeywordLetters(Table);
+
+impl KeywordLetters {
+    /// Whether the letters in the name of a file, wherever that is, stand for exactly these keywords here.
+    pub fn spell(&self, file: &ScannedFile, keywords: &BTreeSet<Keyword>) -> bool {
+        let letters = file.letters();
+        !self.0.is_silent_on(&letters) && self.0.flags(&letters).keywords == *keywords
+    }
+}
+
+impl Store {
+    /// The keyword letters of a mailbox.
+    pub fn keyword_letters(&self, mailbox: &MailboxName) -> Result<KeywordLetters> {
+        Table::read(&self.boxes(mailbox)?.dir).map(KeywordLetters)
+    }
 }
 
 /// The table as the file has it.

@@ -18,6 +18,7 @@
 //! | `mailbox` | making and removing one |
 //! | `settle` | one readdir a directory, checkpoints |
 //! | `scan` | what a mailbox holds |
+//! | `namesakes` | files of one unique part: one message, or two names |
 //! | `lately` | what came to a mailbox that is left out |
 //! | `lines` | line ends, there and back |
 //! | `content` | digests, sizes |
@@ -50,6 +51,7 @@ mod lines;
 mod mailbox;
 mod maildrop;
 mod name;
+mod namesakes;
 mod outgoing;
 mod relocate;
 mod rename;
@@ -68,7 +70,7 @@ pub use content::WireDigest;
 pub use deliver::{Delivered, Delivery, deliver};
 pub use folder::Folder;
 pub use incoming::{Incoming, Received};
-pub use keywords::KeywordTable;
+pub use keywords::{KeywordLetters, KeywordTable};
 pub use lately::Lately;
 pub use layout::Layout;
 pub use mailbox::Removed;

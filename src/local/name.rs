@@ -142,6 +142,14 @@ pub(super) fn copied(of: &OsStr, copy: u32) -> OsString {
     name
 }
 
+/// The name of a file with another unique part.
+pub(super) fn renamed(name: &OsStr, unique_part: &OsStr) -> OsString {
+    let info = name.as_bytes().get(unique(name).len()..).unwrap_or_default();
+    let mut renamed = unique_part.to_owned();
+    renamed.push(OsStr::from_bytes(info));
+    renamed
+}
+
 /// Where a unique part says its file came from; exactly what [`delivered`] writes, whatever sizes follow.
 pub(super) fn origin(unique: &OsStr) -> Option<Origin> {
     let (_, from) = date_and_source(unique)?;

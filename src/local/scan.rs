@@ -1,6 +1,6 @@
 //! What a mailbox holds, as the names of its files tell; a file is opened only to be examined.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::os::unix::fs::MetadataExt;
 
@@ -9,7 +9,7 @@ use super::keywords::{KeywordTable, Table};
 use super::name::{self, LetterSet, Letters};
 use super::settle::{Boxes, Place, Settled};
 use crate::error::Result;
-use crate::mail::{Contents, FileId, Flags, LocalCheckpoint, MaildropOrigin, Origin, UnixSeconds};
+use crate::mail::{Contents, FileId, Flags, Keyword, LocalCheckpoint, MaildropOrigin, Origin, UnixSeconds};
 
 /// What a scan found.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -53,6 +53,27 @@ impl ScannedFile {
 
     pub(super) fn place(&self) -> &Place {
         &self.place
+    }
+
+    /// Whether its unique part is another file's.
+    pub(super) fn goes_by_whole_name(&self) -> bool {
+        self.goes_by == GoesBy::WholeName
+    }
+
+    /// The letters in its name.
+    pub(super) fn letters(&self) -> Letters {
+        Letters::of(&self.place.name)
+    }
+
+    /// Whether its name has letters that stand for keywords.
+    pub fn has_keyword_letters(&self) -> bool {
+        self.has_unknown_keywords || !self.flags.keywords.is_empty()
+    }
+
+    /// Takes other keywords for what its letters stand for.
+    pub fn set_keywords(&mut self, keywords: BTreeSet<Keyword>) {
+        self.flags.keywords = keywords;
+        self.has_unknown_keywords = false;
     }
 }
 
@@ -101,7 +122,7 @@ impl Boxes {
                 Err(e) => return Err(self.sub(place.sub).failed("read the message", &place.name, e)),
             }
             // Whoever goes by its whole name is gone when that changes; its unique part is another file's.
-            if file.goes_by == GoesBy::WholeName {
+            if file.goes_by_whole_name() {
                 return Ok(None);
             }
             match self.settle(now)?.places.remove(&FileId::new(name::unique(&place.name))) {

@@ -23,10 +23,15 @@ const TEMPORARY_SUFFIX: &[u8] = b".mailtide-tmp";
 
 /// A name that no other process and no other thread uses, and that is recognised as ours.
 pub(super) fn temporary_name() -> OsString {
+    format!("{}.mailtide-tmp", fresh_name()).into()
+}
+
+/// What no other process and no other thread begins a name with: the seconds since 1970, a point, and what is unique.
+pub(super) fn fresh_name() -> String {
     static COUNTER: AtomicU32 = AtomicU32::new(0);
     let count = COUNTER.fetch_add(1, Ordering::Relaxed);
     let (secs, pid) = (now() / 1_000_000_000, std::process::id());
-    format!("{secs}.P{pid}Q{count}R{:016x}.mailtide-tmp", fastrand::u64(..)).into()
+    format!("{secs}.P{pid}Q{count}R{:016x}", fastrand::u64(..))
 }
 
 /// When a file of ours was made, in seconds since 1970, as its name says; `None` for a file of others.

@@ -33,6 +33,7 @@
 //! | `identity` | new UIDs, lost and old states and trees over 5,000 messages; 2,000 that are alike |
 //! | `renames` | mailboxes that pass their names on or round, take that of a removed one, or INBOX's mail |
 //! | `outside` | moves into mailboxes that take no part |
+//! | `mended` | a backup put back over a live tree, one unique part twice, letters out of another mailbox |
 //! | `conflicts` | moves and renames on one side while the other does something else |
 //! | `between` | moves on the server between two looks of one run |
 //! | `moves_killed` | `kill -9` in the midst of moves and renames |
@@ -73,6 +74,7 @@ mod kill;
 mod man;
 mod many;
 mod memory;
+mod mended;
 mod moves;
 mod moves_killed;
 mod outside;

@@ -17,6 +17,8 @@ const READ_AHEAD: usize = 10_000;
 pub struct LocalSide {
     /// The scan of every selected mailbox that has a directory.
     pub scans: BTreeMap<MailboxName, Scanned>,
+    /// How many messages had several files, under one unique part.
+    pub merged: usize,
     /// What could not be read.
     pub failures: Vec<ItemFailure>,
 }
@@ -40,7 +42,7 @@ pub struct Listed {
     /// Of those, whose link is looked at after all, with their flags.
     pub standing: BTreeMap<FileId, Flags>,
     /// What files hold that were read already; `None` for one that is gone again.
-    contents: BTreeMap<FileId, Option<LocalContent>>,
+    pub contents: BTreeMap<FileId, Option<LocalContent>>,
 }
 
 /// Whether the tree may be mended while it is looked at.
@@ -53,7 +55,7 @@ pub enum Changes {
 }
 
 /// Scans every selected mailbox of the tree; the links of those that changed are read beside them.
-pub fn scan(
+pub fn scan_all(
     store: &Store,
     here: &mut ThisSide<'_>,
     selects: &dyn Fn(&MailboxName) -> bool,
@@ -65,15 +67,15 @@ pub fn scan(
         stop.check()?;
         match directory {
             Directory::Usable => {
-                let since = here.base.get(name).and_then(|m| m.local.as_ref());
-                here.local.rescan(store, name, since);
+                let since = here.base.get(name).and_then(|m| m.local);
+                here.scan(store, name, since.as_ref());
             }
             // A kill while it was made or removed; nothing is agreed on in it, so completing it can lose nothing.
             Directory::Incomplete(_)
                 if changes == Changes::Allowed && here.base.get(name).is_none_or(|m| m.link_count == 0) =>
             {
                 match store.create_mailbox(name) {
-                    Ok(()) => here.local.rescan(store, name, None),
+                    Ok(()) => here.scan(store, name, None),
                     Err(error) => here.local.unknown(name, &error),
                 }
             }
@@ -93,8 +95,8 @@ pub fn scan(
 }
 
 impl LocalSide {
-    /// Scans one mailbox anew; with no checkpoint, all of it.
-    pub fn rescan(&mut self, store: &Store, name: &MailboxName, since: Option<&LocalCheckpoint>) {
+    /// Scans one mailbox; with no checkpoint, all of it.
+    pub fn scan(&mut self, store: &Store, name: &MailboxName, since: Option<&LocalCheckpoint>) {
         let scanned = match store.scan(name, since) {
             Ok(Scan::Unchanged) => Scanned::Unchanged,
             Ok(Scan::Listed(listing)) => {
@@ -105,7 +107,8 @@ impl LocalSide {
         self.scans.insert(name.clone(), scanned);
     }
 
-    fn unknown(&mut self, name: &MailboxName, why: &Error) {
+    /// Knows nothing of a mailbox, and says why.
+    pub fn unknown(&mut self, name: &MailboxName, why: &Error) {
         self.failures.push(ItemFailure::new(name, Item::Mailbox, why));
         self.scans.insert(name.clone(), Scanned::Unknown);
     }
@@ -172,7 +175,7 @@ impl LocalSide {
         reset: &BTreeSet<MailboxName>,
         stop: &Stop,
     ) -> Result<(LocalView, Vec<ItemFailure>)> {
-        let LocalSide { scans, mut failures } = self;
+        let LocalSide { scans, mut failures, .. } = self;
         let mut view = LocalView::default();
         for (name, scanned) in scans {
             let mailbox = match scanned {
@@ -194,7 +197,8 @@ pub fn as_linked(flags: Flags) -> LocalFile {
     LocalFile { flags, content: LocalContent::Unread }
 }
 
-fn linked_files<'a>(base: &'a Base, name: &MailboxName) -> BTreeMap<&'a FileId, &'a Link> {
+/// The links of a mailbox whose message is in the tree, by its file.
+pub fn linked_files<'a>(base: &'a Base, name: &MailboxName) -> BTreeMap<&'a FileId, &'a Link> {
     let links = base.get(name).into_iter().flat_map(|m| &m.links).flatten();
     links.filter(|(_, l)| l.presence != Presence::RemoteOnly).map(|(_, l)| (&l.file, l)).collect()
 }
@@ -243,7 +247,7 @@ fn read_new(
 }
 
 /// What a file holds; `None` when it is gone already.
-fn examine(store: &Store, name: &MailboxName, scanned: &ScannedFile) -> Result<Option<LocalContent>> {
+pub fn examine(store: &Store, name: &MailboxName, scanned: &ScannedFile) -> Result<Option<LocalContent>> {
     let examined = store.examine(name, scanned)?;
     Ok(examined.map(|Examined { contents, modified }| {
         let unstamped = contents.unstamped.map(Box::new);

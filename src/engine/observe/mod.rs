@@ -7,6 +7,7 @@
 mod again;
 mod elsewhere;
 pub mod local;
+mod mend;
 pub mod names;
 mod outside;
 pub mod remote;
@@ -28,7 +29,7 @@ use crate::error::{Error, ItemFailure, Kind, Result};
 use crate::local::Store;
 use crate::mail::{AccountId, Base, BaseMailbox, Intent, LocalCheckpoint, MailboxId, MailboxName, RemoteCheckpoint};
 use crate::reconcile::alike::Dates;
-use crate::reconcile::view::{Direction, LocalView, MailboxIds, RemoteMailbox, RemoteView, TreeAge};
+use crate::reconcile::view::{Direction, Keywords, LocalView, MailboxIds, RemoteMailbox, RemoteView, TreeAge};
 use crate::reconcile::{Names, Relatives};
 use crate::remote::imap::Session;
 use crate::state::State;
@@ -83,6 +84,8 @@ pub struct Observation<'a> {
     pub local_checks: BTreeMap<MailboxName, LocalCheckpoint>,
     /// Remote checkpoints of what was read.
     pub remote_checks: BTreeMap<MailboxName, RemoteCheckpoint>,
+    /// How many messages had several files in the tree, under one unique part, and count as one.
+    pub merged: usize,
     /// What could not be observed.
     pub failures: Vec<ItemFailure>,
     /// How many mailboxes there are, and how many moved on.
@@ -100,7 +103,8 @@ pub fn observe<'a>(sources: &Sources<'_, 'a>) -> Result<Observation<'a>> {
     if !as_checked {
         base.values_mut().for_each(BaseMailbox::look_again);
     }
-    let mut here = ThisSide::new(sources.state, account.keywords, base);
+    let mends = if account.direction == Direction::Push { Changes::Forbidden } else { sources.changes };
+    let mut here = ThisSide::new(sources.state, account.keywords, mends, base);
     let (mut session, mut directory) = both_at_once(sources, &mut here)?;
     must_list_something(&directory, &here.base)?;
 
@@ -133,10 +137,10 @@ pub fn observe<'a>(sources: &Sources<'_, 'a>) -> Result<Observation<'a>> {
         again.retain(|name| here.local.is_unchanged(name) || reset.contains(name) && here.local.was_relisted(name));
         for name in &again {
             here.read_all(name, &mut seen.view)?;
-            here.local.rescan(store, name, None);
+            here.scan(store, name, None);
         }
     }
-    let local_checks = here.local.checkpoints();
+    let (local_checks, merged) = (here.local.checkpoints(), here.local.merged);
     let (mut local_view, mut failures) = match sources.store {
         Some(store) => std::mem::take(&mut here.local).into_view(store, &here.base, &reset, sources.stop)?,
         None => Default::default(),
@@ -184,6 +188,7 @@ pub fn observe<'a>(sources: &Sources<'_, 'a>) -> Result<Observation<'a>> {
         directory,
         local_checks,
         remote_checks: seen.checkpoints,
+        merged,
         failures,
         mailboxes,
     })
@@ -210,8 +215,12 @@ fn both_at_once<'a>(sources: &Sources<'_, 'a>, here: &mut ThisSide<'_>) -> Resul
 
 fn look_at_tree(sources: &Sources<'_, '_>, store: &Store, here: &mut ThisSide<'_>) -> Result<()> {
     let selects = |name: &MailboxName| sources.account.mailboxes.selects(name);
-    local::scan(store, here, &selects, sources.changes, sources.stop)?;
-    here.local.read_ahead(store, &here.base, sources.stop)
+    local::scan_all(store, here, &selects, sources.changes, sources.stop)?;
+    here.local.read_ahead(store, &here.base, sources.stop)?;
+    match sources.account.keywords {
+        Keywords::Synced => mend::letters(store, here),
+        Keywords::Ignored => Ok(()),
+    }
 }
 
 /// A server that lists nothing at all has lost its mind or our rights; nothing is concluded from that.

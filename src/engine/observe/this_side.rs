@@ -15,12 +15,13 @@
 
 use std::collections::BTreeMap;
 
-use super::local::{LocalSide, Scanned};
+use super::local::{Changes, Listed, LocalSide, Scanned};
+use super::mend;
 use crate::error::Result;
-use crate::local::Listing;
+use crate::local::{Listing, Store};
 use crate::mail::{
-    Base, BaseMailbox, FileId, Flags, Intent, Link, MailboxId, MailboxName, Presence, RemoteCheckpoint, Standing, Uid,
-    UidSet,
+    Base, BaseMailbox, FileId, Flags, Intent, Link, LocalCheckpoint, MailboxId, MailboxName, Presence, RemoteCheckpoint,
+    Standing, Uid, UidSet,
 };
 use crate::reconcile::Relatives;
 use crate::reconcile::renames::has_inode;
@@ -32,6 +33,8 @@ pub struct ThisSide<'s> {
     /// Where links are; `None` when a dry run finds none.
     state: Option<&'s State>,
     keywords: Keywords,
+    /// Whether the tree may be mended.
+    pub changes: Changes,
     /// What both sides had agreed on.
     pub base: Base,
     /// Uploads whose outcome is unknown, of mailboxes whose links were read.
@@ -42,8 +45,19 @@ pub struct ThisSide<'s> {
 
 impl<'s> ThisSide<'s> {
     /// Nothing looked at yet.
-    pub fn new(state: Option<&'s State>, keywords: Keywords, base: Base) -> Self {
-        ThisSide { state, keywords, base, intents: BTreeMap::new(), local: LocalSide::default() }
+    pub fn new(state: Option<&'s State>, keywords: Keywords, changes: Changes, base: Base) -> Self {
+        ThisSide { state, keywords, changes, base, intents: BTreeMap::new(), local: LocalSide::default() }
+    }
+
+    /// Scans one mailbox; with no checkpoint, all of it.
+    pub fn scan(&mut self, store: &Store, name: &MailboxName, since: Option<&LocalCheckpoint>) {
+        let ThisSide { state, base, local, .. } = self;
+        local.scan(store, name, since);
+        let Some(Scanned::Listed(Listed { listing, .. })) = local.scans.get_mut(name) else { return };
+        match mend::namesakes(store, *state, name, base.get(name), listing, self.changes) {
+            Ok(merged) => local.merged += merged,
+            Err(error) => local.unknown(name, &error),
+        }
     }
 
     /// Reads the links of a mailbox, unless they were read.

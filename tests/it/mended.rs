@@ -1,0 +1,132 @@
+//! What other programs leave in a tree that no name tells rightly: a backup put back over it, one unique part twice, and
+//! keyword letters out of another mailbox.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+use crate::world::dovecot::Dovecot;
+use crate::world::mail::{Generator, Kind};
+use crate::world::maildir::Message;
+use crate::world::pair::{Pair, Setting};
+use crate::world::server::Server;
+
+/// A pair with so many messages in INBOX, and `Other`.
+fn pair<'s>(dovecot: &'s Dovecot, account: &str, messages: usize, flags: &[&str]) -> Pair<'s> {
+    let pair = Pair::with(dovecot, Setting { account: account.to_owned(), ..Setting::default() });
+    let (mut client, mut generator) = (dovecot.client(), Generator::new(77));
+    client.create("Other");
+    for _ in 0..messages {
+        client.append("INBOX", &generator.of(Kind::Plain), flags);
+    }
+    pair.sync();
+    pair
+}
+
+fn copy(from: &Path, to: &Path) {
+    assert!(Command::new("cp").arg("-a").arg(from.join(".")).arg(to).status().unwrap().success());
+}
+
+fn letters(pair: &Pair<'_>, mailbox: &str) -> Vec<String> {
+    pair.tree.messages(mailbox).iter().map(Message::letters).collect()
+}
+
+#[test]
+fn a_backup_put_back_over_a_tree_whose_flags_changed_doubles_nothing() {
+    for few in [false, true] {
+        let dovecot = if few { Dovecot::showing("IMAP4rev1") } else { Dovecot::start() };
+        let pair = pair(&dovecot, "", 6, &["\\Answered"]);
+        let inbox = pair.tree.dir("INBOX");
+        let backup = tempfile::tempdir().unwrap();
+        copy(&inbox, backup.path());
+        // Three were read since, and are known so on both sides; one was deleted; one has a mark to be deleted.
+        let mut files = pair.tree.messages("INBOX");
+        files[..3].iter_mut().for_each(|file| file.set_letters("RS"));
+        files.pop().unwrap().delete();
+        files[4].set_letters("RT");
+        pair.sync();
+        copy(backup.path(), &inbox);
+        assert_eq!(pair.tree.messages("INBOX").len(), 10);
+        let before = letters(&pair, "INBOX");
+        let planned = pair.planned();
+        assert_eq!(letters(&pair, "INBOX"), before, "a dry run changes nothing");
+        pair.sync().says(&["4 messages were there twice"]);
+        // The deleted one is back, as whoever puts a backup back wants; and a mark that the copy has not, is none.
+        assert_eq!(letters(&pair, "INBOX"), ["RS", "RS", "RS", "R", "R", "R"]);
+        pair.assert_settled("put back");
+        assert_eq!(dovecot.client().uids("INBOX").len(), 6);
+        // Where EXPUNGE would take marked ones along, the deleted one is still there.
+        let back = if few { "link" } else { "upload" };
+        let actions: BTreeSet<&str> = planned.iter().filter_map(|action| action["action"].as_str()).collect();
+        assert_eq!(actions, BTreeSet::from(["set-flags", back]), "{planned:#?}");
+    }
+}
+
+#[test]
+fn a_tree_that_is_not_to_be_changed_is_taken_for_what_it_means() {
+    let dovecot = Dovecot::start();
+    let pair = pair(&dovecot, "", 2, &[]);
+    pair.configure(&Setting { account: "direction = \"push\"".to_owned(), ..Setting::default() });
+    let file = &pair.tree.messages("INBOX")[0];
+    // New ones have no letters.
+    fs::copy(&file.path, pair.tree.dir("INBOX").join("cur").join(format!("{}:2,FS", file.name()))).unwrap();
+    let before = pair.tree.messages("INBOX").len();
+    for _ in 0..2 {
+        pair.sync();
+        assert_eq!(pair.tree.messages("INBOX").len(), before);
+        let flags: Vec<_> = dovecot.client().uids("INBOX").into_values().collect();
+        assert_eq!(flags.iter().map(BTreeSet::len).collect::<Vec<_>>(), [2, 0], "{flags:?}");
+    }
+}
+
+#[test]
+fn another_message_under_a_known_unique_part_gets_a_name_of_its_own() {
+    // Before and behind the known one in the order of names.
+    for (known, other) in [("S", "FS"), ("FS", "S")] {
+        let dovecot = Dovecot::start();
+        let pair = pair(&dovecot, "", 3, &[]);
+        let mut file = pair.tree.messages("INBOX").remove(1);
+        file.set_letters(known);
+        pair.sync();
+        let message = Generator::new(78).of(Kind::Plain);
+        let path = file.path.with_file_name(file.name().replace(&format!(":2,{known}"), &format!(":2,{other}")));
+        fs::write(&path, String::from_utf8_lossy(&message).replace("\r\n", "\n")).unwrap();
+        let known = file.bytes();
+        pair.sync().says(&["sent"]);
+        assert!(!path.exists() && file.bytes() == known, "the known one keeps its name");
+        pair.assert_settled("two messages");
+        assert_eq!(dovecot.client().uids("INBOX").len(), 4);
+        // Their flags may become equal.
+        dovecot.client().store("INBOX", "1:*", "+FLAGS (\\Seen \\Flagged)");
+        pair.sync();
+        pair.assert_settled("flags that are equal");
+    }
+}
+
+#[test]
+fn keywords_stay_with_a_file_whose_letters_mean_others_where_it_is_moved() {
+    let dovecot = Dovecot::start();
+    let pair = pair(&dovecot, "", 4, &["\\Seen", "work"]);
+    let mut client = dovecot.client();
+    client.append("Other", &Generator::new(79).of(Kind::Plain), &["\\Seen", "private"]);
+    client.create("Empty");
+    pair.sync();
+    assert_eq!(pair.tree.keyword_letter("INBOX", "work"), pair.tree.keyword_letter("Other", "private"));
+    // By name, and under a name of the mover's own.
+    for (n, Message { path }) in pair.tree.messages("INBOX").into_iter().enumerate() {
+        let to = pair.tree.dir(if n % 2 == 0 { "Other" } else { "Empty" }).join("cur");
+        let name = if n < 2 { path.file_name().unwrap().to_owned() } else { format!("17.R{n}.host:2,Sa").into() };
+        fs::rename(&path, to.join(name)).unwrap();
+    }
+    let planned = pair.planned();
+    assert!(planned.iter().all(|action| action["action"] == "move"), "{planned:#?}");
+    pair.sync();
+    pair.assert_settled("moved");
+    for (mailbox, keywords) in [("Other", vec!["private", "work", "work"]), ("Empty", vec!["work", "work"])] {
+        let of = |flags: BTreeSet<String>| flags.into_iter().filter(|flag| !flag.starts_with('\\')).collect::<Vec<_>>();
+        let mut found: Vec<String> = client.uids(mailbox).into_values().flat_map(of).collect();
+        found.sort_unstable();
+        assert_eq!(found, keywords, "{mailbox}");
+    }
+}
