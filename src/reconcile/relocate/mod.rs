@@ -31,6 +31,7 @@
 //! | moves another of the same content there | both are there |
 //!
 //! Without UIDPLUS a move on the server is a copy and a deletion, each at its time: an EXPUNGE may hit what others marked.
+//! Nothing of it goes to Trash.
 //!
 //! The flags of what moved merge as those of any message do, between the agreed ones and what both ends have now; so do
 //! those at every place, where it came to several. A copy of what stays is a message of its own: it has the flags that it
@@ -269,8 +270,31 @@ fn on_server(input: &Input<'_>, plan: &mut Plan) {
             };
         }
     }
-    if input.policy.expunge == Expunge::Named {
-        spare(plan, &supply.taken, Side::Remote);
+    match input.policy.expunge {
+        Expunge::Named => spare(plan, &supply.taken, Side::Remote),
+        Expunge::WholeMailbox => keep_out_of_trash(plan, &supply.taken),
+    }
+}
+
+/// Deletes what moved from its old place, where that is a deletion, without a copy in Trash.
+fn keep_out_of_trash(plan: &mut Plan, moved: &BTreeSet<(MailboxName, Uid)>) {
+    for (name, actions) in &mut plan.mailboxes {
+        let mut expunged = UidSet::new();
+        for action in actions.iter_mut() {
+            if let Action::Delete { side: Side::Remote, uids, disposal: Disposal::Trash } = action {
+                let (left, deleted) = uids.iter().partition(|uid| moved.contains(&(name.clone(), *uid)));
+                (expunged, *uids) = (left, deleted);
+            }
+        }
+        actions.retain(|action| !matches!(action, Action::Delete { uids, .. } if uids.is_empty()));
+        for action in actions.iter_mut() {
+            if let Action::Delete { side: Side::Remote, uids, disposal: Disposal::Expunge } = action {
+                uids.extend(std::mem::take(&mut expunged).iter());
+            }
+        }
+        if !expunged.is_empty() {
+            actions.push(Action::Delete { side: Side::Remote, uids: expunged, disposal: Disposal::Expunge });
+        }
     }
 }
 

@@ -47,6 +47,18 @@ fn without_uidplus_a_move_is_a_copy_and_a_deletion_and_the_guard_takes_it_for_no
 }
 
 #[test]
+fn without_uidplus_what_moved_leaves_no_copy_in_trash() {
+    let mut scene = Scene::with(&["A", "B", "Trash"]);
+    (scene.policy.expunge, scene.policy.deletions) = (Expunge::WholeMailbox, Deletions::Trash);
+    scene.remote.trash = Some(name("Trash"));
+    for n in 1..=2 {
+        scene.link("A", link(n, Presence::Both, "S")).message("A", n.into(), "S");
+    }
+    scene.new_file("B", "x", 1, "S");
+    expect(&scene, &["A: expunge server 1", "A: trash server 2", "B: copy server A 1 as file x agreed \\Seen"]);
+}
+
+#[test]
 fn a_file_that_was_copied_is_copied_on_the_server_even_within_its_mailbox() {
     let mut scene = linked("S");
     scene.message("A", 1, "S").file("A", "f1", "S").new_file("B", "x", 1, "S").new_file("A", "y", 1, "S");
