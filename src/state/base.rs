@@ -11,8 +11,8 @@ use crate::mail::{
     UidSet, UidValidity,
 };
 
-const LINKS: &str = "SELECT uid, file, presence, flags, keywords, size, digest, message_id, internal_date, email_id
-    FROM link WHERE mailbox = ?1 AND uid BETWEEN ?2 AND ?3 ORDER BY uid";
+/// What [`link`] reads of a row.
+pub(super) const LINK: &str = "uid, file, presence, flags, keywords, size, digest, message_id, internal_date, email_id";
 
 impl State {
     /// The mailboxes whose names `select` takes, with their checkpoints and counts; `links` are left out.
@@ -60,7 +60,9 @@ impl State {
         mut take: impl FnMut(Link),
     ) -> Result<()> {
         let mut read = || -> rusqlite::Result<u64> {
-            let mut statement = self.connection.prepare_cached(LINKS)?;
+            let links =
+                format!("SELECT {LINK} FROM link WHERE mailbox = ?1 AND uid BETWEEN ?2 AND ?3 ORDER BY uid");
+            let mut statement = self.connection.prepare_cached(&links)?;
             let mut given = 0;
             for (first, last) in ranges {
                 let mut rows = statement.query((mailbox, first, last))?;

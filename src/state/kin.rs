@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use rusqlite::{Params, Row};
 
 use super::State;
-use super::base::link;
+use super::base::{LINK, link};
 use crate::error::Result;
 use crate::mail::{Digest, Link, MailboxId, UnixSeconds};
 
@@ -21,12 +21,7 @@ pub struct Traits {
 impl State {
     /// All links that have one of `traits`, with their mailboxes; one that has several comes several times.
     pub fn kin(&self, traits: &Traits) -> Result<Vec<(MailboxId, Link)>> {
-        let select = |condition: &str| {
-            format!(
-                "SELECT uid, file, presence, flags, keywords, size, digest, message_id, internal_date, email_id, mailbox
-                 FROM link WHERE {condition}"
-            )
-        };
+        let select = |condition: &str| format!("SELECT {LINK}, mailbox FROM link WHERE {condition}");
         let mut kin = Vec::new();
         for digest in &traits.digests {
             self.gather(&select("digest = ?1"), [digest], &mut kin)?;
