@@ -15,6 +15,7 @@ use super::{Heard, Step};
 enum Kind {
     Kill,
     Disk(Errno),
+    ReadOnlyTree,
     Line,
     Slow,
 }
@@ -56,6 +57,7 @@ impl Order {
             "EACCES" => (Kind::Disk(Errno::ACCESS), Lasting::Once),
             "ENOSPC" => (Kind::Disk(Errno::NOSPC), Lasting::FromThereOn),
             "EROFS" => (Kind::Disk(Errno::ROFS), Lasting::FromThereOn),
+            "EROFS-tree" => (Kind::ReadOnlyTree, Lasting::FromThereOn),
             "cut" => (Kind::Line, Lasting::Once),
             "down" => (Kind::Line, Lasting::FromThereOn),
             "slow" => (Kind::Slow, Lasting::Always),
@@ -71,6 +73,7 @@ impl Order {
             Kind::Line => false,
             Kind::Disk(Errno::NOSPC) => !matches!(step, Step::Remove | Step::RemoveDirectory | Step::Protect),
             Kind::Disk(_) => true,
+            Kind::ReadOnlyTree => !matches!(step, Step::Flush | Step::FlushDirectory | Step::Commit),
             Kind::Slow => matches!(step, Step::FlushDirectory | Step::Commit),
         }
     }
@@ -98,6 +101,7 @@ impl Order {
                 }
             }
             Kind::Disk(errno) => Err(errno.into()),
+            Kind::ReadOnlyTree => Err(Errno::ROFS.into()),
             Kind::Line => Err(io::ErrorKind::ConnectionReset.into()),
             Kind::Slow => {
                 drop(count);
@@ -203,5 +207,12 @@ mod tests {
         let order = Order::parse("ENOSPC@1", None).unwrap();
         assert!(order.hits_disk(Step::Rename) && !order.hits_disk(Step::Remove));
         assert!(!Order::parse("cut@1", None).unwrap().hits_disk(Step::Write));
+    }
+
+    #[test]
+    fn a_tree_that_is_read_only_hinders_no_commit() {
+        let order = Order::parse("EROFS-tree@1", None).unwrap();
+        assert!(order.hits_disk(Step::Remove) && !order.hits_disk(Step::FlushDirectory));
+        assert!(!order.hits_disk(Step::Commit) && Order::parse("EROFS@1", None).unwrap().hits_disk(Step::Commit));
     }
 }

@@ -10,6 +10,7 @@
 //! | `EIO`, `EACCES` | disk | this step fails, later ones do not |
 //! | `ENOSPC` | disk, what needs room | this step fails and all such later ones |
 //! | `EROFS` | disk | this step fails and all later ones |
+//! | `EROFS-tree` | disk, what changes the tree | the same, while all else is recorded: the state is on another disk |
 //! | `cut` | lines | the line is lost, and the connection with it |
 //! | `down` | lines | the same, and nothing comes through any more |
 //! | `slow` | directories put on disk, commits | each takes N milliseconds more; N counts nothing |

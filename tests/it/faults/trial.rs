@@ -19,7 +19,7 @@ pub enum Kind {
 }
 
 /// The kinds, and which part of the steps is tried with each ordinarily: one in so many.
-const KINDS: [(Kind, usize); 7] = [
+const KINDS: [(Kind, usize); 8] = [
     (Kind::Kill, 4),
     (Kind::Cut, 8),
     (Kind::Down, 24),
@@ -27,7 +27,11 @@ const KINDS: [(Kind, usize); 7] = [
     (Kind::Disk { name: "EIO", says: "Input/output error|disk I/O error" }, 16),
     (Kind::Disk { name: "EACCES", says: "Permission denied|access permission" }, 16),
     (Kind::Disk { name: "EROFS", says: "Read-only file system|readonly" }, 16),
+    (Kind::Disk { name: READ_ONLY_TREE, says: "Read-only file system" }, 16),
 ];
+
+/// The tree alone cannot be written; what is put on disk or recorded goes through.
+const READ_ONLY_TREE: &str = "EROFS-tree";
 
 impl Kind {
     fn name(self) -> &'static str {
@@ -46,13 +50,16 @@ impl Kind {
             Kind::Kill => true,
             Kind::Cut | Kind::Down => is_line,
             Kind::Disk { name: "ENOSPC", .. } => !is_line && !["Remove", "RemoveDirectory", "Protect"].contains(&step),
+            Kind::Disk { name: READ_ONLY_TREE, .. } => {
+                !is_line && !["Flush", "FlushDirectory", "Commit"].contains(&step)
+            }
             Kind::Disk { .. } => !is_line,
         }
     }
 
     /// Whether the run could do nothing against leaving a temporary file.
     fn leaves_files(self) -> bool {
-        matches!(self, Kind::Kill | Kind::Disk { name: "EROFS", .. })
+        matches!(self, Kind::Kill | Kind::Disk { name: "EROFS" | READ_ONLY_TREE, .. })
     }
 
     /// Fails unless a run that met the fault at this step may end so.
