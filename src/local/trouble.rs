@@ -32,6 +32,9 @@ pub(super) fn failed(doing: &str, path: &Path, e: io::Error) -> Error {
     let (why, hint) = match e.kind() {
         io::ErrorKind::StorageFull => (": the disk is full", format!("Free some space and {again}")),
         io::ErrorKind::QuotaExceeded => (": the disk quota is used up", format!("Free some space and {again}")),
+        io::ErrorKind::FileTooLarge => {
+            (": the file is larger than it may be", format!("Raise the limit (`ulimit -f unlimited`) and {again}"))
+        }
         io::ErrorKind::ReadOnlyFilesystem => {
             (": the file system is mounted read-only", format!("Mount it for writing and {again}"))
         }

@@ -39,7 +39,7 @@ pub(super) fn sqlite(path: &Path, error: rusqlite::Error) -> Error {
             ),
             ErrorCode::SystemIoFailure => (
                 "The state file cannot be read or written",
-                "Check the disk and the file system, and that there is room; what was recorded before stays.",
+                "Check the disk and the file system, that there is room, and `ulimit -f`; what was recorded before stays.",
             ),
             _ => ("The state failed", MOVE_AWAY),
         },

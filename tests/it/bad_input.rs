@@ -10,6 +10,7 @@
 //! | STARTTLS not offered; injected, with PREAUTH, or followed by garbage | 5 | `starttls_means_required` |
 //! | greetings that are none | 5 | `greetings` |
 //! | disk full | 3 or 1 | `a_full_disk` |
+//! | a limit on file sizes | 3 or 1 | `a_limit_on_file_sizes` |
 //! | read-only tree | 3 or 1 | `a_read_only_tree` |
 //! | a file the user can't read | 1, each run | `an_unreadable_file` |
 //! | another run holds the lock | 7 | `a_held_lock` |
@@ -264,12 +265,36 @@ fn a_limit_on_file_sizes() {
     client.append("INBOX", &generator.sized(3_000_000), &[]);
     client.append("INBOX", &generator.sized(10_000), &[]);
     let pair = Pair::new(&dovecot);
-    // Blocks of 512 octets: the state fits, the large message doesn't.
-    let sync = format!("trap '' XFSZ; ulimit -f 4000; \"$MAILTIDE\" sync -c '{}'", pair.config.display());
-    let outcome = pair.mailtide.run_shell(&sync);
-    assert!([1, 3].contains(&outcome.code()), "{outcome:?}");
+    // Blocks of 512 octets.
+    let limited = |blocks| {
+        let line = format!("ulimit -f {blocks}; exec \"$MAILTIDE\" sync -c '{}'", pair.config.display());
+        pair.mailtide.run_shell(&line)
+    };
+    // Nothing fits; then all but the large message does.
+    limited(8).expect(3).says(&["ulimit -f"]);
+    for _ in 0..2 {
+        limited(4000).expect(1).says(&["the file is larger than it may be", "ulimit -f"]);
+        assert_eq!(pair.tree.snapshot().messages(), 1);
+        assert_eq!(fs::read_dir(pair.tree.dir("INBOX").join("tmp")).unwrap().count(), 0);
+    }
     pair.sync();
     assert_eq!(pair.assert_equal("without a limit").messages(), 2);
+    pair.assert_settled("without a limit");
+}
+
+#[test]
+fn a_password_command_meets_a_limit_on_file_sizes_as_anywhere() {
+    let dovecot = Dovecot::start();
+    let pair = Pair::new(&dovecot);
+    let command = "(head -c 100000 /dev/zero > big); echo $? > code; echo \"$MAILTIDE_PASSWORD\"";
+    let text = fs::read_to_string(&pair.config).unwrap();
+    let asked = text.replace("{ env = \"MAILTIDE_PASSWORD\" }", &format!("{{ command = '{command}' }}"));
+    assert_ne!(asked, text);
+    fs::write(&pair.config, asked).unwrap();
+    let line = format!("ulimit -f 100; exec \"$MAILTIDE\" mailboxes -c '{}'", pair.config.display());
+    pair.mailtide.run_shell(&line).expect(0);
+    // SIGXFSZ ended it.
+    assert_eq!(fs::read_to_string(pair.mailtide.home().join("code")).unwrap(), "153\n");
 }
 
 #[test]
