@@ -46,7 +46,8 @@ pub(super) struct Args {
 
     /// Allow any number of deletions in MAILBOX, or in all; can be repeated
     ///
-    /// A run that would delete more than `max-delete` of a mailbox deletes nothing there and names this option.
+    /// A run that would delete more than `max-delete` of a mailbox deletes nothing there and names this option. A name
+    /// that none of the account's selected mailboxes has is told.
     #[arg(long, value_name = "MAILBOX|all")]
     allow_deletions: Vec<String>,
 

@@ -11,7 +11,7 @@ use crate::config::ImapAccount;
 use crate::error::{Error, Kind, Result};
 use crate::exit::Exit;
 use crate::faults;
-use crate::mail::BaseMailbox;
+use crate::mail::{BaseMailbox, MailboxName};
 use crate::reconcile::guard::{self, Refusal};
 use crate::reconcile::view::{Deletions, Expunge, Policy, TreeAge};
 use crate::reconcile::{Action, Disposal, Input, Plan, Side, reconcile};
@@ -79,6 +79,13 @@ pub fn attempt(
     if seen.merged > 0 {
         report.event(&account.name, Event::Notice(&are_one(seen.merged)));
     }
+    // A second look in the same run would only repeat it.
+    if total.mailboxes == 0 {
+        let (base, local, remote) = (&seen.base, &seen.local.mailboxes, &seen.remote.mailboxes);
+        let known =
+            |name: &MailboxName| base.contains_key(name) || local.contains_key(name) || remote.contains_key(name);
+        job.allowed.unknown(known).for_each(|name| report.event(&account.name, Event::Notice(&no_such(name))));
+    }
     let session = pool.take()?;
     let expunge = match session.capabilities().has(Capability::Uidplus) {
         true => Expunge::Named,
@@ -128,7 +135,7 @@ pub fn attempt(
     total.messages = ledger.messages();
     let look = ledger.look();
     let failures = ledger.failures().to_vec();
-    let selects = |name: &crate::mail::MailboxName| account.mailboxes.selects(name);
+    let selects = |name: &MailboxName| account.mailboxes.selects(name);
     ledger.state().replace_failures(&failures, &selects, now())?;
     executed?;
     let exit = match (refusals.is_empty(), failures.is_empty()) {
@@ -160,6 +167,13 @@ const GOES_ON: &str = "These are the first steps: a run then looks again, and go
 
 /// What is to be known of a run that looks at nothing.
 pub(super) const NONE_SELECTED: &str = "No mailbox is selected; `mailtide mailboxes` shows which there are";
+
+/// What is to be known of an `--allow-deletions` that allows none.
+pub(super) fn no_such(name: &MailboxName) -> String {
+    format!(
+        "`--allow-deletions`: no mailbox that is selected is called `{name}`; `mailtide mailboxes` shows which there are"
+    )
+}
 
 fn marks(action: &Action) -> bool {
     matches!(action, Action::Delete { side: Side::Remote, disposal: Disposal::Mark, .. })

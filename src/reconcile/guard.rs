@@ -54,6 +54,17 @@ pub enum Allowed {
     All,
 }
 
+impl Allowed {
+    /// The mailboxes named that are none of those `known`.
+    pub fn unknown<'a>(&'a self, known: impl Fn(&MailboxName) -> bool + 'a) -> impl Iterator<Item = &'a MailboxName> {
+        let named = match self {
+            Allowed::Mailboxes(named) => Some(named),
+            Allowed::All => None,
+        };
+        named.into_iter().flatten().filter(move |name| !known(name))
+    }
+}
+
 /// What becomes of the part of a plan that deletes nothing.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]

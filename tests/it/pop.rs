@@ -536,5 +536,5 @@ fn a_run_that_looks_at_nothing_says_so() {
         post.run("sync", &["-m", mailbox]).expect(0).says(&["No mailbox is selected; `mailtide mailboxes` shows"]);
     }
     assert_eq!(maildrop.heard().len(), 0);
-    post.run("sync", &["-m", "INBOX"]).expect(0).says(&["2 new"]);
+    post.run("sync", &["--allow-deletions", "Pop"]).expect(0).says(&["2 new", "is called `Pop`; `mailtide mailboxes`"]);
 }

@@ -78,6 +78,21 @@ fn a_pattern_that_matches_no_mailbox_is_told() {
 }
 
 #[test]
+fn deletions_allowed_in_no_mailbox_are_told() {
+    let dovecot = Dovecot::start();
+    let pair = Pair::new(&dovecot);
+    let told = "`--allow-deletions`: no mailbox that is selected is called `Inbxo`; `mailtide mailboxes` shows which there are";
+    for more in [&[][..], &["--dry-run"]] {
+        let more = [&["--allow-deletions", "Inbxo", "--allow-deletions", "INBOX"], more].concat();
+        let said = pair.try_sync(&more).expect(0).says(&[told]);
+        assert!(!said.stderr.contains("`INBOX`") && !said.stdout.contains("`INBOX`"), "{said:?}");
+    }
+    pair.try_sync(&["--allow-deletions", "INBOX", "--mailbox", "Drafts"]).expect(0).says(&["is called `INBOX`"]);
+    let all = pair.try_sync(&["--allow-deletions", "all"]).expect(0);
+    assert!(!all.stderr.contains("is called") && !all.stdout.contains("is called"), "{all:?}");
+}
+
+#[test]
 fn ndjson_ends_with_a_summary_that_counts() {
     let dovecot = Dovecot::start();
     let pair = Pair::new(&dovecot);

@@ -47,7 +47,7 @@ use look::{Looked, Sources, look};
 pub(super) use view::mailbox;
 pub use view::{MaildropRow, Standing, list};
 
-use super::attempt::NONE_SELECTED;
+use super::attempt::{NONE_SELECTED, no_such};
 use super::{Job, Mode, Outcome, clock, now, retry};
 use crate::config::{Fetched, Pop3Account};
 use crate::error::{Error, Item, ItemFailure, Kind, Result};
@@ -110,6 +110,8 @@ pub(super) fn run(job: &Job<'_, Pop3Account>, report: &dyn Report, stop: &Stop) 
         report.event(&account.name, Event::Notice(NONE_SELECTED));
         return Ok(Outcome { exit: Exit::InSync, summary: Summary::default() });
     }
+    let unknown = job.allowed.unknown(|name| *name == account.mailbox);
+    unknown.for_each(|name| report.event(&account.name, Event::Notice(&no_such(name))));
     let begun = Instant::now();
     let mut run = Run {
         job,
