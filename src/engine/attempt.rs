@@ -48,7 +48,7 @@ pub fn attempt(
     total: &mut Summary,
 ) -> Result<Ended> {
     let account = job.account;
-    let mut ground = Ground::enter(job)?;
+    let mut ground = Ground::enter(job, &|| pool.take().map(|session| pool.give(session)))?;
     if let (Mode::Sync, Some(state)) = (job.mode, &mut ground.state) {
         state.check_under(&settings::words(account))?;
     }

@@ -42,7 +42,7 @@ pub fn mailboxes(job: &Job<'_>, stop: &Stop) -> Result<Vec<MailboxRow>> {
 
 fn of_imap(job: &Job<'_, ImapAccount>, stop: &Stop) -> Result<Vec<MailboxRow>> {
     let account = job.account;
-    let ground = Ground::enter(job).map_err(|e| e.at(&account.name))?;
+    let ground = Ground::look(job).map_err(|e| e.at(&account.name))?;
     let credentials = Credentials::new(job.secret);
     let pool = Pool::new(&account.imap, job.connectors, &credentials, Meter::default(), stop);
     let mut session = pool.take().map_err(|e| e.at(&account.name))?;

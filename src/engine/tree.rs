@@ -38,18 +38,24 @@ fn age(store: Option<&Store>, state: Option<&State>) -> Result<TreeAge> {
 }
 
 impl Ground {
-    /// Opens both; makes what a first run lacks, unless it is a dry run.
-    pub fn enter(job: &Job<'_, ImapAccount>) -> Result<Ground> {
+    /// Opens both; makes what a first run lacks, unless it is a dry run. Before it makes a tree it `knocks` at the server:
+    /// where the login is refused, nothing stays behind.
+    pub fn enter(job: &Job<'_, ImapAccount>, knock: &dyn Fn() -> Result<()>) -> Result<Ground> {
         match job.mode {
-            Mode::Sync => Ground::make(job),
+            Mode::Sync => Ground::make(job, knock),
             Mode::DryRun => Ground::look(job),
         }
     }
 
-    fn make(job: &Job<'_, ImapAccount>) -> Result<Ground> {
+    fn make(job: &Job<'_, ImapAccount>, knock: &dyn Fn() -> Result<()>) -> Result<Ground> {
         let name = &job.account.name;
         let known = State::open(&job.state_dir, name)?;
         let expected = known.as_ref().map_or(Expected::First, |state| Expected::Known(state.account_id()));
+        if expected == Expected::First
+            && Store::open_existing(&job.account.local, expected)?.is_none_or(|o| o.marker == Marker::Absent)
+        {
+            knock()?;
+        }
         let Opened { store, marker } = Store::open(&job.account.local, expected)?;
         store.take()?;
         let id = match (&known, marker) {
@@ -77,7 +83,8 @@ impl Ground {
         state.set_generation(next)
     }
 
-    fn look(job: &Job<'_, ImapAccount>) -> Result<Ground> {
+    /// Opens what there is, and makes nothing.
+    pub fn look(job: &Job<'_, ImapAccount>) -> Result<Ground> {
         let state = State::open_read_only(&job.state_dir, &job.account.name)?;
         let expected = match &state {
             Some(state) => Expected::Known(state.account_id()),

@@ -71,8 +71,7 @@ impl Store {
     /// Opens a tree as [`Store::open_for_maildrop`] does, and makes nothing: `None` where there is no tree and none is
     /// expected.
     pub fn look_for_maildrop(options: &LocalOptions, login: &str, expected: Expected) -> Result<Option<Opened>> {
-        let missing = matches!(Dir::open_root(&options.root), Err(e) if e.kind() == io::ErrorKind::NotFound);
-        if missing && expected == Expected::First {
+        if Store::is_to_be_made(options, expected)? {
             return Ok(None);
         }
         Store::open_for_maildrop(options, login, expected).map(Some)

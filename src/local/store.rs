@@ -155,8 +155,17 @@ impl Store {
 
     /// Opens a tree as [`Store::open`] does, and makes nothing: `None` where there is no tree and none is expected.
     pub fn open_existing(options: &LocalOptions, expected: Expected) -> Result<Option<Opened>> {
+        if Store::is_to_be_made(options, expected)? { Ok(None) } else { Store::open(options, expected).map(Some) }
+    }
+
+    /// Whether there is no tree and none is expected; an error where a run may make none.
+    pub(super) fn is_to_be_made(options: &LocalOptions, expected: Expected) -> Result<bool> {
         let missing = matches!(Dir::open_root(&options.root), Err(e) if e.kind() == io::ErrorKind::NotFound);
-        if missing && expected == Expected::First { Ok(None) } else { Store::open(options, expected).map(Some) }
+        let is_to_be_made = missing && expected == Expected::First;
+        if is_to_be_made {
+            stands_alone(&options.root)?;
+        }
+        Ok(is_to_be_made)
     }
 
     /// Marks the tree as `id`'s, durably. Fails when it is marked as another account's.

@@ -86,6 +86,7 @@ fn passwords() {
         pair.try_sync(&[])
     };
     with("{ command = \"echo wrong\" }").expect(4).says(&["Authentication failed"]);
+    assert!(!pair.tree.root.exists(), "a tree of nothing");
     with("{ command = \"echo the safe is shut >&2; exit 3\" }").expect(3).says(&["the safe is shut"]);
     with("{ command = \"sleep 600\", timeout = \"300ms\" }").expect(3).says(&["300ms"]);
     with("{ command = \"true\" }").expect(3).says(&["printed nothing"]);
@@ -385,10 +386,12 @@ fn an_unreadable_file() {
 fn a_held_lock() {
     let dovecot = Dovecot::start();
     dovecot.client().append("INBOX", &Generator::new(1).sized(50_000), &[]);
-    // The first run hangs inside the greeting of a stalled line, lock in hand.
+    // A run that finds its tree hangs inside the greeting of a stalled line, lock in hand.
     let manner = Manner { to_client: Trouble::StallAfter(5), heals_at: Some(1), ..Manner::default() };
     let proxy = Proxy::start(dovecot.port(), manner);
-    let pair = Pair::with(&dovecot, Setting { through: Some(proxy.port()), ..Setting::default() });
+    let pair = Pair::new(&dovecot);
+    pair.sync();
+    pair.configure(&Setting { through: Some(proxy.port()), ..Setting::default() });
     let mut holder = pair.start_sync();
     let limit = std::time::Instant::now() + std::time::Duration::from_secs(20);
     while proxy.connections() == 0 {

@@ -179,8 +179,10 @@ fn a_tree_inside_another_is_refused_and_left_alone() {
     pair.sync();
     let inside = pair.tree.root.join("work");
     let url = format!("imap://me@localhost:{}", dovecot.port());
-    let outcome = pair.mailtide.run(&["sync", &url, "--maildir", inside.to_str().unwrap()]);
-    outcome.expect(3).says(&["inside another Maildir tree"]);
+    for more in [&[][..], &["--dry-run"]] {
+        let outcome = pair.mailtide.run(&[&["sync", &url, "--maildir", inside.to_str().unwrap()], more].concat());
+        outcome.expect(3).says(&["inside another Maildir tree"]);
+    }
     assert!(!inside.exists());
     // One that was moved there is not uploaded, nor is its mail taken for moved.
     fs::create_dir_all(inside.join("INBOX")).unwrap();

@@ -40,6 +40,8 @@ fn row(faults: &[Fault], exit: i32, brought: usize) {
         let post = with(&settings, &maildrop);
         maildrop.trouble(faults);
         post.try_sync().expect(exit);
+        let is_refused = faults.iter().any(|fault| matches!(fault, Fault::RefuseLogin(_)));
+        assert_eq!(post.tree.root.exists(), !is_refused, "{settings}: a tree of nothing");
         let found = post.mail();
         assert!(found.iter().all(|m| mail.contains(m)), "{settings}: half a message");
         assert_eq!(found.len(), brought, "{settings}");

@@ -15,6 +15,8 @@ pub(super) struct Door<'a> {
     credentials: Credentials<'a>,
     meter: Meter,
     stop: &'a Stop,
+    /// Opened before it was needed.
+    ahead: Option<Session>,
     had_session: bool,
     in_lock_step: bool,
 }
@@ -28,13 +30,23 @@ impl<'a> Door<'a> {
             credentials: Credentials::new(job.secret),
             meter: Meter::default(),
             stop,
+            ahead: None,
             had_session: false,
             in_lock_step: false,
         }
     }
 
+    /// Opens the session that is needed next.
+    pub(super) fn knock(&mut self) -> Result<()> {
+        self.ahead = Some(self.open()?);
+        Ok(())
+    }
+
     /// A new session.
     pub(super) fn open(&mut self) -> Result<Session> {
+        if let Some(session) = self.ahead.take() {
+            return Ok(session);
+        }
         let options = &self.account.pop3;
         let connector = self.connectors.of(&options.server)?;
         let secret = self.credentials.get()?;

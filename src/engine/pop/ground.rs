@@ -42,19 +42,25 @@ pub(super) enum Memory {
 }
 
 impl Ground {
-    /// Opens both; makes what a first run lacks, unless it is a dry run.
-    pub(super) fn enter(job: &Job<'_, Pop3Account>) -> Result<Ground> {
+    /// Opens both; makes what a first run lacks, unless it is a dry run. Before it makes that it `knocks` at the server:
+    /// where the login is refused, nothing stays behind.
+    pub(super) fn enter(job: &Job<'_, Pop3Account>, knock: &mut dyn FnMut() -> Result<()>) -> Result<Ground> {
         match job.mode {
-            Mode::Sync => Ground::make(job),
+            Mode::Sync => Ground::make(job, knock),
             Mode::DryRun => Ground::look(job),
         }
     }
 
-    fn make(job: &Job<'_, Pop3Account>) -> Result<Ground> {
+    fn make(job: &Job<'_, Pop3Account>, knock: &mut dyn FnMut() -> Result<()>) -> Result<Ground> {
         let account = job.account;
         let login = account.login();
         let known = State::open(&job.state_dir, &account.name)?;
         let expected = known.as_ref().map_or(Expected::First, |state| Expected::Known(state.account_id()));
+        if expected == Expected::First
+            && Store::look_for_maildrop(&account.local, &login, expected)?.is_none_or(|o| o.marker == Marker::Absent)
+        {
+            knock()?;
+        }
         let Opened { store, marker } = Store::open_for_maildrop(&account.local, &login, expected)?;
         let is_kept = known.is_some();
         let (id, state) = match (known, marker) {
@@ -82,7 +88,8 @@ impl Ground {
         Ok(Ground { id, store: Some(store), state: Some(state), age, memory, login })
     }
 
-    fn look(job: &Job<'_, Pop3Account>) -> Result<Ground> {
+    /// Opens what there is, and makes nothing.
+    pub(super) fn look(job: &Job<'_, Pop3Account>) -> Result<Ground> {
         let account = job.account;
         let login = account.login();
         let state = State::open_read_only(&job.state_dir, &account.name)?;

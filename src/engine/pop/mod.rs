@@ -187,7 +187,7 @@ impl Run<'_> {
     /// Goes through as many sessions as it takes.
     fn attempt(&mut self) -> Result<Exit> {
         self.failures.clear();
-        let mut ground = Ground::enter(self.job)?;
+        let mut ground = Ground::enter(self.job, &mut || self.door.knock())?;
         let mut found = recover::look(self.job.account, &ground, self.stop)?;
         let before = before::read(self.job.account, &found)?;
         let mut nothing_before = before::nothing(self.job.account, &found, &before);

@@ -68,7 +68,7 @@ impl Standing {
 
 /// Lists the maildrop, by number. Changes nothing.
 pub fn list(job: &Job<'_, Pop3Account>, stop: &Stop) -> Result<Vec<MaildropRow>> {
-    let ground = Ground::enter(job)?;
+    let ground = Ground::look(job)?;
     let found = recover::look(job.account, &ground, stop)?;
     let before = before::read(job.account, &found)?;
     let mut door = Door::new(job, stop);
@@ -117,7 +117,7 @@ pub fn list(job: &Job<'_, Pop3Account>, stop: &Stop) -> Result<Vec<MaildropRow>>
 pub(in crate::engine) fn mailbox(job: &Job<'_, Pop3Account>, stop: &Stop) -> Result<MailboxRow> {
     let account = job.account;
     let at = |error: crate::error::Error| error.at(&account.name);
-    let ground = Ground::enter(job).map_err(at)?;
+    let ground = Ground::look(job).map_err(at)?;
     let mut session = Door::new(job, stop).open().map_err(at)?;
     let messages = session.stat().map_err(at)?.messages;
     leave::without_deletions(session);
