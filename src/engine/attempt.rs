@@ -93,6 +93,7 @@ pub fn attempt(
     };
     pool.give(session);
     let plan = plan(job, &ground, &seen, expunge);
+    plan.waiting.iter().for_each(|name| report.event(&account.name, Event::Notice(&waits_for_a_file(name))));
     if plan.held > 0 {
         report.event(&account.name, Event::Notice(&stay(plan.held)));
     }
@@ -197,6 +198,12 @@ fn stay(messages: u64) -> String {
             "{messages} messages that are missing in the tree stay on the server, since they may be where nothing can be read"
         ),
     }
+}
+
+fn waits_for_a_file(name: &MailboxName) -> String {
+    format!(
+        "{name}: the server gave all its messages new UIDs; nothing is done in it until each of its files can be read"
+    )
 }
 
 fn waits_for(files: usize) -> String {

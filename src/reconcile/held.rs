@@ -74,7 +74,7 @@ fn hides_some(local: &LocalView) -> bool {
     local.mailboxes.values().any(|mailbox| match mailbox {
         LocalMailbox::Unknown => true,
         LocalMailbox::Unchanged => false,
-        LocalMailbox::Listed(listing) => listing.files.values().any(|file| file.content == LocalContent::Unreadable),
+        LocalMailbox::Listed(listing) => listing.files.values().any(|file| file.content.is_unreadable()),
     })
 }
 
@@ -105,7 +105,7 @@ fn open(input: &Input<'_>, plan: &Plan) -> BTreeSet<Digest> {
         let LocalMailbox::Listed(listing) = mailbox else { continue };
         let read = listing.files.iter().filter_map(|(id, file)| match &file.content {
             LocalContent::Known { content, .. } => Some((id, content.digest)),
-            LocalContent::Unread | LocalContent::Unreadable => None,
+            LocalContent::Unread | LocalContent::Unreadable(_) => None,
         });
         let mut new: BTreeMap<&FileId, Digest> = read.collect();
         if new.is_empty() {

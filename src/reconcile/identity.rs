@@ -72,6 +72,13 @@ pub(super) struct Place {
     pub(super) uid_validity: UidValidity,
 }
 
+impl Place {
+    /// Whether a file of this origin came from here.
+    pub(super) fn is_of(&self, o: &Origin) -> bool {
+        (o.account, o.mailbox, o.uid_validity) == (self.account, self.mailbox, self.uid_validity)
+    }
+}
+
 /// What files are matched against.
 #[derive(Debug)]
 pub(super) struct Search<'a> {
@@ -131,10 +138,7 @@ impl<'a> Search<'a> {
     fn by_name(&mut self, files: &mut [Candidate<'a>], by_digest: &mut ByDigest) {
         let Some(place) = self.place else { return };
         for file in files {
-            let here = |o: &Origin| {
-                (o.account, o.mailbox, o.uid_validity) == (place.account, place.mailbox, place.uid_validity)
-            };
-            let Some(uid) = file.origin.filter(here).map(|o| o.uid) else { continue };
+            let Some(uid) = file.origin.filter(|origin| place.is_of(origin)).map(|o| o.uid) else { continue };
             if let Some(message) = self.uids.get(&uid) {
                 let same = match message.content {
                     Some(content) => content.digest == file.content.digest,

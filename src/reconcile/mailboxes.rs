@@ -46,6 +46,13 @@ pub(super) fn decide(input: &Input<'_>, name: &MailboxName, binned: &mut Binned)
     }
 }
 
+/// Whether the mailbox waits until each of its files can be read: one that cannot may be any message that has a new UID.
+pub(super) fn waits_for_files(input: &Input<'_>, name: &MailboxName) -> bool {
+    let base = input.base.get(name);
+    let LocalSide::Listed(listing) = LocalSide::of(input.local, name, base) else { return false };
+    started_anew(base, input.remote_side(name)) && listing.files.values().any(|file| file.content.is_unreadable())
+}
+
 /// What comes to Trash, or is there, without a deletion on the server: a mail program deletes by moving files there.
 pub(super) fn binned(input: &Input<'_>, trash: &MailboxName, actions: &[Action]) -> Binned {
     let mut binned = Binned::new();
@@ -78,6 +85,12 @@ fn links_of<'a>(base: Option<&'a BaseMailbox>, none: &'a BTreeMap<Uid, Link>) ->
 /// Whether both sides ever agreed on anything in it.
 fn is_known(base: &BaseMailbox) -> bool {
     base.remote.is_some() || base.local.is_some() || base.messages() > 0
+}
+
+/// Whether the server has given all messages of a known mailbox new UIDs.
+fn started_anew(base: Option<&BaseMailbox>, remote: RemoteSide<'_>) -> bool {
+    let agreed = base.and_then(|b| b.remote.as_ref()).map(|c| c.uid_validity);
+    agreed.is_some_and(|agreed| remote.uid_validity().is_some_and(|now| now != agreed))
 }
 
 struct Mailbox<'a, 'b> {
@@ -145,15 +158,16 @@ impl<'a> Mailbox<'a, '_> {
     }
 
     fn started_anew(&self) -> bool {
-        let agreed = self.base.and_then(|b| b.remote.as_ref()).map(|c| c.uid_validity);
-        agreed.is_some_and(|agreed| self.remote.uid_validity().is_some_and(|now| now != agreed))
+        started_anew(self.base, self.remote)
     }
 
-    /// Whether every file was looked at, as matching without links needs it.
+    /// Whether every file was read, as matching without links needs it.
     fn all_read(&self) -> bool {
         match self.local {
             LocalSide::Absent => true,
-            LocalSide::Listed(listing) => listing.files.values().all(|f| f.content != LocalContent::Unread),
+            LocalSide::Listed(listing) => {
+                listing.files.values().all(|f| matches!(f.content, LocalContent::Known { .. }))
+            }
             LocalSide::Unchanged | LocalSide::Unknown => false,
         }
     }
@@ -235,7 +249,7 @@ impl<'a> Mailbox<'a, '_> {
                     let size = match file.content {
                         LocalContent::Known { content: Content { wire_size, .. }, .. } => Some(wire_size),
                         LocalContent::Unread => sizes.get(id).copied(),
-                        LocalContent::Unreadable => None,
+                        LocalContent::Unreadable(_) => None,
                     };
                     size.into_iter().for_each(|octets| add(id, &file.flags, octets));
                 }

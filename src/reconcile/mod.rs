@@ -61,7 +61,7 @@
 //! They start with the flags that both have; those of one side are then set on the other. What is left is downloaded
 //! (not under Push) or uploaded (not under Pull). A file that was not or could not be read leads to nothing; it may
 //! also be any link's renamed file, so none of its mailbox counts as gone; and while one was not looked at, nothing is
-//! downloaded either.
+//! downloaded either. The message that a file came from which could not be read, as its name says, waits.
 //!
 //! # A mailbox
 //!
@@ -225,6 +225,7 @@ pub fn reconcile(input: &Input<'_>) -> Plan {
         let action = Action::RenameMailbox { side: *follows, from: from.clone() };
         plan.mailboxes.entry(to.clone()).or_default().insert(0, action);
     }
+    plan.waiting.extend(input.base.keys().filter(|name| mailboxes::waits_for_files(input, name)).cloned());
     plan.unfinished.extend(input.names.left.iter().cloned());
     let unsure = input.base.keys().filter(|name| input.may_be_another(name)).cloned();
     plan.unfinished.extend(unsure);

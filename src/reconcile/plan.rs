@@ -285,6 +285,9 @@ pub struct Plan {
     /// Mailboxes in which more is to be done than this plan can: their checkpoints stay where they are.
     #[serde(skip)]
     pub unfinished: BTreeSet<MailboxName>,
+    /// Mailboxes that the server numbered anew and in which a file cannot be read: nothing is done in them.
+    #[serde(skip)]
+    pub waiting: BTreeSet<MailboxName>,
     /// Messages that are missing in the tree and stay on the server, since they may be where nothing can be read now.
     #[serde(skip)]
     pub held: u64,

@@ -107,8 +107,16 @@ pub enum LocalContent {
         /// Where its name says it came from.
         origin: Option<Origin>,
     },
-    /// It could not be read (the failure is reported by who tried): no upload, no conclusion.
-    Unreadable,
+    /// It could not be read (the failure is reported by who tried): no upload, no conclusion. With where its name says it
+    /// came from.
+    Unreadable(Option<Origin>),
+}
+
+impl LocalContent {
+    /// Whether it could not be read.
+    pub fn is_unreadable(&self) -> bool {
+        matches!(self, LocalContent::Unreadable(_))
+    }
 }
 
 /// Keywords take the letters `a` to `z`, so a mailbox directory has room for 26.

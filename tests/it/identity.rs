@@ -2,6 +2,7 @@
 //! messages; and messages that nothing but their content tells apart.
 
 use std::fs::{self, File};
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, UNIX_EPOCH};
@@ -9,7 +10,8 @@ use std::time::{Duration, UNIX_EPOCH};
 use crate::moves::sync_without_bodies;
 use crate::world::dovecot::Dovecot;
 use crate::world::mail::{Generator, with_lf};
-use crate::world::pair::Pair;
+use crate::world::pair::{Pair, Setting};
+use crate::world::process::As;
 use crate::world::scratch;
 use crate::world::server::Server;
 
@@ -194,4 +196,39 @@ fn two_thousand_that_are_alike_stay_two_thousand() {
     // A message that moved while nobody knew it is at both places now: none is lost.
     assert_eq!([all.0["From"].len(), all.0["To"].len(), all.0["INBOX"].len()], [1500, 300, 300]);
     pair.assert_settled("state lost while mail moved");
+}
+
+/// Three messages that both sides have, and a fourth that comes after `happens`, while a file cannot be read: until it can,
+/// the mailbox holds `meanwhile` files; then no message is there twice.
+fn while_a_file_is_closed(happens: fn(&Dovecot, &Pair<'_>), meanwhile: usize) {
+    let dovecot = Dovecot::start();
+    let mut generator = Generator::new(9);
+    dovecot.client().create("A");
+    (0..3).for_each(|n| dovecot.client().append("A", &generator.sized(2000 + 100 * n), &["\\Seen"]));
+    let pair = Pair::with(&dovecot, Setting { run_as: As::Unprivileged, ..Setting::default() });
+    pair.sync();
+    let closed = pair.tree.messages("A").swap_remove(0).path;
+    let close = |mode| fs::set_permissions(&closed, fs::Permissions::from_mode(mode)).unwrap();
+    close(0o000);
+    happens(&dovecot, &pair);
+    dovecot.client().append("A", &generator.sized(5000), &[]);
+    for _ in 0..2 {
+        pair.try_sync(&[]).expect(1).says(&["ermission denied"]);
+        assert_eq!(pair.tree.messages("A").len(), meanwhile);
+        assert_eq!(dovecot.client().read("A").len(), 4);
+    }
+    close(0o600);
+    pair.sync();
+    assert_eq!(pair.assert_equal("readable again").messages(), 4);
+    pair.assert_settled("readable again");
+}
+
+#[test]
+fn a_mailbox_numbered_anew_waits_for_a_file_that_cannot_be_read() {
+    while_a_file_is_closed(|dovecot, _| number_anew(dovecot, &["A"]), 3);
+}
+
+#[test]
+fn after_a_lost_state_a_file_that_cannot_be_read_is_not_fetched_again() {
+    while_a_file_is_closed(|_, pair| fs::remove_dir_all(pair.mailtide.state()).unwrap(), 4);
 }

@@ -232,7 +232,7 @@ fn read_new(
                 Ok(None) => continue,
                 Err(error) => {
                     failures.push(ItemFailure::new(name, Item::File(id.clone()), &error));
-                    LocalContent::Unreadable
+                    LocalContent::Unreadable(scanned.origin)
                 }
             }
         };

@@ -171,7 +171,7 @@ fn unlinked(listing: &LocalListing) -> impl Iterator<Item = New> {
             let contents = Contents { whole: *content, unstamped: unstamped.as_deref().copied() };
             Some(New { contents, modified: Some(*modified), origin: *origin })
         }
-        LocalContent::Unread | LocalContent::Unreadable => None,
+        LocalContent::Unread | LocalContent::Unreadable(_) => None,
     };
     listing.files.values().filter_map(move |file| known(&file.content))
 }

@@ -49,7 +49,9 @@ impl<'a> Work<'a, '_> {
         if self.pushes() || self.unread {
             return;
         }
-        self.draft.downloads.extend(rest.into_iter().map(|(uid, m)| (uid, (&m.flags, m.size))));
+        // A file that came from there and could not be read would be there twice.
+        let open = rest.into_iter().filter(|(uid, _)| !self.claimed.contains(uid));
+        self.draft.downloads.extend(open.map(|(uid, m)| (uid, (&m.flags, m.size))));
     }
 
     /// Finishes what an earlier run had to leave marked, once it hits nothing but that.

@@ -62,7 +62,7 @@ impl<'a> Work<'a, '_> {
             Some(LocalContent::Known { content, .. }) => {
                 content.digest == link.digest && !self.linked.contains(&link.file)
             }
-            Some(LocalContent::Unreadable) | None => false,
+            Some(LocalContent::Unreadable(_)) | None => false,
         }
     }
 

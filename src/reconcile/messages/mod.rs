@@ -103,6 +103,8 @@ struct Work<'a, 's> {
     /// Files that were not looked at, and files that could not be read.
     unread: bool,
     unreadable: bool,
+    /// What files that could not be read are, as their names say.
+    claimed: BTreeSet<Uid>,
     pairs: Vec<Pair<'a>>,
     /// Links of both sides whose file is gone, with the server's flags.
     gone: BTreeMap<Uid, (&'a Link, Option<&'a Flags>)>,
@@ -128,6 +130,7 @@ impl<'a, 's> Work<'a, 's> {
             linked: HashSet::new(),
             unread: false,
             unreadable: false,
+            claimed: BTreeSet::new(),
             pairs: Vec::new(),
             gone: BTreeMap::new(),
             vanished: Vec::new(),
@@ -142,7 +145,11 @@ impl<'a, 's> Work<'a, 's> {
                 scene.links.values().filter(|l| l.presence == Presence::RemoteOnly).map(|l| &l.file).collect();
             for (id, file) in listing.files.iter().filter(|(id, _)| !work.linked.contains(id)) {
                 work.unread |= file.content == LocalContent::Unread && !kept.contains(id);
-                work.unreadable |= file.content == LocalContent::Unreadable;
+                if let LocalContent::Unreadable(origin) = file.content {
+                    work.unreadable = true;
+                    let ours = origin.filter(|origin| scene.place.is_some_and(|place| place.is_of(origin)));
+                    work.claimed.extend(ours.map(|origin| origin.uid));
+                }
             }
         }
         work

@@ -304,7 +304,7 @@ fn file_of<'a>(input: &'a Input<'_>, name: &MailboxName, file: &FileId) -> Optio
     let found = listing.files.get(file)?;
     match &found.content {
         LocalContent::Known { content, .. } => Some((content.digest, &found.flags)),
-        LocalContent::Unread | LocalContent::Unreadable => None,
+        LocalContent::Unread | LocalContent::Unreadable(_) => None,
     }
 }
 

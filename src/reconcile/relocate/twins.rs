@@ -140,9 +140,7 @@ fn hidden(input: &Input<'_>) -> BTreeMap<Digest, usize> {
 fn is_dark(input: &Input<'_>, name: &MailboxName) -> bool {
     match (input.local.mailboxes.get(name), input.remote.mailboxes.get(name)) {
         (Some(LocalMailbox::Unknown), _) | (_, Some(RemoteMailbox::Unknown)) => true,
-        (Some(LocalMailbox::Listed(listing)), _) => {
-            listing.files.values().any(|f| matches!(f.content, LocalContent::Unreadable))
-        }
+        (Some(LocalMailbox::Listed(listing)), _) => listing.files.values().any(|f| f.content.is_unreadable()),
         (Some(LocalMailbox::Unchanged) | None, _) => false,
     }
 }
@@ -169,7 +167,7 @@ pub(super) fn is_ours(input: &Input<'_>, name: &MailboxName, uid: Uid, file: &Fi
     let origin = match input.local.mailboxes.get(name) {
         Some(LocalMailbox::Listed(listing)) => listing.files.get(file).and_then(|f| match &f.content {
             LocalContent::Known { origin, .. } => *origin,
-            LocalContent::Unread | LocalContent::Unreadable => None,
+            LocalContent::Unread | LocalContent::Unreadable(_) => None,
         }),
         Some(LocalMailbox::Unchanged | LocalMailbox::Unknown) | None => None,
     };

@@ -178,7 +178,8 @@ fn no_file_goes_for_another_whose_own_may_be_out_of_sight() {
     scene.link("B", Link { uid: uid(3), file: file("f3"), ..link(1, Presence::Both, "S") });
     scene.new_file("A", "x", 1, "").message("B", 3, "S");
     let mut dark = scene.clone();
-    dark.new_file("B", "y", 2, "").local("B").files.get_mut(&file("y")).unwrap().content = LocalContent::Unreadable;
+    dark.new_file("B", "y", 2, "").local("B").files.get_mut(&file("y")).unwrap().content =
+        LocalContent::Unreadable(None);
     expect(&dark, &[]);
     assert!(dark.plan().unfinished.contains(&name("A")));
     // When all is in sight, the file is B's.
@@ -360,7 +361,7 @@ fn files_whose_mailbox_has_anothers_name_stay_while_directories_get_other_names(
 fn what_moved_out_of_a_mailbox_that_is_not_decided_has_the_flags_of_both() {
     let mut scene = Scene::with(&["A", "B"]);
     scene.link("A", link(1, Presence::Both, "")).message("A", 1, "S").new_file("B", "f1", 1, "F");
-    scene.local("A").files.insert(file("x"), LocalFile { flags: flags(""), content: LocalContent::Unreadable });
+    scene.local("A").files.insert(file("x"), LocalFile { flags: flags(""), content: LocalContent::Unreadable(None) });
     expect(&scene, &["B: copy server A 1 as file f1 local +\\Seen server +\\Flagged"]);
     // A copy of what stays has its own.
     scene.file("A", "f1", "");
@@ -400,7 +401,7 @@ fn what_was_flagged_at_its_old_place_before_it_is_deleted_there_has_the_flag_at_
     expect(&scene, &["A: expunge server 1", both[0], both[1]]);
     // Not twice: what stays in A, because nothing that is missing counts as deleted now, is left for another time.
     let mut held = scene.clone();
-    held.local("B").files.insert(file("x"), LocalFile { flags: flags(""), content: LocalContent::Unreadable });
+    held.local("B").files.insert(file("x"), LocalFile { flags: flags(""), content: LocalContent::Unreadable(None) });
     expect(&held, &["B: flags local 7 +\\Answered"]);
     // Another file of the same content is another message.
     let other = Link { uid: uid(7), file: file("f2"), ..link(1, Presence::Both, "F") };

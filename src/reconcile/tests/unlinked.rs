@@ -177,7 +177,7 @@ fn a_kept_message_takes_a_copy_back() {
 
 #[test]
 fn an_unread_file_stops_what_it_could_double_or_lose() {
-    for content in [LocalContent::Unread, LocalContent::Unreadable] {
+    for content in [LocalContent::Unread, LocalContent::Unreadable(None)] {
         let mut scene = Scene::with(&["A"]);
         scene.link("A", link(1, Presence::Both, "")).message("A", 1, "");
         scene.link("A", link(2, Presence::Both, "")).message("A", 2, "S").file("A", "f2", "");
@@ -188,6 +188,16 @@ fn an_unread_file_stops_what_it_could_double_or_lose() {
             _ => expect(&scene, &["A: download 9 (109)", "A: flags local 2 +\\Seen"]),
         }
     }
+}
+
+#[test]
+fn what_an_unreadable_file_came_from_waits() {
+    let mut scene = Scene::with(&["A"]);
+    scene.new_message("A", 8, 8, "").new_message("A", 9, 9, "").file_from("A", "dark", 9, "", Some(9));
+    let content = &mut scene.local("A").files.get_mut(&file("dark")).unwrap().content;
+    let LocalContent::Known { origin, .. } = *content else { panic!("it was read") };
+    *content = LocalContent::Unreadable(origin);
+    expect(&scene, &["A: download 8 (108)"]);
 }
 
 #[test]
@@ -214,6 +224,11 @@ fn a_new_uidvalidity_drops_links_and_matches_contents() {
     expect(&unread, &[]);
     unread.local.mailboxes.insert(name("A"), LocalMailbox::Unchanged);
     expect(&unread, &[]);
+    assert!(unread.plan().waiting.is_empty());
+    let mut dark = scene.clone();
+    dark.local("A").files.get_mut(&file("f1")).unwrap().content = LocalContent::Unreadable(None);
+    expect(&dark, &[]);
+    assert!(dark.plan().waiting.contains(&name("A")));
     scene.remote("A").coverage = Coverage::Changes { vanished: Default::default() };
     expect(&scene, &[]);
 }

@@ -2,7 +2,7 @@
 
 use mailtide::mail::{Fact, MailboxName};
 use mailtide::reconcile::Plan;
-use mailtide::reconcile::view::{LocalContent, LocalMailbox, RemoteMailbox};
+use mailtide::reconcile::view::{LocalMailbox, RemoteMailbox};
 
 use super::execute::{Run, Step};
 use super::observe::bare_checkpoint;
@@ -35,9 +35,7 @@ impl Run<'_> {
             || matches!(self.seen.remote.mailboxes.get(name), Some(RemoteMailbox::Unknown));
         let on_both = self.world.tree.contains_key(name) && self.world.server.mailboxes.contains_key(name);
         let unread = match self.seen.local.mailboxes.get(name) {
-            Some(LocalMailbox::Listed(listing)) => {
-                listing.files.values().any(|f| f.content == LocalContent::Unreadable)
-            }
+            Some(LocalMailbox::Listed(listing)) => listing.files.values().any(|f| f.content.is_unreadable()),
             _ => false,
         };
         if dark || unread || !on_both || self.held.contains(name) {

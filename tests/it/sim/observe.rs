@@ -304,7 +304,7 @@ impl<'a> Sight<'a> {
             let content = if linked.contains(id) && !started_anew {
                 LocalContent::Unread
             } else if self.dark.contains(&file.body) {
-                LocalContent::Unreadable
+                LocalContent::Unreadable(file.origin)
             } else {
                 let (content, origin) = (self.world.content(file.body), file.origin);
                 LocalContent::Known { content, unstamped: None, modified: UnixSeconds(file.date), origin }

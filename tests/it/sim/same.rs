@@ -142,7 +142,7 @@ fn unlinked(listing: &LocalListing) -> impl Iterator<Item = New> {
         LocalContent::Known { content, origin, modified, .. } => {
             Some(New { content: *content, modified: Some(*modified), origin: *origin })
         }
-        LocalContent::Unread | LocalContent::Unreadable => None,
+        LocalContent::Unread | LocalContent::Unreadable(_) => None,
     })
 }
 
