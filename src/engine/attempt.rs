@@ -6,14 +6,14 @@ use super::observe::{Changes, Observation, Sources, observe};
 use super::pool::Pool;
 use super::settle::{self, Doubts, SentBefore};
 use super::tree::Ground;
-use super::{Job, Mode, now, settings};
+use super::{Job, Mode, notices, now, settings};
 use crate::config::ImapAccount;
 use crate::error::{Error, Kind, Result};
 use crate::exit::Exit;
 use crate::faults;
 use crate::mail::{BaseMailbox, MailboxName};
 use crate::reconcile::guard::{self, Refusal};
-use crate::reconcile::view::{Deletions, Expunge, Policy, TreeAge};
+use crate::reconcile::view::{Expunge, Policy, TreeAge};
 use crate::reconcile::{Action, Disposal, Input, Plan, Side, reconcile};
 use crate::remote::imap::{Capability, Session};
 use crate::report::event::{Event, Report, Summary};
@@ -68,23 +68,13 @@ pub fn attempt(
     };
     let mut seen = observe(&sources)?;
     seen.local.age = ground.age;
-    if ground.age == TreeAge::Older {
-        report.event(&account.name, Event::Notice(OLDER));
-    }
+    let say = |notices: Vec<String>| notices.iter().for_each(|text| report.event(&account.name, Event::Notice(text)));
     let (mailboxes, changed) = seen.mailboxes;
     report.event(&account.name, Event::Observed { mailboxes, changed });
-    if mailboxes == 0 {
-        report.event(&account.name, Event::Notice(NONE_SELECTED));
-    }
-    if seen.merged > 0 {
-        report.event(&account.name, Event::Notice(&are_one(seen.merged)));
-    }
+    say(notices::of_observation(&seen));
     // A second look in the same run would only repeat it.
     if total.mailboxes == 0 {
-        let (base, local, remote) = (&seen.base, &seen.local.mailboxes, &seen.remote.mailboxes);
-        let known =
-            |name: &MailboxName| base.contains_key(name) || local.contains_key(name) || remote.contains_key(name);
-        job.allowed.unknown(known).for_each(|name| report.event(&account.name, Event::Notice(&no_such(name))));
+        say(notices::of_allowed(&job.allowed, &seen));
     }
     let session = pool.take()?;
     let expunge = match session.capabilities().has(Capability::Uidplus) {
@@ -93,13 +83,7 @@ pub fn attempt(
     };
     pool.give(session);
     let plan = plan(job, &ground, &seen, expunge);
-    plan.waiting.iter().for_each(|name| report.event(&account.name, Event::Notice(&waits_for_a_file(name))));
-    if plan.held > 0 {
-        report.event(&account.name, Event::Notice(&stay(plan.held)));
-    }
-    if account.deletions == Deletions::Trash && seen.remote.trash.is_none() && plan.actions().any(|(_, a)| marks(a)) {
-        report.event(&account.name, Event::Notice(NO_TRASH));
-    }
+    say(notices::of_plan(account, &plan, &seen));
     total.mailboxes = mailboxes as u64;
     // What is refused is shown too.
     let whole = (job.mode == Mode::DryRun).then(|| plan.clone());
@@ -113,7 +97,7 @@ pub fn attempt(
         let begun = ground.state.as_ref().map(State::sending_since).transpose()?.flatten();
         let wires = doubts.mailboxes.iter().map(|name| seen.directory.wire(name)).collect::<Result<Vec<_>>>()?;
         if sent_before == SentBefore::Unsettled {
-            report.event(&account.name, Event::Notice(&waits_for(doubts.files)));
+            report.event(&account.name, Event::Notice(&notices::waits_for(doubts.files)));
         }
         let mut session = pool.take()?;
         let quiet = faults::pause(doubts.quiet(settle::age(begun, now()), session.together()));
@@ -156,59 +140,6 @@ pub fn attempt(
     let more = exit == Exit::InSync && (look == Look::Again || leaves_work(approved.plan(), &seen));
     let again = if more { Again::MoreToDo } else { Again::No };
     Ok(Ended { exit, again })
-}
-
-const OLDER: &str = "The tree, or the state, is an older copy: what is missing in the tree comes back, and nothing is \
-                     deleted on the server because of it";
-
-const NO_TRASH: &str = "The account has no Trash: what was deleted in the tree is marked as deleted on the server, and stays \
-                        there. Name a mailbox with `trash`.";
-
-const GOES_ON: &str = "These are the first steps: a run then looks again, and goes on from what they make";
-
-/// What is to be known of a run that looks at nothing.
-pub(super) const NONE_SELECTED: &str = "No mailbox is selected; `mailtide mailboxes` shows which there are";
-
-/// What is to be known of an `--allow-deletions` that allows none.
-pub(super) fn no_such(name: &MailboxName) -> String {
-    format!(
-        "`--allow-deletions`: no mailbox that is selected is called `{name}`; `mailtide mailboxes` shows which there are"
-    )
-}
-
-fn marks(action: &Action) -> bool {
-    matches!(action, Action::Delete { side: Side::Remote, disposal: Disposal::Mark, .. })
-}
-
-fn are_one(messages: usize) -> String {
-    match messages {
-        1 => "A message was there twice, its files alike but for the flags in their names: it is one, with all of these".into(),
-        _ => format!(
-            "{messages} messages were there twice, their files alike but for the flags in their names: each is one, with all \
-             of these"
-        ),
-    }
-}
-
-fn stay(messages: u64) -> String {
-    match messages {
-        1 => "A message that is missing in the tree stays on the server, since it may be where nothing can be read"
-            .into(),
-        _ => format!(
-            "{messages} messages that are missing in the tree stay on the server, since they may be where nothing can be read"
-        ),
-    }
-}
-
-fn waits_for_a_file(name: &MailboxName) -> String {
-    format!(
-        "{name}: the server gave all its messages new UIDs; nothing is done in it until each of its files can be read"
-    )
-}
-
-fn waits_for(files: usize) -> String {
-    let messages = if files == 1 { "a message" } else { "messages" };
-    format!("A run broke off while it sent {messages}; waiting until the server has stored what it received")
 }
 
 /// Tells what the server can that matters for speed and safety.
@@ -256,7 +187,7 @@ fn show(
     seen.failures.iter().for_each(|failure| report.event(name, Event::Failed(failure)));
     report.event(name, Event::Planned { plan, refusals });
     if refusals.is_empty() && leaves_work(plan, seen) {
-        report.event(name, Event::Notice(GOES_ON));
+        report.event(name, Event::Notice(notices::GOES_ON));
     }
     total.messages = seen.base.values().map(BaseMailbox::messages).sum();
     total.counts.failed = seen.failures.len() as u64;

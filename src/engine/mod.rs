@@ -12,6 +12,7 @@ mod batch;
 mod clock;
 mod execute;
 mod ledger;
+mod notices;
 mod observe;
 mod once;
 mod overview;

@@ -130,7 +130,8 @@ impl Store {
             let agreed = linked.get(&known).filter(|agreed| contents.values().any(|digest| digest == *agreed));
             let Some(content) = agreed.or_else(|| contents.get(&known)).copied() else { continue };
             // One that is a message to both sides already stays one.
-            let is_alike = |id: &FileId| contents.get(id) == Some(&content) && (*id == known || !linked.contains_key(id));
+            let is_alike =
+                |id: &FileId| contents.get(id) == Some(&content) && (*id == known || !linked.contains_key(id));
             let (alike, others) = std::iter::once(&known).chain(&more).cloned().partition(is_alike);
             groups.push(Group { known, alike, others });
         }

@@ -60,8 +60,7 @@ impl State {
         mut take: impl FnMut(Link),
     ) -> Result<()> {
         let mut read = || -> rusqlite::Result<u64> {
-            let links =
-                format!("SELECT {LINK} FROM link WHERE mailbox = ?1 AND uid BETWEEN ?2 AND ?3 ORDER BY uid");
+            let links = format!("SELECT {LINK} FROM link WHERE mailbox = ?1 AND uid BETWEEN ?2 AND ?3 ORDER BY uid");
             let mut statement = self.connection.prepare_cached(&links)?;
             let mut given = 0;
             for (first, last) in ranges {

@@ -20,8 +20,8 @@ use super::mend;
 use crate::error::Result;
 use crate::local::{Listing, Store};
 use crate::mail::{
-    Base, BaseMailbox, FileId, Flags, Intent, Link, LocalCheckpoint, MailboxId, MailboxName, Presence, RemoteCheckpoint,
-    Standing, Uid, UidSet,
+    Base, BaseMailbox, FileId, Flags, Intent, Link, LocalCheckpoint, MailboxId, MailboxName, Presence,
+    RemoteCheckpoint, Standing, Uid, UidSet,
 };
 use crate::reconcile::Relatives;
 use crate::reconcile::renames::has_inode;

@@ -47,7 +47,7 @@ use look::{Looked, Sources, look};
 pub(super) use view::mailbox;
 pub use view::{MaildropRow, Standing, list};
 
-use super::attempt::{NONE_SELECTED, no_such};
+use super::notices::{NONE_SELECTED, no_such};
 use super::{Job, Mode, Outcome, clock, now, retry};
 use crate::config::{Fetched, Pop3Account};
 use crate::error::{Error, Item, ItemFailure, Kind, Result};

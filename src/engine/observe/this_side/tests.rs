@@ -81,7 +81,8 @@ impl Scene {
     }
 
     fn look_with(&self, keywords: Keywords) -> Look<'_> {
-        let mut side = ThisSide::new(Some(&self.state), keywords, Changes::Forbidden, self.state.base(&|_| true).unwrap());
+        let mut side =
+            ThisSide::new(Some(&self.state), keywords, Changes::Forbidden, self.state.base(&|_| true).unwrap());
         scan_all(&self.store, &mut side, &|_| true, Changes::Allowed, &Stop::default()).unwrap();
         Look { side, name: &self.name }
     }
@@ -208,7 +209,8 @@ fn a_directory_as_agreed_is_not_needed() {
             link.flags.system.insert(SystemFlag::Seen);
         }
     });
-    let mut side = ThisSide::new(Some(&scene.state), Keywords::Synced, Changes::Forbidden, scene.state.base(&|_| true).unwrap());
+    let mut side =
+        ThisSide::new(Some(&scene.state), Keywords::Synced, Changes::Forbidden, scene.state.base(&|_| true).unwrap());
     // A directory that has just changed would be read again.
     side.local.scans.insert(scene.name.clone(), Scanned::Unchanged);
     side.read(&scene.name).unwrap();

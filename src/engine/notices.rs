@@ -1,0 +1,91 @@
+//! What a run has to say beside what it does: nothing of it is a failure.
+
+use super::observe::Observation;
+use crate::config::ImapAccount;
+use crate::mail::MailboxName;
+use crate::reconcile::guard::Allowed;
+use crate::reconcile::view::{Deletions, TreeAge};
+use crate::reconcile::{Action, Disposal, Plan, Side};
+
+/// What is to be known of a run that looks at nothing.
+pub(super) const NONE_SELECTED: &str = "No mailbox is selected; `mailtide mailboxes` shows which there are";
+
+const OLDER: &str = "The tree, or the state, is an older copy: what is missing in the tree comes back, and nothing is \
+                     deleted on the server because of it";
+
+const NO_TRASH: &str = "The account has no Trash: what was deleted in the tree is marked as deleted on the server, and stays \
+                        there. Name a mailbox with `trash`.";
+
+/// Of a dry run whose plan is the first of several.
+pub(super) const GOES_ON: &str = "These are the first steps: a run then looks again, and goes on from what they make";
+
+/// Of what was seen.
+pub(super) fn of_observation(seen: &Observation<'_>) -> Vec<String> {
+    let older = (seen.local.age == TreeAge::Older).then(|| OLDER.to_owned());
+    let none = (seen.mailboxes.0 == 0).then(|| NONE_SELECTED.to_owned());
+    let merged = (seen.merged > 0).then(|| are_one(seen.merged));
+    [older, none, merged].into_iter().flatten().collect()
+}
+
+/// Of `--allow-deletions`, where it allows none.
+pub(super) fn of_allowed(allowed: &Allowed, seen: &Observation<'_>) -> Vec<String> {
+    let (base, local, remote) = (&seen.base, &seen.local.mailboxes, &seen.remote.mailboxes);
+    let is_known =
+        |name: &MailboxName| base.contains_key(name) || local.contains_key(name) || remote.contains_key(name);
+    allowed.unknown(is_known).map(no_such).collect()
+}
+
+/// Of what is to be done, and what not yet.
+pub(super) fn of_plan(account: &ImapAccount, plan: &Plan, seen: &Observation<'_>) -> Vec<String> {
+    let mut notices: Vec<String> = plan.waiting.iter().map(waits_for_a_file).collect();
+    notices.extend((plan.held > 0).then(|| stay(plan.held)));
+    let has_no_trash = account.deletions == Deletions::Trash && seen.remote.trash.is_none();
+    notices.extend((has_no_trash && plan.actions().any(|(_, action)| marks(action))).then(|| NO_TRASH.to_owned()));
+    notices
+}
+
+/// What is to be known of an `--allow-deletions` that allows none.
+pub(super) fn no_such(name: &MailboxName) -> String {
+    format!(
+        "`--allow-deletions`: no mailbox that is selected is called `{name}`; `mailtide mailboxes` shows which there are"
+    )
+}
+
+/// Of a run that waits for what a broken one sent.
+pub(super) fn waits_for(files: usize) -> String {
+    let messages = if files == 1 { "a message" } else { "messages" };
+    format!("A run broke off while it sent {messages}; waiting until the server has stored what it received")
+}
+
+fn marks(action: &Action) -> bool {
+    matches!(action, Action::Delete { side: Side::Remote, disposal: Disposal::Mark, .. })
+}
+
+fn are_one(messages: usize) -> String {
+    match messages {
+        1 => {
+            "A message was there twice, its files alike but for the flags in their names: it is one, with all of these"
+                .into()
+        }
+        _ => format!(
+            "{messages} messages were there twice, their files alike but for the flags in their names: each is one, with all \
+             of these"
+        ),
+    }
+}
+
+fn stay(messages: u64) -> String {
+    match messages {
+        1 => "A message that is missing in the tree stays on the server, since it may be where nothing can be read"
+            .into(),
+        _ => format!(
+            "{messages} messages that are missing in the tree stay on the server, since they may be where nothing can be read"
+        ),
+    }
+}
+
+fn waits_for_a_file(name: &MailboxName) -> String {
+    format!(
+        "{name}: the server gave all its messages new UIDs; nothing is done in it until each of its files can be read"
+    )
+}
