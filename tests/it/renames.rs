@@ -9,6 +9,7 @@ use crate::world::dovecot::Dovecot;
 use crate::world::mail::{Generator, Kind};
 use crate::world::maildir::Layout;
 use crate::world::pair::{Pair, Setting};
+use crate::world::process::As;
 use crate::world::server::Server;
 
 /// Messages in `From`.
@@ -140,6 +141,47 @@ fn flags_set_here_follow_where_names_cannot() {
         assert!(
             all.len() == 1 && all[0].label == format!("of {from}") && all[0].flags.contains("\\Flagged"),
             "{all:?}"
+        );
+        pair.assert_settled(&context);
+        remove_all(&mut client);
+    }
+}
+
+/// The directory of the one cannot be read while the server renames it, takes its name for another, or both.
+#[test]
+fn flags_set_here_wait_with_a_directory_that_cannot_be_read() {
+    const AWAY: Flagged = (&["A", "B"], &[("A", "N")], "A", "N");
+    const SWAPPED: Flagged = (&["A", "B"], &[("A", "t"), ("B", "A"), ("t", "B")], "B", "A");
+    const TAKEN: Flagged = (&["B"], &[("A", "N"), ("B", "A")], "B", "A");
+    const ON: Flagged = (&["A", "B", "C"], &[("A", "N"), ("B", "A"), ("C", "B")], "C", "B");
+    let dovecot = Dovecot::start();
+    for (mailboxes, renames, from, to) in [AWAY, SWAPPED, TAKEN, ON] {
+        let context = format!("{renames:?}");
+        let pair = Pair::with(&dovecot, Setting { run_as: As::Unprivileged, ..Setting::default() });
+        let mut client = dovecot.client();
+        client.create("A");
+        for name in mailboxes {
+            client.try_create(name);
+            client.append(name, format!("Subject: of {name}\r\nMessage-ID: <{name}@x>\r\n\r\nx\r\n").as_bytes(), &[]);
+        }
+        pair.sync();
+        renames.iter().for_each(|(old, new)| client.rename(old, new));
+        pair.tree.messages(from).remove(0).set_letters("FS");
+        let part = pair.tree.dir("A").join("cur");
+        let closed = |mode| fs::set_permissions(&part, fs::Permissions::from_mode(mode)).unwrap();
+        closed(0o000);
+        let names: Vec<String> = pair.tree.mailboxes().into_keys().collect();
+        for _ in 0..2 {
+            pair.try_sync(&[]).expect(1).says(&["A"]);
+        }
+        assert_eq!(pair.tree.mailboxes().into_keys().collect::<Vec<_>>(), names, "{context}");
+        closed(0o700);
+        sync_without_bodies(&pair, &context);
+        let after = pair.assert_equal(&context);
+        let all = &after.0[to];
+        assert!(
+            all.len() == 1 && all[0].label == format!("of {from}") && all[0].flags.contains("\\Flagged"),
+            "{context}: {all:?}"
         );
         pair.assert_settled(&context);
         remove_all(&mut client);

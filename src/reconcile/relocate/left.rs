@@ -39,10 +39,15 @@ pub(super) fn wait_for_names(input: &Input<'_>, plan: &mut Plan) {
     }
 }
 
-/// Has those wait whose name there is one of these: the plan that looks at what has it now takes them along.
+/// Has those wait whose name there is one of these (the plan that looks at what has it now takes them along), and those
+/// whose name cannot be followed to yet; and what came to them, where it came from.
 pub(super) fn wait_for_left(input: &Input<'_>, plan: &mut Plan) {
     for name in &input.names.waiting {
-        plan.mailboxes.remove(name);
+        for action in plan.mailboxes.remove(name).into_iter().flatten() {
+            if let Action::Move(relocation) = action {
+                plan.unfinished.insert(relocation.from);
+            }
+        }
         plan.unfinished.insert(name.clone());
     }
 }

@@ -25,6 +25,9 @@
 //! | uses the new name for another mailbox | the new name, with the mail of both |
 //! | removes it | the new name, with its mail |
 //!
+//! Where one of the two names cannot be looked into on the side that would follow, nothing is concluded about either, nor
+//! about those whose names depend on them: what was done there meanwhile would be lost with the old name.
+//!
 //! Where the tree's other name is one that the server has given to another, the server's stands: a run that passes names
 //! round and is cut off between two changes of place goes on so.
 //!
@@ -105,7 +108,8 @@ pub struct Names {
     /// Mailboxes that the server has by another name, which the tree cannot follow to, while another has theirs. Only
     /// those with messages on both sides: what is to become of these is decided first.
     pub left: BTreeSet<MailboxName>,
-    /// Mailboxes that the server has by a name of those, while no other has theirs.
+    /// Mailboxes that the server has by a name of those, while no other has theirs; and both names of those that a side may
+    /// not follow to before it can be looked into. Nothing is concluded about these.
     pub waiting: BTreeSet<MailboxName>,
 }
 
@@ -132,8 +136,30 @@ pub fn find(base: &Base, traces: &Traces<'_>, direction: Direction) -> Names {
     };
     let is_gone = |name: &MailboxName| !traces.remote.contains_key(name) && !renames(name);
     let waits = |(name, to): &(&&MailboxName, &&MailboxName)| left.contains(**to) && is_gone(name);
-    let waiting = on_server.iter().filter(waits).map(|(name, _)| (*name).clone()).collect();
+    let mut waiting: BTreeSet<MailboxName> = on_server.iter().filter(waits).map(|(name, _)| (*name).clone()).collect();
+    let is_open = |name: &MailboxName| !renamed.iter().any(|r| r.known == *name);
+    if direction != Direction::Push {
+        waiting.extend(dark(on_server.into_iter().filter(|(name, _)| is_open(name)).collect(), &traces.local));
+    }
+    if direction != Direction::Pull {
+        waiting.extend(dark(in_tree.into_iter().filter(|(name, _)| is_open(name)).collect(), &traces.remote));
+    }
     Names { renamed, left, waiting }
+}
+
+/// The names of those of `pairs` that a side may follow once it can be looked into, or once others have followed there.
+fn dark<T>(mut pairs: Pairs<'_>, side: &BTreeMap<&MailboxName, Trace<T>>) -> BTreeSet<MailboxName> {
+    let mut names = BTreeSet::new();
+    let is_dark = |name: &MailboxName| matches!(side.get(name), Some(Trace::Unknown));
+    loop {
+        let is_held =
+            |from: &MailboxName, to: &MailboxName| [from, to].iter().any(|n| is_dark(n) || names.contains(*n));
+        let held: Vec<_> = pairs.extract_if(.., |from, to| is_held(from, to)).collect();
+        if held.is_empty() {
+            return names;
+        }
+        names.extend(held.into_iter().flat_map(|(from, to)| [from.clone(), to.clone()]));
+    }
 }
 
 type Pairs<'a> = BTreeMap<&'a MailboxName, &'a MailboxName>;

@@ -1,5 +1,7 @@
 //! Mailboxes that have another name on a side.
 
+use std::collections::BTreeSet;
+
 use super::scene::*;
 use crate::mail::*;
 use crate::reconcile::Side::{Local, Remote};
@@ -108,7 +110,18 @@ fn names_that_were_passed_round_or_on_are_here_too() {
     assert_eq!(ring_of(&on[1], &found), Vec::<&Renamed>::new());
     // One that cannot be looked into holds those that would take its place.
     traces.local.insert(&c, Trace::Unknown);
-    assert_eq!(find(&base, &traces, Direction::Both).renamed, on[3..]);
+    let names = find(&base, &traces, Direction::Both);
+    assert_eq!(names.renamed, on[3..]);
+    let all = BTreeSet::from([&a, &b, &c, &d].map(MailboxName::clone));
+    assert_eq!(names.waiting, all);
+    assert_eq!(find(&base, &traces, Direction::Push).waiting, [].into());
+    // The same the other way round.
+    let files: Vec<_> = base.values().flat_map(|m| m.links.iter().flatten().map(|(_, l)| l.file.clone())).collect();
+    traces.remote = [(&a, Trace::Known), (&ax, Trace::Known), (&b, Trace::Known), (&c, Trace::Unknown)].into();
+    traces.local = [(&ax, Trace::Known), (&b, here(0, &files[..2])), (&c, here(0, &files[3..4]))].into();
+    traces.local.insert(&d, here(0, &files[4..]));
+    assert_eq!(find(&base, &traces, Direction::Both).waiting, all);
+    assert_eq!(find(&base, &traces, Direction::Pull).waiting, [].into());
 }
 
 /// A run that passes names round in the tree was cut off after the first two changed places, before it recorded that.
@@ -213,4 +226,16 @@ fn a_rename_stands_before_everything_else_in_the_plan() {
     scene.link("B", link(1, Presence::Both, "")).file("B", "f1", "").message("B", 1, "S");
     scene.names.renamed = vec![renamed("A", "B", Some(Local))];
     expect(&scene, &["B: rename local A", "B: flags local 1 +\\Seen"]);
+}
+
+/// B has its message under a name that is not followed to yet, and A's has moved there.
+#[test]
+fn what_moved_to_a_mailbox_that_waits_stays_until_it_can_go() {
+    let mut scene = Scene::with(&["A"]);
+    scene.link("A", link(1, Presence::Both, "")).file("A", "f1", "");
+    scene.new_message("N", 1, 1, "");
+    expect(&scene, &["N: create local", "N: move local A 1 as UID 1"]);
+    scene.names.waiting = [name("N"), name("B")].into();
+    expect(&scene, &[]);
+    assert_eq!(scene.plan().unfinished, [name("A"), name("B"), name("N")].into());
 }
