@@ -211,3 +211,27 @@ fn mail_that_a_rename_of_inbox_took_away_moves_and_is_not_doubled() {
     assert!(after.0["Old"].iter().any(|m| m.flags.contains("\\Flagged")));
     pair.assert_settled("renamed");
 }
+
+/// INBOX's directory gets another name in the tree: its mail goes there, and INBOX is made again.
+#[test]
+fn mail_that_went_with_the_directory_of_inbox_moves_and_is_not_doubled() {
+    let dovecot = Dovecot::start();
+    let (pair, mut client) = (Pair::new(&dovecot), dovecot.client());
+    let mut generator = Generator::new(19);
+    (0..MANY).for_each(|_| client.append("INBOX", &generator.of(Kind::Plain), &[]));
+    pair.sync();
+    // One is gone before: nobody can tell from a missing INBOX that it was deleted.
+    pair.tree.messages("INBOX").pop().unwrap().delete();
+    fs::rename(pair.tree.dir("INBOX"), pair.tree.dir("Old")).unwrap();
+    pair.tree.messages("Old").remove(0).set_letters("FS");
+    client.append("INBOX", &generator.of(Kind::Plain), &[]);
+    client.store("INBOX", "1:*", "+FLAGS (\\Answered)");
+    let log = dovecot.wire_log().mark();
+    pair.sync();
+    assert!(!log.commands().iter().any(|c| c.contains("APPEND")), "no body goes up");
+    let after = pair.assert_equal("renamed");
+    assert_eq!((after.0["INBOX"].len(), after.0["Old"].len()), (2, MANY - 1));
+    assert!(after.0["Old"].iter().any(|m| m.flags.contains("\\Flagged")));
+    assert!(after.0["Old"].iter().all(|m| m.flags.contains("\\Answered")));
+    pair.assert_settled("renamed");
+}

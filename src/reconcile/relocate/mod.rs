@@ -43,6 +43,7 @@
 
 mod cut_off;
 mod flags;
+mod inbox;
 mod known;
 mod left;
 mod twins;
@@ -262,7 +263,9 @@ fn on_server(input: &Input<'_>, plan: &mut Plan) {
             let Action::Upload { file, octets, .. } = &*action else { continue };
             let Some((digest, here)) = file_of(input, name, file) else { continue };
             let sources = wanted.get(&digest).map_or(&[][..], Vec::as_slice);
-            let Some((source, way)) = supply.take(name, sources) else { continue };
+            let brought = inbox::brought(input, sources, file).filter(|source| supply.taken.insert(source.place()));
+            let taken = brought.map(|source| (source, Way::Move)).or_else(|| supply.take(name, sources));
+            let Some((source, way)) = taken else { continue };
             let relocation = Flagged { input, permanent: &permanent }.to_server(way, source, file, here, *octets);
             *action = match input.policy.expunge {
                 Expunge::Named => way.action(relocation),
@@ -271,7 +274,10 @@ fn on_server(input: &Input<'_>, plan: &mut Plan) {
         }
     }
     match input.policy.expunge {
-        Expunge::Named => spare(plan, &supply.taken, Side::Remote),
+        Expunge::Named => {
+            spare(plan, &supply.taken, Side::Remote);
+            inbox::spare(input, plan, &supply.taken);
+        }
         Expunge::WholeMailbox => keep_out_of_trash(plan, &supply.taken),
     }
 }

@@ -11,7 +11,8 @@
 //! mailboxes that swapped their names, or passed them round, the other side's do likewise). When both sides have renamed it
 //! alike there is only something to record. In every other case ([`fits`]) nothing is renamed: messages move one by one,
 //! without their bodies ([`super::relocate`]), and nothing is lost. INBOX is never renamed: RENAME leaves it and takes its
-//! mail (RFC 3501 §6.3.5), which moves in the tree. Under Pull the server follows no rename, under Push the tree.
+//! mail (RFC 3501 §6.3.5), which moves in the tree; and so does what goes with its directory, on the server. Under Pull the
+//! server follows no rename, under Push the tree.
 //!
 //! Where the tree or the state is an older copy, nothing follows to a name that both sides have: one of them did already.
 //! Nor for a name that another mailbox has by now.

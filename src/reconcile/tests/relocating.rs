@@ -303,3 +303,41 @@ fn a_known_mailbox_needs_the_date_and_a_new_one_does_not() {
     scene.base.clear();
     expect(&scene, &["A: link 5 x -"]);
 }
+
+/// Two messages of INBOX, whose directory is gone: the file of one is in N, and one of the other's content.
+#[test]
+fn what_went_with_the_directory_of_inbox_moves_and_the_rest_comes_back() {
+    let mut scene = Scene::with(&["INBOX"]);
+    for n in 1..=2 {
+        scene.link("INBOX", link(n, Presence::Both, "")).message("INBOX", n.into(), "");
+    }
+    scene.local.mailboxes.clear();
+    scene.new_file("N", "f1", 1, "F").new_file("N", "copy", 2, "");
+    let moves = [
+        "INBOX: create local",
+        "INBOX: download 2 (102)",
+        "N: create server",
+        "N: move server INBOX 1 as file f1 server +\\Flagged",
+        "N: copy server INBOX 2 as file copy",
+    ];
+    expect(&scene, &moves);
+    let copies = [
+        "INBOX: create local",
+        "INBOX: download 1:2 (203)",
+        "N: create server",
+        "N: copy server INBOX 1 as file f1 server +\\Flagged",
+        "N: copy server INBOX 2 as file copy",
+    ];
+    for unsure in [
+        |scene: &mut Scene| scene.local.age = TreeAge::Older,
+        |scene: &mut Scene| scene.policy.expunge = Expunge::WholeMailbox,
+        |scene: &mut Scene| scene.policy.deletions = Deletions::Never,
+    ] {
+        let mut scene = scene.clone();
+        unsure(&mut scene);
+        expect(&scene, &copies);
+    }
+    // Its directory may be one that cannot be read.
+    scene.local.mailboxes.insert(name("X"), LocalMailbox::Unknown);
+    assert!(!scene.lines().iter().any(|line| line.contains("move server")), "{:?}", scene.lines());
+}
