@@ -188,6 +188,44 @@ fn flags_set_here_wait_with_a_directory_that_cannot_be_read() {
     }
 }
 
+/// The server swaps A and B, the tree B and D: B's name is for A there, and taken here.
+#[test]
+fn flags_set_here_follow_where_two_swaps_share_a_mailbox() {
+    let dovecot = Dovecot::start();
+    for layout in [Layout::Nested, Layout::MaildirPlusPlus] {
+        let (pair, mut client) = (Pair::with(&dovecot, Setting { layout, ..Setting::default() }), dovecot.client());
+        for (name, n) in ["A", "B", "D"].into_iter().flat_map(|name| [(name, 1), (name, 2)]) {
+            client.try_create(name);
+            let id = format!("{name}{n}");
+            client.append(name, format!("Subject: {id}\r\nMessage-ID: <{id}@x>\r\n\r\nx\r\n").as_bytes(), &[]);
+        }
+        pair.sync();
+        [("A", "t"), ("B", "A"), ("t", "B")].iter().for_each(|(from, to)| client.rename(from, to));
+        for (from, to) in [("B", "t"), ("D", "B"), ("t", "D")] {
+            fs::rename(pair.tree.dir(from), pair.tree.dir(to)).unwrap();
+        }
+        for (name, place) in [("A", "A"), ("B", "D"), ("D", "B")] {
+            let is_first = |bytes: &[u8]| String::from_utf8_lossy(bytes).contains(&format!("<{name}1@x>"));
+            let all = pair.tree.messages(place).into_iter();
+            all.filter(|m| is_first(&m.bytes())).for_each(|mut m| m.set_letters("FS"));
+        }
+        pair.sync();
+        let after = pair.assert_equal("two swaps");
+        let flags_of = |name: &str, label: &str| {
+            let found = after.0[name].iter().filter(|m| m.label == label);
+            found.map(|m| m.flags.contains("\\Flagged")).collect::<Vec<_>>()
+        };
+        for (label, name) in [("A", "B"), ("B", "D")] {
+            let flags = [1, 2].map(|n| flags_of(name, &format!("{label}{n}")));
+            assert_eq!(flags, [vec![true], vec![false]], "{label} in {name}: {after:?}");
+        }
+        let all = |label| ["A", "B", "D"].into_iter().flat_map(|name| flags_of(name, label)).collect::<Vec<_>>();
+        assert_eq!([all("D1"), all("D2")], [[true], [false]], "{after:?}");
+        pair.assert_settled("two swaps");
+        remove_all(&mut client);
+    }
+}
+
 fn remove_all(client: &mut Client) {
     let mut names = client.mailboxes();
     names.sort_by_key(|name| std::cmp::Reverse(name.len()));

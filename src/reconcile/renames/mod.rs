@@ -109,7 +109,7 @@ pub struct Names {
     /// Mailboxes that the server has by another name, which the tree cannot follow to, while another has theirs. Only
     /// those with messages on both sides: what is to become of these is decided first.
     pub left: BTreeSet<MailboxName>,
-    /// Mailboxes that the server has by a name of those, while no other has theirs; and both names of those that a side may
+    /// Mailboxes that the server has by a name of those, which are to make room first; and both names of those that a side may
     /// not follow to before it can be looked into. Nothing is concluded about these.
     pub waiting: BTreeSet<MailboxName>,
 }
@@ -138,6 +138,7 @@ pub fn find(base: &Base, traces: &Traces<'_>, direction: Direction) -> Names {
     let is_gone = |name: &MailboxName| !traces.remote.contains_key(name) && !renames(name);
     let waits = |(name, to): &(&&MailboxName, &&MailboxName)| left.contains(**to) && is_gone(name);
     let mut waiting: BTreeSet<MailboxName> = on_server.iter().filter(waits).map(|(name, _)| (*name).clone()).collect();
+    waiting.extend(left.iter().filter(|name| waits_for_left(name, &left, &on_server, &in_tree)).cloned());
     let is_open = |name: &MailboxName| !renamed.iter().any(|r| r.known == *name);
     if direction != Direction::Push {
         waiting.extend(dark(on_server.into_iter().filter(|(name, _)| is_open(name)).collect(), &traces.local));
@@ -146,6 +147,23 @@ pub fn find(base: &Base, traces: &Traces<'_>, direction: Direction) -> Names {
         waiting.extend(dark(in_tree.into_iter().filter(|(name, _)| is_open(name)).collect(), &traces.remote));
     }
     Names { renamed, left, waiting }
+}
+
+/// Whether one of `left` has the name of another of them there: its messages move to it in the plan after that one's. Where
+/// they wait for each other in a ring, one goes first: one whose directory has gone elsewhere, as far as there is one.
+fn waits_for_left(
+    name: &MailboxName,
+    left: &BTreeSet<MailboxName>,
+    on_server: &Pairs<'_>,
+    in_tree: &Pairs<'_>,
+) -> bool {
+    let next = |name: &MailboxName| on_server.get(name).copied().filter(|to| left.contains(*to));
+    let Some(second) = next(name) else { return false };
+    let ring: Vec<&MailboxName> =
+        std::iter::successors(Some(second), |at| next(at).filter(|_| *at != name)).take(left.len()).collect();
+    let is_ring = ring.last().is_some_and(|last| *last == name);
+    let first = ring.into_iter().filter(|_| is_ring).min_by_key(|name| (!in_tree.contains_key(name), *name));
+    first != Some(name)
 }
 
 /// The names of those of `pairs` that a side may follow once it can be looked into, or once others have followed there.

@@ -188,6 +188,31 @@ fn files_wait_while_another_mailbox_has_to_leave_their_new_name_first() {
     assert_eq!((names.renamed, names.left), (vec![], [inbox.clone()].into()));
 }
 
+/// Where they wait for each other, the one goes first whose directory has gone elsewhere.
+#[test]
+fn files_wait_while_the_mailbox_of_their_new_name_has_left_it_too() {
+    let base = known(&[("A", &[1, 2]), ("B", &[3]), ("C", &[4, 5]), ("D", &[6])]);
+    let [a, b, c, d, bx] = ["A", "B", "C", "D", "B/x"].map(name);
+    let files: Vec<_> = base.values().flat_map(|m| m.links.iter().flatten().map(|(_, l)| l.file.clone())).collect();
+    let mut traces = Traces::default();
+    // A and B changed names there, B and D here.
+    traces.remote.extend([(&a, there(11, &[3])), (&b, there(10, &[1, 2])), (&c, Trace::Known), (&d, Trace::Known)]);
+    traces.local.extend([
+        (&a, Trace::Known),
+        (&b, here(0, &files[5..])),
+        (&c, Trace::Known),
+        (&d, here(0, &files[2..3])),
+    ]);
+    let names = find(&base, &traces, Direction::Both);
+    assert_eq!((names.renamed, names.left, names.waiting), (vec![], [a.clone(), b.clone()].into(), [a.clone()].into()));
+    // C is gone there for B's name, A has C's, and B is below its own.
+    traces.local = [&a, &b, &c, &d].map(|name| (name, Trace::Known)).into();
+    traces.remote =
+        [(&b, there(12, &[4, 5])), (&c, there(10, &[1, 2])), (&bx, there(11, &[3])), (&d, Trace::Known)].into();
+    let names = find(&base, &traces, Direction::Both);
+    assert_eq!((names.left, names.waiting), ([b.clone(), c.clone()].into(), [a.clone(), c.clone()].into()));
+}
+
 #[test]
 fn an_empty_mailbox_is_known_by_its_uidvalidity_its_mailboxid_and_its_inode() {
     let mut base = known(&[("A", &[]), ("C", &[])]);
