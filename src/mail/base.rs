@@ -126,6 +126,14 @@ impl RemoteCheckpoint {
 }
 
 impl LocalCheckpoint {
+    /// Of a mailbox whose directory is gone, and is being made again with its mail: no directory has this inode. Until all is
+    /// back, what is missing in it was not deleted.
+    pub const BEING_RESTORED: LocalCheckpoint =
+        LocalCheckpoint { new_time: i64::MIN, cur_time: i64::MIN, inode: u64::MAX };
+
+    /// Of a mailbox that was restored: its directory is yet to be looked at.
+    pub const RESTORED: LocalCheckpoint = LocalCheckpoint { inode: 0, ..LocalCheckpoint::BEING_RESTORED };
+
     /// Forgets that anything was processed; no directory ever has these times.
     pub fn look_again(&mut self) {
         self.new_time = i64::MIN;
@@ -212,6 +220,11 @@ impl BaseMailbox {
     /// How many messages are agreed on.
     pub fn messages(&self) -> u64 {
         self.links.as_ref().map_or(self.link_count, |links| links.len() as u64 + self.standing.len())
+    }
+
+    /// Whether a run that was to bring all its mail back into the tree is not done with that.
+    pub fn is_being_restored(&self) -> bool {
+        self.local.is_some_and(|check| check.inode == LocalCheckpoint::BEING_RESTORED.inode)
     }
 
     /// Has the next observation look at all of the mailbox, as if neither side had been looked at before.

@@ -116,6 +116,7 @@ impl<'a> Mailbox<'a, '_> {
 
     fn missing_files(&self) -> MissingFiles {
         match self.input.local.age {
+            TreeAge::AsLeft if self.base.is_some_and(BaseMailbox::is_being_restored) => MissingFiles::Restored,
             TreeAge::AsLeft => MissingFiles::Deleted,
             TreeAge::Older => MissingFiles::Restored,
         }

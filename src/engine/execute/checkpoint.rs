@@ -7,7 +7,7 @@
 use super::World;
 use crate::engine::ledger::Ledger;
 use crate::error::Result;
-use crate::mail::{Fact, MailboxName, Presence};
+use crate::mail::{BaseMailbox, Fact, LocalCheckpoint, MailboxName, Presence};
 use crate::reconcile::Plan;
 use crate::reconcile::view::{Coverage, Direction, LocalMailbox, RemoteMailbox};
 
@@ -49,6 +49,11 @@ pub fn record(world: &World<'_>, ledger: &mut Ledger<'_>, plan: &Plan) -> Result
             && ledger.mailbox(name).and_then(|m| m.local) != Some(*check)
         {
             ledger.enter(name, Fact::LocalChecked(*id, *check))?;
+        }
+        if !world.seen.local_checks.contains_key(name)
+            && ledger.mailbox(name).is_some_and(BaseMailbox::is_being_restored)
+        {
+            ledger.enter(name, Fact::LocalChecked(*id, LocalCheckpoint::RESTORED))?;
         }
         if let Some(check) = world.seen.remote_checks.get(name)
             && !(direction == Direction::Push && ignored_remotely(world, ledger, name))

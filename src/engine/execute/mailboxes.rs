@@ -6,7 +6,7 @@ use super::{World, actions, item_failed, meanwhile};
 use crate::engine::ledger::Ledger;
 use crate::error::{Error, Item, Kind, Result, Retry};
 use crate::local::Removed;
-use crate::mail::{Fact, MailboxName, RemoteCheckpoint, UidSet};
+use crate::mail::{Fact, LocalCheckpoint, MailboxName, RemoteCheckpoint, UidSet};
 use crate::reconcile::guard::ApprovedPlan;
 use crate::reconcile::view::{Direction, RemoteMailbox};
 use crate::reconcile::{Action, Phase, Side};
@@ -22,7 +22,7 @@ pub fn create(world: &World<'_>, ledger: &mut Ledger<'_>, plan: &ApprovedPlan) -
     let later = meanwhile::waiting(plan, ledger);
     let mut wanted = actions(plan, Phase::CreateMailboxes, ledger);
     wanted.retain(|(name, _)| !later.contains(name));
-    let mut made = make(world, ledger, wanted)?;
+    let mut made = make(world, ledger, plan, wanted)?;
     let listed = |name: &MailboxName| {
         world.seen.directory.mailboxes.contains_key(name) && world.seen.local.mailboxes.contains_key(name)
     };
@@ -38,7 +38,7 @@ pub fn create_later(
     names: &[&MailboxName],
 ) -> Result<()> {
     let here = Action::CreateMailbox { side: Side::Local };
-    let made = make(world, ledger, names.iter().map(|name| (*name, &here)).collect())?;
+    let made = make(world, ledger, plan, names.iter().map(|name| (*name, &here)).collect())?;
     enter(world, ledger, plan, &made)
 }
 
@@ -46,6 +46,7 @@ pub fn create_later(
 fn make<'p>(
     world: &World<'_>,
     ledger: &mut Ledger<'_>,
+    plan: &ApprovedPlan,
     wanted: Vec<(&'p MailboxName, &Action)>,
 ) -> Result<BTreeSet<&'p MailboxName>> {
     let mut made = BTreeSet::new();
@@ -53,6 +54,7 @@ fn make<'p>(
         matches!(action, Action::CreateMailbox { side: Side::Local }).then_some(*name)
     };
     let local: Vec<&MailboxName> = wanted.iter().filter_map(here).collect();
+    begin_restoring(ledger, plan, &local)?;
     let mut made_here: BTreeMap<_, _> = local.iter().copied().zip(world.store.create_mailboxes(&local)).collect();
     for (name, action) in wanted {
         world.stop.check()?;
@@ -76,6 +78,23 @@ fn make<'p>(
         }
     }
     Ok(made)
+}
+
+/// Puts on record of which of these mailboxes known mail comes back, before they are made: one that a run leaves in part, or
+/// without any of it, would look as if that had been deleted.
+fn begin_restoring(ledger: &mut Ledger<'_>, plan: &ApprovedPlan, names: &[&MailboxName]) -> Result<()> {
+    for name in names {
+        let actions = plan.plan().mailboxes.get(*name).into_iter().flatten();
+        let mut downloads = actions.filter_map(|action| match action {
+            Action::Download { uids, .. } => Some(uids),
+            _ => None,
+        });
+        let comes_back = downloads.any(|uids| uids.iter().any(|uid| ledger.link(name, uid).is_some()));
+        if let Some(id) = ledger.id(name).filter(|_| comes_back) {
+            ledger.enter(name, Fact::LocalChecked(id, LocalCheckpoint::BEING_RESTORED))?;
+        }
+    }
+    ledger.flush()
 }
 
 /// Enters mailboxes that exist on both sides now.

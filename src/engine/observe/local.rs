@@ -70,9 +70,10 @@ pub fn scan_all(
                 let since = here.base.get(name).and_then(|m| m.local);
                 here.scan(store, name, since.as_ref());
             }
-            // A kill while it was made or removed; nothing is agreed on in it, so completing it can lose nothing.
+            // A kill while it was made or removed; nothing in it counts as agreed on, so completing it can lose nothing.
             Directory::Incomplete(_)
-                if changes == Changes::Allowed && here.base.get(name).is_none_or(|m| m.link_count == 0) =>
+                if changes == Changes::Allowed
+                    && here.base.get(name).is_none_or(|m| m.link_count == 0 || m.is_being_restored()) =>
             {
                 match store.create_mailbox(name) {
                     Ok(()) => here.scan(store, name, None),

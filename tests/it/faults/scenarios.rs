@@ -383,6 +383,18 @@ fn number_anew(world: &World) {
     }
 }
 
+/// INBOX is never removed: it comes back, however often that breaks off.
+#[test]
+#[cfg_attr(not(feature = "faults"), ignore = "needs `--features faults`, which tests/run has")]
+fn inbox_removed_here() {
+    every_step(&Scenario {
+        name: "INBOX removed here",
+        edits: |world| fs::remove_dir_all(world.tree.dir("INBOX")).unwrap(),
+        end: |end| holds(&end.local, "INBOX", &["one", "two", "three"]),
+        ..PLAIN
+    });
+}
+
 #[test]
 #[cfg_attr(not(feature = "faults"), ignore = "needs `--features faults`, which tests/run has")]
 fn new_uidvalidity() {

@@ -1,6 +1,6 @@
 //! Edits done to the world, and what they mean for how things must end.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use mailtide::mail::{FileId, Flags, MailboxName, Presence, Uid};
 use mailtide::reconcile::Side;
@@ -116,6 +116,8 @@ impl World {
             Edit::MakeMailbox { side, mailbox: n } => {
                 let name = mailbox(*n);
                 match side {
+                    // Whoever makes INBOX again, and empty, has emptied it.
+                    Side::Local if name.is_inbox() => {}
                     Side::Local => self.make_directory(&name),
                     Side::Remote if !self.server.mailboxes.contains_key(&name) => {
                         self.server.make(&name);
@@ -165,9 +167,17 @@ impl World {
         }
     }
 
-    /// INBOX is never removed here; what its removal leads to is no deletion.
+    /// INBOX is removed here alone, and while nothing is new in it: what its removal leads to is no deletion.
     fn remove_mailbox(&mut self, state: &State, side: Side, name: &MailboxName) {
-        if name.is_inbox() || !self.has(side, name) {
+        if !self.has(side, name) {
+            return;
+        }
+        if name.is_inbox() {
+            if side == Side::Local && self.is_as_agreed(state, name) {
+                self.tell(format!("{side}: {name} is removed"));
+                self.shook(side, Upheaval::Removed);
+                self.tree.remove(name);
+            }
             return;
         }
         self.tell(format!("{side}: {name} is removed"));
@@ -181,6 +191,18 @@ impl World {
             Side::Local => _ = self.tree.remove(name),
             Side::Remote => _ = self.server.mailboxes.remove(name),
         }
+    }
+
+    /// Whether each file of a directory is known on both sides, with its flags.
+    fn is_as_agreed(&self, state: &State, name: &MailboxName) -> bool {
+        let links = state.base.get(name).and_then(|known| known.links.as_ref());
+        let both: BTreeMap<_, _> = links
+            .into_iter()
+            .flat_map(BTreeMap::values)
+            .filter(|link| link.presence == Presence::Both)
+            .map(|link| (&link.file, &link.flags))
+            .collect();
+        self.tree.get(name).is_some_and(|d| d.files.iter().all(|(id, file)| both.get(id) == Some(&&file.flags)))
     }
 
     /// With what is below it, if that is possible.

@@ -1,8 +1,8 @@
 //! What a run leaves for the next to begin with: checkpoints of mailboxes that are done, and none of those in doubt.
 
-use mailtide::mail::{Fact, MailboxName};
-use mailtide::reconcile::Plan;
+use mailtide::mail::{BaseMailbox, Fact, LocalCheckpoint, MailboxName};
 use mailtide::reconcile::view::{LocalMailbox, RemoteMailbox};
+use mailtide::reconcile::{Action, Plan, Side};
 
 use super::execute::{Run, Step};
 use super::observe::bare_checkpoint;
@@ -29,6 +29,24 @@ impl Run<'_> {
         Ok(())
     }
 
+    /// Directories to which known mail comes back are on record before they are made.
+    pub fn begin_restoring(&mut self, plan: &Plan) -> Step {
+        let here = Action::CreateMailbox { side: Side::Local };
+        for (name, actions) in plan.mailboxes.iter().filter(|(_, actions)| actions.contains(&here)) {
+            let Some(known) = self.state.base.get(name) else { continue };
+            let is_linked = |uid| known.links.as_ref().is_some_and(|links| links.contains_key(&uid));
+            let comes_back = actions.iter().any(|action| match action {
+                Action::Download { uids, .. } => uids.iter().any(is_linked),
+                _ => false,
+            });
+            if comes_back {
+                self.fact(Fact::LocalChecked(known.id, LocalCheckpoint::BEING_RESTORED))?;
+            }
+        }
+        self.written();
+        Ok(())
+    }
+
     /// Both sides were looked at, both sides have the mailbox now, and nothing is open.
     pub fn check(&mut self, name: &MailboxName) -> Step {
         let dark = matches!(self.seen.local.mailboxes.get(name), Some(LocalMailbox::Unknown))
@@ -50,6 +68,8 @@ impl Run<'_> {
         }
         if let Some(checkpoint) = self.seen.local_checks.get(name) {
             self.fact(Fact::LocalChecked(self.id(name), *checkpoint))?;
+        } else if self.state.base.get(name).is_some_and(BaseMailbox::is_being_restored) {
+            self.fact(Fact::LocalChecked(self.id(name), LocalCheckpoint::RESTORED))?;
         }
         Ok(())
     }

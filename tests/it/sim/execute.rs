@@ -173,6 +173,9 @@ impl Run<'_> {
                 self.step()?;
                 self.written();
             }
+            if before != Some(phase) && phase == Phase::CreateMailboxes {
+                self.begin_restoring(approved.plan())?;
+            }
             if before != Some(phase) && phase == Phase::Transfer {
                 self.intend(approved)?;
             }
