@@ -11,14 +11,15 @@ use super::super::Input;
 use super::super::plan::{Action, Plan};
 use super::super::view::{Deletions, Direction, Expunge, TreeAge};
 use super::{Left, Source};
-use crate::mail::{FileId, MailboxName, Uid};
+use crate::mail::{BaseMailbox, FileId, MailboxName, Uid};
 
-/// The one of `sources` whose file this is, brought here along with INBOX's directory.
+/// The one of `sources` whose file this is, brought here along with INBOX's directory, be that made again by now.
 ///
 /// Only where a move is one: of a copy and a deletion, the first stays, and what went is there twice.
 pub(super) fn brought<'a>(input: &Input<'_>, sources: &[Source<'a>], file: &FileId) -> Option<Source<'a>> {
     let inbox = MailboxName::inbox();
-    let is_gone = !input.local.mailboxes.contains_key(&inbox) && !input.has_dark_directories();
+    let is_being_restored = input.base.get(&inbox).is_some_and(BaseMailbox::is_being_restored);
+    let is_gone = (!input.local.mailboxes.contains_key(&inbox) || is_being_restored) && !input.has_dark_directories();
     let may_move = input.policy.direction == Direction::Both
         && input.policy.expunge == Expunge::Named
         && matches!(input.policy.deletions, Deletions::Expunge | Deletions::Trash)

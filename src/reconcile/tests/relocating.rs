@@ -337,6 +337,11 @@ fn what_went_with_the_directory_of_inbox_moves_and_the_rest_comes_back() {
         unsure(&mut scene);
         expect(&scene, &copies);
     }
+    // A run that was to do so made the directory, and was cut off.
+    let mut again = scene.clone();
+    again.local("INBOX");
+    again.base.get_mut(&name("INBOX")).unwrap().local = Some(LocalCheckpoint::BEING_RESTORED);
+    expect(&again, &[&moves[1..2], &moves[2..]].concat());
     // Its directory may be one that cannot be read.
     scene.local.mailboxes.insert(name("X"), LocalMailbox::Unknown);
     assert!(!scene.lines().iter().any(|line| line.contains("move server")), "{:?}", scene.lines());
