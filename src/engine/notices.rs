@@ -24,7 +24,11 @@ pub(super) fn of_observation(seen: &Observation<'_>) -> Vec<String> {
     let older = (seen.local.age == TreeAge::Older).then(|| OLDER.to_owned());
     let none = (seen.mailboxes.0 == 0).then(|| NONE_SELECTED.to_owned());
     let merged = (seen.merged > 0).then(|| are_one(seen.merged));
-    [older, none, merged].into_iter().flatten().collect()
+    let replaced = match seen.local.age {
+        TreeAge::AsLeft => seen.local.replaced.iter().map(is_older).collect(),
+        TreeAge::Older => Vec::new(),
+    };
+    [older, none, merged].into_iter().flatten().chain(replaced).collect()
 }
 
 /// Of `--allow-deletions`, where it allows none.
@@ -59,6 +63,13 @@ pub(super) fn waits_for(files: usize) -> String {
 
 fn marks(action: &Action) -> bool {
     matches!(action, Action::Delete { side: Side::Remote, disposal: Disposal::Mark, .. })
+}
+
+fn is_older(name: &MailboxName) -> String {
+    format!(
+        "{name}: its directory is another than the one that the last run left: what is missing in it comes back, and nothing \
+         is deleted on the server because of it"
+    )
 }
 
 fn are_one(messages: usize) -> String {

@@ -150,7 +150,7 @@ impl Folder {
     fn place_all(&self, flushed: Vec<Result<Flushed>>) -> Placed {
         let flags = flushed.iter().flatten().map(|Flushed(delivery)| &delivery.flags);
         let wanted: BTreeSet<_> = flags.flat_map(|flags| flags.keywords.iter().cloned()).collect();
-        let table = if wanted.is_empty() { Ok(Table::default()) } else { self.table_with(&wanted) };
+        let table = if wanted.is_empty() { Ok(Table::default()) } else { self.table_with(&wanted, &[]) };
         let place = |flushed: Result<Flushed>| {
             let Flushed(delivery) = flushed?;
             match &table {

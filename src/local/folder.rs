@@ -55,17 +55,21 @@ impl Folder {
     ///
     /// A keyword that the mailbox has no letter left for is not among them. A file that is gone is an error.
     pub fn set_flags(&self, changes: &[(FileId, FlagChange)]) -> Vec<Result<Flags>> {
-        let wanted = changes.iter().map(|(id, change)| (id, &change.add.keywords));
-        self.reletter(wanted.collect(), |table, n, letters| {
+        let ids: Vec<&FileId> = changes.iter().map(|(id, _)| id).collect();
+        let wanted = changes.iter().flat_map(|(_, change)| change.add.keywords.iter().cloned()).collect();
+        self.reletter(self.table_with(&wanted, &[]), &ids, |table, n, letters| {
             if let Some((_, change)) = changes.get(n) {
                 table.apply(letters, &change.add, &change.remove);
             }
         })
     }
 
-    /// Gives files the letters of these keywords, and no other keyword letter; as for [`Folder::set_flags`] otherwise.
+    /// Gives files whose keyword letters mean nothing here the letters of these keywords, and no other; as for
+    /// [`Folder::set_flags`] otherwise.
     pub fn set_keywords(&self, wanted: &[(FileId, BTreeSet<Keyword>)]) -> Vec<Result<Flags>> {
-        self.reletter(wanted.iter().map(|(id, keywords)| (id, keywords)).collect(), |table, n, letters| {
+        let ids: Vec<&FileId> = wanted.iter().map(|(id, _)| id).collect();
+        let keywords = wanted.iter().flat_map(|(_, keywords)| keywords.iter().cloned()).collect();
+        self.reletter(self.table_with(&keywords, &ids), &ids, |table, n, letters| {
             *letters = std::mem::take(letters).without_keywords();
             if let Some((_, keywords)) = wanted.get(n) {
                 let flags = Flags { keywords: keywords.clone(), ..Flags::none() };
@@ -74,20 +78,19 @@ impl Folder {
         })
     }
 
-    /// Lets `alter` change the letters of files, given a table that has letters for `wanted`.
+    /// Lets `alter` change the letters of files.
     fn reletter(
         &self,
-        wanted: Vec<(&FileId, &BTreeSet<Keyword>)>,
+        table: Result<Table>,
+        ids: &[&FileId],
         mut alter: impl FnMut(&Table, usize, &mut Letters),
     ) -> Vec<Result<Flags>> {
-        let keywords = wanted.iter().flat_map(|(_, keywords)| keywords.iter().cloned()).collect();
-        let table = match self.table_with(&keywords) {
+        let table = match table {
             Ok(table) => table,
-            Err(e) => return wanted.iter().map(|_| Err(repeated(&e))).collect(),
+            Err(e) => return ids.iter().map(|_| Err(repeated(&e))).collect(),
         };
         let mut touched = BTreeSet::new();
-        let ids: Vec<&FileId> = wanted.iter().map(|(id, _)| *id).collect();
-        let renamed = self.each("change the flags of the message", &ids, |n, place| {
+        let renamed = self.each("change the flags of the message", ids, |n, place| {
             let mut letters = Letters::of(&place.name);
             let before = letters.clone();
             alter(&table, n, &mut letters);
@@ -149,8 +152,9 @@ impl Folder {
         }
     }
 
-    /// The keyword table with a letter for each of `wanted`, as far as there are free ones; durable before it is used.
-    pub(super) fn table_with(&self, wanted: &BTreeSet<Keyword>) -> Result<Table> {
+    /// The keyword table with a letter for each of `wanted`, as far as there are free ones; durable before it is used. What
+    /// letters stand in the names of `foreign` files does not count.
+    pub(super) fn table_with(&self, wanted: &BTreeSet<Keyword>, foreign: &[&FileId]) -> Result<Table> {
         let table = Table::read(&self.boxes.dir)?;
         if wanted.iter().all(|k| table.letter(k).is_some()) {
             return Ok(table);
@@ -158,7 +162,9 @@ impl Folder {
         let _turn = self.store.keywords_turn();
         let mut table = Table::read(&self.boxes.dir)?;
         let settled = self.boxes.settle(now())?;
-        let in_names = letters_in_use(&settled.places);
+        let foreign: BTreeSet<&FileId> = foreign.iter().copied().collect();
+        let own = settled.places.iter().filter(|(id, _)| !foreign.contains(id));
+        let in_names = letters_in_use(own.map(|(_, place)| place));
         *self.index() = Some(settled.places);
         if table.add(wanted, in_names) {
             table.write(&self.boxes.dir)?;

@@ -31,17 +31,22 @@ pub struct KeywordTable {
 pub struct KeywordLetters(Table);
 
 impl KeywordLetters {
-    /// Whether the letters in the name of a file, wherever that is, stand for exactly these keywords here.
+    /// Whether the letters in the name of a file, wherever that is, stand for exactly these keywords here. Where nothing tells
+    /// what letters mean any more, as many as there are keywords do.
     pub fn spell(&self, file: &ScannedFile, keywords: &BTreeSet<Keyword>) -> bool {
         let letters = file.letters();
-        !self.0.is_silent_on(&letters) && self.0.flags(&letters).keywords == *keywords
+        match self.0.is_empty() {
+            true => letters.keywords.iter().count() == keywords.len(),
+            false => !self.0.is_silent_on(&letters) && self.0.flags(&letters).keywords == *keywords,
+        }
     }
 }
 
 impl Store {
-    /// The keyword letters of a mailbox.
-    pub fn keyword_letters(&self, mailbox: &MailboxName) -> Result<KeywordLetters> {
-        Table::read(&self.boxes(mailbox)?.dir).map(KeywordLetters)
+    /// The keyword letters of a mailbox; none where it is gone.
+    pub fn keyword_letters(&self, mailbox: &MailboxName) -> KeywordLetters {
+        let table = self.boxes(mailbox).and_then(|boxes| Table::read(&boxes.dir));
+        KeywordLetters(table.unwrap_or_default())
     }
 }
 

@@ -91,7 +91,7 @@ impl Folder {
                 }
             }
         }
-        if wanted.is_empty() { Table::read(&self.boxes.dir) } else { self.table_with(&wanted) }
+        if wanted.is_empty() { Table::read(&self.boxes.dir) } else { self.table_with(&wanted, &[]) }
     }
 
     fn take(

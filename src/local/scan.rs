@@ -99,7 +99,7 @@ impl Boxes {
         // The table first: a letter that gets its meaning meanwhile is no flag yet, and its rename is seen next time.
         let table = Table::read(&self.dir)?;
         let Settled { places, checkpoint } = self.settle(now)?;
-        let keywords = table.summary(letters_in_use(&places));
+        let keywords = table.summary(letters_in_use(places.values()));
         let scanned = |(id, place): (FileId, Place)| {
             let unique = name::unique(&place.name);
             let goes_by = if id.as_os_str() == unique { GoesBy::UniquePart } else { GoesBy::WholeName };
@@ -141,8 +141,8 @@ impl Boxes {
 }
 
 /// The keyword letters that stand in any file's name.
-pub(super) fn letters_in_use(places: &BTreeMap<FileId, Place>) -> LetterSet {
-    places.values().fold(LetterSet::default(), |all, place| all.union(Letters::of(&place.name).keywords))
+pub(super) fn letters_in_use<'p>(places: impl Iterator<Item = &'p Place>) -> LetterSet {
+    places.fold(LetterSet::default(), |all, place| all.union(Letters::of(&place.name).keywords))
 }
 
 #[cfg(test)]

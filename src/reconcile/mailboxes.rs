@@ -12,9 +12,9 @@ use super::plan::{Action, Side};
 use super::view::{Deletions, Direction, Keywords, LocalContent, LocalMailbox, TreeAge};
 use crate::mail::{BaseMailbox, Content, FileId, Flags, Link, MailboxName, Presence, Standing, Uid};
 
-/// Decides the mailbox `name`. Messages that come to Trash by themselves are taken out of `binned` as deletions meet
-/// them.
-pub(super) fn decide(input: &Input<'_>, name: &MailboxName, binned: &mut Binned) -> Vec<Action> {
+/// Decides the mailbox `name`; `None` when nothing can be concluded about it now. Messages that come to Trash by themselves
+/// are taken out of `binned` as deletions meet them.
+pub(super) fn decide(input: &Input<'_>, name: &MailboxName, binned: &mut Binned) -> Option<Vec<Action>> {
     let base = input.base.get(name);
     let local = LocalSide::of(input.local, name, base);
     let remote = match input.remote_side(name) {
@@ -25,24 +25,24 @@ pub(super) fn decide(input: &Input<'_>, name: &MailboxName, binned: &mut Binned)
         remote => remote,
     };
     let (none, all_loaded) = (BTreeMap::new(), Standing::default());
-    let Some(links) = links_of(base, &none) else { return Vec::new() };
+    let Some(links) = links_of(base, &none) else { return Some(Vec::new()) };
     let standing = base.map_or(&all_loaded, |base| &base.standing);
     let known = base.is_some_and(is_known);
     let mut mailbox = Mailbox { input, binned, name, known, base, links, standing, local, remote };
     match (local, remote) {
-        (LocalSide::Unknown, _) | (_, RemoteSide::Unknown) => Vec::new(),
-        (LocalSide::Absent, RemoteSide::Absent) => vec![Action::ForgetMailbox],
+        (LocalSide::Unknown, _) | (_, RemoteSide::Unknown) => None,
+        (LocalSide::Absent, RemoteSide::Absent) => Some(vec![Action::ForgetMailbox]),
         // One that could not be looked into may be this one under another name.
-        (LocalSide::Absent, _) if mailbox.known && input.has_dark_directories() => Vec::new(),
-        (_, RemoteSide::Absent) if mailbox.known && input.has_dark_mailboxes() => Vec::new(),
+        (LocalSide::Absent, _) if mailbox.known && input.has_dark_directories() => None,
+        (_, RemoteSide::Absent) if mailbox.known && input.has_dark_mailboxes() => None,
         (_, RemoteSide::Observed(_)) if mailbox.started_anew() => {
             if !mailbox.all_read() {
-                return Vec::new();
+                return None;
             }
             mailbox.links = &none;
-            mailbox.decide()
+            Some(mailbox.decide())
         }
-        (LocalSide::Unchanged | LocalSide::Listed(_) | LocalSide::Absent, _) => mailbox.decide(),
+        (LocalSide::Unchanged | LocalSide::Listed(_) | LocalSide::Absent, _) => Some(mailbox.decide()),
     }
 }
 
@@ -115,7 +115,7 @@ impl<'a> Mailbox<'a, '_> {
     }
 
     fn missing_files(&self) -> MissingFiles {
-        match self.input.local.age {
+        match self.input.local.age_of(self.name) {
             TreeAge::AsLeft if self.base.is_some_and(BaseMailbox::is_being_restored) => MissingFiles::Restored,
             TreeAge::AsLeft => MissingFiles::Deleted,
             TreeAge::Older => MissingFiles::Restored,
@@ -147,7 +147,7 @@ impl<'a> Mailbox<'a, '_> {
             policy: self.input.policy,
             trash: self.input.remote.trash.as_ref(),
             missing_files,
-            age: self.input.local.age,
+            age: self.input.local.age_of(self.name),
             outside: &self.input.local.outside,
             dates: Dates::of(self.base, self.remote.uid_validity()),
         };

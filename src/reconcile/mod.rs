@@ -211,14 +211,18 @@ pub fn reconcile(input: &Input<'_>) -> Plan {
     let names: BTreeSet<&MailboxName> = names.collect();
     let mut plan = Plan::default();
     let mut binned = BTreeMap::new();
+    let decide = |name: &MailboxName, plan: &mut Plan, binned: &mut _| match mailboxes::decide(input, name, binned) {
+        Some(actions) => _ = plan.mailboxes.insert(name.clone(), actions),
+        // What was seen of it was not processed.
+        None => _ = plan.unfinished.insert(name.clone()),
+    };
     let trash = input.remote.trash.as_ref().filter(|trash| names.contains(trash));
     if let Some(trash) = trash {
-        let actions = mailboxes::decide(input, trash, &mut binned);
-        binned = mailboxes::binned(input, trash, &actions);
-        plan.mailboxes.insert(trash.clone(), actions);
+        decide(trash, &mut plan, &mut binned);
+        binned = mailboxes::binned(input, trash, plan.mailboxes.get(trash).map_or(&[], Vec::as_slice));
     }
     for name in names.into_iter().filter(|name| Some(*name) != trash) {
-        plan.mailboxes.insert(name.clone(), mailboxes::decide(input, name, &mut binned));
+        decide(name, &mut plan, &mut binned);
     }
     relocate::relocate(input, &mut plan);
     for Renamed { from, to, follows, .. } in &input.names.renamed {

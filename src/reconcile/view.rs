@@ -3,7 +3,7 @@
 //! Of messages that stand on both sides as agreed ([`crate::mail::Standing`]), neither the files nor what the server told
 //! are in the views, as their links are not in the base.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::mail::{
     Content, Digest, FileId, Flags, Keyword, MailboxId, MailboxName, MessageIdHash, Origin, PermanentFlags, Uid,
@@ -17,12 +17,19 @@ pub struct LocalView {
     pub mailboxes: BTreeMap<MailboxName, LocalMailbox>,
     /// Whether it is the tree that the last run left.
     pub age: TreeAge,
+    /// Mailboxes whose directory is an older copy, put in the place of the one that the last run left.
+    pub replaced: BTreeSet<MailboxName>,
     /// Messages that came lately to mailboxes that the run leaves out, by content; looked for only when files are
     /// missing.
     pub outside: BTreeMap<Digest, Outside>,
 }
 
 impl LocalView {
+    /// Whether a mailbox of the tree is as the last run left it.
+    pub fn age_of(&self, name: &MailboxName) -> TreeAge {
+        if self.replaced.contains(name) { TreeAge::Older } else { self.age }
+    }
+
     /// Whether a file is gone from a mailbox, as far as that is known.
     pub fn lacks(&self, name: &MailboxName, file: &FileId) -> bool {
         match self.mailboxes.get(name) {
@@ -123,7 +130,7 @@ impl LocalContent {
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct KeywordRoom {
     /// Those that have a letter.
-    pub known: std::collections::BTreeSet<Keyword>,
+    pub known: BTreeSet<Keyword>,
     /// How many letters are free.
     pub free: usize,
 }

@@ -224,3 +224,31 @@ fn an_append_whose_reply_was_lost_is_found_again() {
 fn equal(n: usize) -> Vec<u8> {
     format!("Subject: {n}\r\nMessage-ID: <shared@example.org>\r\n\r\n{n}\r\n").into_bytes()
 }
+
+/// The mailbox is gone here and made anew there; while a directory is dark it may be that one, so nothing is concluded, and
+/// what was known of its UIDs is not taken for the new ones.
+#[test]
+fn a_mailbox_removed_here_and_made_anew_there_waits_for_a_dark_directory() {
+    for few in [false, true] {
+        let dovecot = if few { Dovecot::showing("IMAP4rev1") } else { Dovecot::start() };
+        let pair = Pair::new(&dovecot);
+        let (mut client, mut generator) = (dovecot.client(), Generator::new(91));
+        for mailbox in ["Old", "Dark"] {
+            client.create(mailbox);
+            (0..3).for_each(|_| client.append(mailbox, &generator.of(Kind::Plain), &[]));
+        }
+        pair.sync();
+        fs::remove_dir_all(pair.tree.dir("Old")).unwrap();
+        client.delete_mailbox("Old");
+        client.create("Old");
+        client.append("Old", &generator.of(Kind::Plain), &[]);
+        // As where it cannot be read; that hinders no root.
+        let (cur, away) = (pair.tree.dir("Dark").join("cur"), pair.tree.dir("Dark").join("away"));
+        fs::rename(&cur, &away).unwrap();
+        assert_eq!(pair.try_sync(&[]).code(), 1);
+        fs::rename(&away, &cur).unwrap();
+        pair.sync().says(&["1 new"]);
+        pair.assert_settled("in sight again");
+        assert_eq!((client.uids("Old").len(), client.uids("Dark").len()), (1, 3));
+    }
+}

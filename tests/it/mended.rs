@@ -130,3 +130,70 @@ fn keywords_stay_with_a_file_whose_letters_mean_others_where_it_is_moved() {
         assert_eq!(found, keywords, "{mailbox}");
     }
 }
+
+#[test]
+fn a_mailbox_put_back_from_a_backup_loses_nothing_that_came_since() {
+    for few in [false, true] {
+        let dovecot = if few { Dovecot::showing("IMAP4rev1") } else { Dovecot::start() };
+        let pair = pair(&dovecot, "", 3, &["\\Seen"]);
+        let (mut client, mut generator) = (dovecot.client(), Generator::new(80));
+        client.append("Other", &generator.of(Kind::Plain), &[]);
+        pair.sync();
+        let backup = tempfile::tempdir().unwrap();
+        copy(&pair.tree.root, backup.path());
+        for mailbox in ["INBOX", "Other"] {
+            (0..4).for_each(|_| client.append(mailbox, &generator.of(Kind::Plain), &[]));
+            client.store(mailbox, "1", "+FLAGS (\\Flagged)");
+        }
+        pair.sync();
+        let before = pair.assert_equal("before");
+        ["INBOX", "Other"].iter().for_each(|mailbox| pair.tree.grow_old(mailbox));
+        pair.sync();
+        // As `rm -rf tree/*; cp -a backup/* tree` does, which leaves the marker.
+        for mailbox in ["INBOX", "Other"] {
+            fs::remove_dir_all(pair.tree.dir(mailbox)).unwrap();
+            copy(&backup.path().join(mailbox), &pair.tree.dir(mailbox));
+        }
+        pair.sync().says(&["INBOX: its directory is another", "Other: its directory is another"]);
+        assert_eq!(pair.assert_equal("put back"), before);
+        // A directory made anew, as somebody may who reads that it is missing.
+        fs::remove_dir_all(pair.tree.dir("Other").join("cur")).unwrap();
+        fs::create_dir(pair.tree.dir("Other").join("cur")).unwrap();
+        pair.sync().says(&["Other: its directory is another"]);
+        assert_eq!(pair.assert_equal("made anew"), before);
+        // From then on, what is deleted is.
+        pair.tree.messages("Other").remove(0).delete();
+        pair.sync().says(&["1 deleted on the server"]);
+        pair.assert_settled("deleted");
+    }
+}
+
+#[test]
+fn keywords_that_find_no_letter_or_whose_letters_nothing_explains_stay_on_the_server() {
+    let dovecot = Dovecot::start();
+    let many: Vec<String> = (0..26).map(|n| format!("k{n:02}")).collect();
+    let pair = pair(&dovecot, "", 1, &many.iter().map(String::as_str).collect::<Vec<_>>());
+    let (mut client, mut generator) = (dovecot.client(), Generator::new(81));
+    for mailbox in ["From", "Gone"] {
+        client.create(mailbox);
+        client.append(mailbox, &generator.of(Kind::Plain), &["alpha"]);
+    }
+    client.append("Other", &generator.of(Kind::Plain), &["gamma"]);
+    pair.sync();
+    let file = |mailbox: &str| pair.tree.messages(mailbox).remove(0);
+    let to = |mailbox: &str, file: &Message| pair.tree.dir(mailbox).join("cur").join(file.name());
+    // Into one that is full; out of one that is gone then; and all 26 to where one letter is taken.
+    let (full, gone, all) = (file("From"), file("Gone"), file("INBOX"));
+    fs::rename(&full.path, to("INBOX", &full)).unwrap();
+    fs::rename(&gone.path, to("Other", &gone)).unwrap();
+    fs::rename(&all.path, to("Other", &all)).unwrap();
+    fs::remove_dir_all(pair.tree.dir("Gone")).unwrap();
+    for _ in 0..3 {
+        pair.sync();
+        let of = |flags: BTreeSet<String>| flags.into_iter().filter(|flag| !flag.starts_with('\\')).collect::<Vec<_>>();
+        let mut found: Vec<Vec<String>> = client.uids("Other").into_values().map(of).collect();
+        found.sort_by_key(|keywords| (keywords.len(), keywords.clone()));
+        assert_eq!(found, [vec!["alpha".to_owned()], vec!["gamma".to_owned()], many.clone()]);
+        assert_eq!(client.uids("INBOX").into_values().flat_map(of).collect::<Vec<_>>(), ["alpha"]);
+    }
+}

@@ -7,7 +7,7 @@
 use super::World;
 use crate::engine::ledger::Ledger;
 use crate::error::Result;
-use crate::mail::{BaseMailbox, Fact, LocalCheckpoint, MailboxName, Presence};
+use crate::mail::{BaseMailbox, Fact, LocalCheckpoint, MailboxName, Presence, RemoteCheckpoint};
 use crate::reconcile::Plan;
 use crate::reconcile::view::{Coverage, Direction, LocalMailbox, RemoteMailbox};
 
@@ -57,7 +57,7 @@ pub fn record(world: &World<'_>, ledger: &mut Ledger<'_>, plan: &Plan) -> Result
         }
         if let Some(check) = world.seen.remote_checks.get(name)
             && !(direction == Direction::Push && ignored_remotely(world, ledger, name))
-            && ledger.mailbox(name).and_then(|m| m.remote.as_ref()) != Some(check)
+            && ledger.mailbox(name).is_some_and(|known| may_be_checked(known, check))
         {
             ledger.enter(name, Fact::RemoteChecked(*id, check.clone()))?;
         }
@@ -68,6 +68,12 @@ pub fn record(world: &World<'_>, ledger: &mut Ledger<'_>, plan: &Plan) -> Result
         }
     }
     Ok(())
+}
+
+/// Whether a checkpoint says more than is known, and nothing that would give links the UIDs of other messages.
+fn may_be_checked(known: &BaseMailbox, check: &RemoteCheckpoint) -> bool {
+    let Some(then) = &known.remote else { return true };
+    then != check && (then.uid_validity == check.uid_validity || known.messages() == 0)
 }
 
 /// Whether the tree has something that a pull leaves alone: files of its own, other flags, or a file that is gone.

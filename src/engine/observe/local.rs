@@ -204,10 +204,9 @@ pub fn linked_files<'a>(base: &'a Base, name: &MailboxName) -> BTreeMap<&'a File
     links.filter(|(_, l)| l.presence != Presence::RemoteOnly).map(|(_, l)| (&l.file, l)).collect()
 }
 
-/// Flags of a file with letters that nothing tells the meaning of: keywords that were agreed on and have no letter now may
-/// be among them, so they are not taken for removed.
-fn with_agreed_keywords(scanned: &ScannedFile, link: &Link, known: &BTreeSet<Keyword>) -> Flags {
-    let mut flags = scanned.flags.clone();
+/// Flags of a file with the keywords that were agreed on and have no letter here: there was none left, or what the letters
+/// mean was lost, so they are not taken for removed.
+fn with_agreed_keywords(mut flags: Flags, link: &Link, known: &BTreeSet<Keyword>) -> Flags {
     flags.keywords.extend(link.flags.keywords.iter().filter(|keyword| !known.contains(*keyword)).cloned());
     flags
 }
@@ -237,8 +236,8 @@ fn read_new(
                 }
             }
         };
-        let flags = match link.filter(|_| scanned.has_unknown_keywords) {
-            Some(link) => with_agreed_keywords(&scanned, link, &listing.keywords.known),
+        let flags = match link {
+            Some(link) => with_agreed_keywords(scanned.flags, link, &listing.keywords.known),
             None => scanned.flags,
         };
         files.insert(id, LocalFile { flags, content });

@@ -48,11 +48,14 @@ pub fn namesakes(
 
 /// Gives files that came from another mailbox of the tree the letters that their keywords have here.
 pub fn letters(store: &Store, here: &mut ThisSide<'_>) -> Result<()> {
-    let ThisSide { base, local, changes, .. } = here;
-    let mut lettered = lettered(base, local);
+    let mut lettered = lettered(&here.base, &here.local);
     if lettered.is_empty() {
         return Ok(());
     }
+    let is_absent = |name: &&MailboxName| !here.local.scans.contains_key(*name);
+    let absent: Vec<MailboxName> = here.base.keys().filter(is_absent).cloned().collect();
+    absent.iter().try_for_each(|name| here.read(name))?;
+    let ThisSide { base, local, changes, .. } = here;
     let gone = gone(base, local);
     for (name, ids) in &mut lettered {
         let Some(Scanned::Listed(Listed { listing, contents, .. })) = local.scans.get_mut(name) else { continue };
@@ -68,8 +71,7 @@ pub fn letters(store: &Store, here: &mut ThisSide<'_>) -> Result<()> {
             let were = |(source, link): &&(&MailboxName, &Link)| {
                 let then = &link.flags.keywords;
                 let mean_others = file.has_unknown_keywords || file.flags.keywords != *then;
-                let spelt = || store.keyword_letters(source).is_ok_and(|letters| letters.spell(file, then));
-                *source != name && mean_others && spelt()
+                *source != name && mean_others && store.keyword_letters(source).spell(file, then)
             };
             let found = gone.get(&here.digest).and_then(|links| links.iter().find(were));
             contents.insert(id.clone(), content);
@@ -111,9 +113,14 @@ fn lettered(base: &Base, local: &LocalSide) -> BTreeMap<MailboxName, Vec<FileId>
 fn gone<'b>(base: &'b Base, local: &LocalSide) -> BTreeMap<Digest, Vec<(&'b MailboxName, &'b Link)>> {
     let mut gone: BTreeMap<Digest, Vec<(&MailboxName, &Link)>> = BTreeMap::new();
     for (name, mailbox) in base {
-        let Some(Scanned::Listed(Listed { listing, .. })) = local.scans.get(name) else { continue };
+        let listing = match local.scans.get(name) {
+            None => None,
+            Some(Scanned::Listed(Listed { listing, .. })) => Some(listing),
+            Some(Scanned::Unchanged | Scanned::Unknown) => continue,
+        };
         for link in mailbox.links.iter().flat_map(BTreeMap::values) {
-            let is_gone = link.presence != Presence::RemoteOnly && !listing.files.contains_key(&link.file);
+            let is_there = listing.is_some_and(|listing| listing.files.contains_key(&link.file));
+            let is_gone = link.presence != Presence::RemoteOnly && !is_there;
             if is_gone && !link.flags.keywords.is_empty() {
                 gone.entry(link.digest).or_default().push((name, link));
             }

@@ -12,6 +12,7 @@ pub mod names;
 mod outside;
 pub mod remote;
 mod renames;
+mod replaced;
 pub mod same;
 mod this_side;
 mod twice;
@@ -129,6 +130,7 @@ pub fn observe<'a>(sources: &Sources<'_, 'a>) -> Result<Observation<'a>> {
     renames::wait_for_left_out(account, sources.state, &here.base, &mut seen)?;
     let names = renames::look(&here.base, &here.local, &seen, account.direction, sources.age);
     let replaced = renames::apply(&names.renamed, &mut here, &mut seen, &mut directory);
+    let older = sources.store.map(|store| replaced::look(store, &here)).unwrap_or_default();
     let mut reset = again::reset(&here.base, &seen.view);
     reset.retain(|name| !names.left.contains(name));
     if let Some(store) = sources.store {
@@ -145,6 +147,7 @@ pub fn observe<'a>(sources: &Sources<'_, 'a>) -> Result<Observation<'a>> {
         Some(store) => std::mem::take(&mut here.local).into_view(store, &here.base, &reset, sources.stop)?,
         None => Default::default(),
     };
+    local_view.replaced = older;
     if let Some(store) = sources.store.filter(|_| account.direction != Direction::Pull) {
         let leaves_out = |name: &MailboxName| account.mailboxes.leaves_out(name);
         let trash = directory.trash.as_ref();

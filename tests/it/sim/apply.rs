@@ -193,7 +193,7 @@ impl World {
         }
     }
 
-    /// Whether each file of a directory is known on both sides, with its flags.
+    /// Whether the files of a directory are those that both sides know, with their flags.
     fn is_as_agreed(&self, state: &State, name: &MailboxName) -> bool {
         let links = state.base.get(name).and_then(|known| known.links.as_ref());
         let both: BTreeMap<_, _> = links
@@ -202,7 +202,9 @@ impl World {
             .filter(|link| link.presence == Presence::Both)
             .map(|link| (&link.file, &link.flags))
             .collect();
-        self.tree.get(name).is_some_and(|d| d.files.iter().all(|(id, file)| both.get(id) == Some(&&file.flags)))
+        self.tree.get(name).is_some_and(|d| {
+            d.files.len() == both.len() && d.files.iter().all(|(id, file)| both.get(id) == Some(&&file.flags))
+        })
     }
 
     /// With what is below it, if that is possible.
