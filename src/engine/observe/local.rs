@@ -204,8 +204,8 @@ pub fn linked_files<'a>(base: &'a Base, name: &MailboxName) -> BTreeMap<&'a File
     links.filter(|(_, l)| l.presence != Presence::RemoteOnly).map(|(_, l)| (&l.file, l)).collect()
 }
 
-/// Flags of a file with the keywords that were agreed on and have no letter here: there was none left, or what the letters
-/// mean was lost, so they are not taken for removed.
+/// Flags of a file with the keywords that were agreed on and have no letter here: where none is left, or where letters stand
+/// in its name that nothing explains, they are not taken for removed.
 fn with_agreed_keywords(mut flags: Flags, link: &Link, known: &BTreeSet<Keyword>) -> Flags {
     flags.keywords.extend(link.flags.keywords.iter().filter(|keyword| !known.contains(*keyword)).cloned());
     flags
@@ -236,7 +236,7 @@ fn read_new(
                 }
             }
         };
-        let flags = match link {
+        let flags = match link.filter(|_| scanned.has_unknown_keywords || listing.keywords.free == 0) {
             Some(link) => with_agreed_keywords(scanned.flags, link, &listing.keywords.known),
             None => scanned.flags,
         };

@@ -57,6 +57,9 @@ pub fn letters(store: &Store, here: &mut ThisSide<'_>) -> Result<()> {
     absent.iter().try_for_each(|name| here.read(name))?;
     let ThisSide { base, local, changes, .. } = here;
     let gone = gone(base, local);
+    if gone.is_empty() {
+        return Ok(());
+    }
     for (name, ids) in &mut lettered {
         let Some(Scanned::Listed(Listed { listing, contents, .. })) = local.scans.get_mut(name) else { continue };
         let mut wanted: Vec<(FileId, BTreeSet<Keyword>)> = Vec::new();
@@ -81,9 +84,9 @@ pub fn letters(store: &Store, here: &mut ThisSide<'_>) -> Result<()> {
             continue;
         }
         if *changes == Changes::Allowed {
-            for failed in store.folder(name)?.set_keywords(&wanted).into_iter().filter_map(Result::err) {
-                log::debug!("{name}: keywords keep their letters: {failed}");
-            }
+            let set = store.folder(name).map(|folder| folder.set_keywords(&wanted));
+            let failed = set.map_or_else(|e| vec![e], |set| set.into_iter().filter_map(Result::err).collect());
+            failed.iter().for_each(|e| log::debug!("{name}: keywords keep their letters: {e}"));
         }
         for (id, keywords) in wanted {
             if let Some(file) = listing.files.get_mut(&id) {

@@ -33,7 +33,7 @@ use crate::reconcile::alike::Dates;
 use crate::reconcile::view::{Direction, Keywords, LocalView, MailboxIds, RemoteMailbox, RemoteView, TreeAge};
 use crate::reconcile::{Names, Relatives};
 use crate::remote::imap::Session;
-use crate::state::{State, last_run};
+use crate::state::State;
 use crate::stop::Stop;
 
 /// So many new messages are worth another connection, whatever their size.
@@ -130,9 +130,8 @@ pub fn observe<'a>(sources: &Sources<'_, 'a>) -> Result<Observation<'a>> {
     renames::wait_for_left_out(account, sources.state, &here.base, &mut seen)?;
     let names = renames::look(&here.base, &here.local, &seen, account.direction, sources.age);
     let replaced = renames::apply(&names.renamed, &mut here, &mut seen, &mut directory);
-    let states = sources.state.and_then(|state| state.path().parent());
-    let last = states.and_then(|dir| last_run(dir, &account.name)).map(|run| run.ended);
-    let older = sources.store.map(|store| replaced::look(store, &here, last)).unwrap_or_default();
+    let both = sources.store.zip(sources.state);
+    let older = both.map(|(store, state)| replaced::look(store, state, &account.name, &here)).unwrap_or_default();
     let mut reset = again::reset(&here.base, &seen.view);
     reset.retain(|name| !names.left.contains(name));
     if let Some(store) = sources.store {

@@ -3,19 +3,20 @@
 //!
 //! That a directory has another inode is not enough, as some file systems give out new ones each time they are mounted: it
 //! has to be younger than the last change that was seen in it (or, where that is not known, than the last run), as far as the
-//! file system tells, and no other mailbox's.
+//! file system tells, and no other mailbox's. And the state has to be where the last run left it: one that was moved to another
+//! machine, or put back, along with the tree is as old as that.
 
 use std::collections::BTreeSet;
 
 use super::local::{Listed, Scanned};
 use super::this_side::ThisSide;
 use crate::local::Store;
-use crate::mail::{MailboxName, UnixSeconds};
+use crate::mail::MailboxName;
+use crate::state::{State, last_run};
 
-/// Those of the listed mailboxes; they go by the names that they have now. `last_run` tells when the last run ended.
-pub fn look(store: &Store, here: &ThisSide<'_>, last_run: Option<UnixSeconds>) -> BTreeSet<MailboxName> {
-    let second = |time: UnixSeconds| time.0.saturating_add(1).saturating_mul(1_000_000_000);
-    let ended = last_run.map_or(i64::MAX, second);
+/// Those of the listed mailboxes; they go by the names that they have now.
+pub fn look(store: &Store, state: &State, account: &str, here: &ThisSide<'_>) -> BTreeSet<MailboxName> {
+    let Some(ended) = ended(state, account) else { return BTreeSet::new() };
     let known: BTreeSet<u64> = here.base.values().filter_map(|known| Some(known.local?.inode)).collect();
     let is_replaced = |name: &MailboxName, inode: u64| {
         let mailbox = here.base.get(name).filter(|mailbox| mailbox.messages() > 0 && !mailbox.is_being_restored());
@@ -35,4 +36,12 @@ pub fn look(store: &Store, here: &ThisSide<'_>, last_run: Option<UnixSeconds>) -
         Scanned::Unchanged | Scanned::Unknown => None,
     });
     listed.filter(|(name, inode)| is_replaced(name, *inode)).map(|(name, _)| name.clone()).collect()
+}
+
+/// The end of the second in which the last run ended, nanoseconds since 1970; `None` where nobody knows, or where the state may
+/// have come here since.
+fn ended(state: &State, account: &str) -> Option<i64> {
+    const SECOND: i64 = 1_000_000_000;
+    let second = last_run(state.path().parent()?, account)?.ended.0.saturating_mul(SECOND);
+    state.made().filter(|made| *made < second).map(|_| second.saturating_add(SECOND))
 }
