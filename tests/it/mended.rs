@@ -149,6 +149,9 @@ fn a_mailbox_put_back_from_a_backup_loses_nothing_that_came_since() {
         let before = pair.assert_equal("before");
         ["INBOX", "Other"].iter().for_each(|mailbox| pair.tree.grow_old(mailbox));
         pair.sync();
+        // The end of a run is known to the second.
+        let a_second = std::time::Duration::from_millis(2100);
+        std::thread::sleep(a_second);
         // As `rm -rf tree/*; cp -a backup/* tree` does, which leaves the marker.
         for mailbox in ["INBOX", "Other"] {
             fs::remove_dir_all(pair.tree.dir(mailbox)).unwrap();
@@ -156,6 +159,7 @@ fn a_mailbox_put_back_from_a_backup_loses_nothing_that_came_since() {
         }
         pair.sync().says(&["INBOX: its directory is another", "Other: its directory is another"]);
         assert_eq!(pair.assert_equal("put back"), before);
+        std::thread::sleep(a_second);
         // A directory made anew, as somebody may who reads that it is missing.
         fs::remove_dir_all(pair.tree.dir("Other").join("cur")).unwrap();
         fs::create_dir(pair.tree.dir("Other").join("cur")).unwrap();

@@ -2,8 +2,7 @@
 //! place. What is missing in it was not deleted, and its flags are older.
 //!
 //! That a directory has another inode is not enough, as some file systems give out new ones each time they are mounted: it
-//! has to be younger than the last change that was seen in it (or, where that is not known, than the last run), as far as the
-//! file system tells, and no other mailbox's. And the state has to be where the last run left it: one that was moved to another
+//! has to be younger than the last run, as far as the file system tells, and no other mailbox's. And the state has to be where the last run left it: one that was moved to another
 //! machine, or put back, along with the tree is as old as that.
 
 use std::collections::BTreeSet;
@@ -22,14 +21,9 @@ pub fn look(store: &Store, state: &State, account: &str, here: &ThisSide<'_>) ->
         let mailbox = here.base.get(name).filter(|mailbox| mailbox.messages() > 0 && !mailbox.is_being_restored());
         let Some(then) = mailbox.and_then(|mailbox| mailbox.local).filter(|then| then.inode != 0) else { return false };
         let changed = then.new_time.max(then.cur_time);
-        let since = match inode == then.inode {
-            // A number that is free again may be given to the next one.
-            true if changed == i64::MIN => ended,
-            true => changed,
-            false if known.contains(&inode) => return false,
-            false => changed,
-        };
-        store.made(name).is_some_and(|made| made > since)
+        // A number that is free again may be given to the next one.
+        let may_be_another = inode == then.inode || !known.contains(&inode);
+        may_be_another && store.made(name).is_some_and(|made| made > changed.max(ended))
     };
     let listed = here.local.scans.iter().filter_map(|(name, scanned)| match scanned {
         Scanned::Listed(Listed { listing, .. }) => Some((name, listing.checkpoint.inode)),
