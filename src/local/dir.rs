@@ -105,10 +105,9 @@ impl Dir {
         Stamp::of_file(&self.file).map_err(|e| failed("look at the directory", &self.path, e))
     }
 
-    /// When it was made, nanoseconds since 1970; `None` where the file system does not tell.
-    pub(super) fn made(&self) -> Option<i64> {
-        let made = self.file.metadata().ok()?.created().ok()?.duration_since(UNIX_EPOCH).ok()?;
-        i64::try_from(made.as_nanos()).ok()
+    /// When it was made; `None` where the file system does not tell.
+    pub(super) fn made(&self) -> Option<SystemTime> {
+        self.file.metadata().ok()?.created().ok()
     }
 
     /// The stamp of the directory `relative`, without opening it; `None` when there is none.

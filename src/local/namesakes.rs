@@ -17,7 +17,7 @@ use super::store::Store;
 use super::temporary::fresh_name;
 use super::trouble::shown;
 use crate::error::Result;
-use crate::mail::{Digest, FileId, Flags, MailboxName, SystemFlag, SystemFlags};
+use crate::mail::{Digest, FileId, Flags, MailboxName, SystemFlag};
 
 /// The files of one unique part.
 struct Group {
@@ -143,23 +143,19 @@ impl Store {
 fn name_of_all(places: &[&Place]) -> Option<OsString> {
     let all: Vec<Letters> = places.iter().map(|place| Letters::of(&place.name)).collect();
     let mut letters = all.first()?.clone();
-    letters.system = system_of_all(all.iter().map(|letters| letters.system));
+    let flags: Vec<Flags> = all.iter().map(|l| Flags { system: l.system, ..Flags::none() }).collect();
+    letters.system = flags_of_all(&flags).system;
     letters.keywords = all.iter().fold(LetterSet::default(), |keywords, letters| keywords.union(letters.keywords));
     Some(letters.name(name::unique(&places.first()?.name)))
 }
 
+/// What any of them has, but for `\Deleted`, which all must have.
 fn flags_of_all(all: &[Flags]) -> Flags {
-    let keywords = all.iter().flat_map(|flags| flags.keywords.iter().cloned()).collect();
-    Flags { system: system_of_all(all.iter().map(|flags| flags.system)), keywords }
-}
-
-fn system_of_all(sets: impl Iterator<Item = SystemFlags> + Clone) -> SystemFlags {
-    let mut all = SystemFlags::NONE;
-    sets.clone().flat_map(SystemFlags::iter).for_each(|flag| all.insert(flag));
-    if !sets.clone().all(|set| set.contains(SystemFlag::Trashed)) {
-        all.remove(SystemFlag::Trashed);
+    let mut union = all.iter().fold(Flags::none(), |union, flags| union.union(flags));
+    if !all.iter().all(Flags::is_trashed) {
+        union.system.remove(SystemFlag::Trashed);
     }
-    all
+    union
 }
 
 #[cfg(test)]

@@ -3,11 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::os::unix::fs::MetadataExt;
+use std::time::SystemTime;
 
 use super::content::survey;
 use super::keywords::{KeywordTable, Table};
 use super::name::{self, LetterSet, Letters};
-use super::settle::{Boxes, Place, Settled};
+use super::settle::{Boxes, Place, Settled, Sub};
 use crate::error::Result;
 use crate::mail::{Contents, FileId, Flags, Keyword, LocalCheckpoint, MaildropOrigin, Origin, UnixSeconds};
 
@@ -30,6 +31,8 @@ pub struct Listing {
     pub checkpoint: LocalCheckpoint,
     /// Which keywords files here can carry.
     pub keywords: KeywordTable,
+    /// When the directory `cur` was made; `None` where the file system does not tell.
+    pub made: Option<SystemTime>,
 }
 
 /// One message file, as its name tells.
@@ -108,7 +111,8 @@ impl Boxes {
             let (flags, has_unknown_keywords) = (table.flags(&letters), table.is_silent_on(&letters));
             (id, ScannedFile { flags, has_unknown_keywords, origin, place, goes_by })
         };
-        Ok(Listing { files: places.into_iter().map(scanned).collect(), checkpoint, keywords })
+        let made = self.sub(Sub::Cur).made();
+        Ok(Listing { files: places.into_iter().map(scanned).collect(), checkpoint, keywords, made })
     }
 
     /// Reads a file through, looking for it under another name when it is not where it was; `None` when it is gone.

@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use super::dir::{Dir, now};
 use super::folder::Folder;
 use super::scan::{Examined, Scan, ScannedFile};
-use super::settle::{self, Boxes, Sub};
+use super::settle::{self, Boxes};
 use super::temporary::TEMPORARY_PREFIX;
 use super::trouble::{failed, shown};
 use super::{Layout, LocalOptions};
@@ -214,11 +214,6 @@ impl Store {
     /// Reads a file through that a scan listed; `None` when it is gone meanwhile.
     pub fn examine(&self, name: &MailboxName, file: &ScannedFile) -> Result<Option<Examined>> {
         self.boxes(name)?.examine(file, now())
-    }
-
-    /// When the directory `cur` of a mailbox was made, nanoseconds since 1970; `None` where the file system does not tell.
-    pub fn made(&self, name: &MailboxName) -> Option<i64> {
-        self.boxes(name).ok()?.sub(Sub::Cur).made()
     }
 
     /// The directories of a mailbox.

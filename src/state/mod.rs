@@ -150,11 +150,9 @@ impl State {
         Ok(State { connection, path, account: id, promised: RefCell::default() })
     }
 
-    /// When the file was made, nanoseconds since 1970; `None` where the file system does not tell.
-    pub fn made(&self) -> Option<i64> {
-        let made = std::fs::metadata(&self.path).ok()?.created().ok()?;
-        let since_1970 = made.duration_since(std::time::UNIX_EPOCH).ok()?;
-        i64::try_from(since_1970.as_nanos()).ok()
+    /// When the file was made; `None` where the file system does not tell.
+    pub fn made(&self) -> Option<std::time::SystemTime> {
+        std::fs::metadata(&self.path).ok()?.created().ok()
     }
 
     /// The file it is kept in.

@@ -83,6 +83,7 @@ fn make<'p>(
 /// Puts on record of which of these mailboxes known mail comes back, before they are made: one that a run leaves in part, or
 /// without any of it, would look as if that had been deleted.
 fn begin_restoring(ledger: &mut Ledger<'_>, plan: &ApprovedPlan, names: &[&MailboxName]) -> Result<()> {
+    let mut begun = false;
     for name in names {
         let actions = plan.plan().mailboxes.get(*name).into_iter().flatten();
         let mut downloads = actions.filter_map(|action| match action {
@@ -92,9 +93,11 @@ fn begin_restoring(ledger: &mut Ledger<'_>, plan: &ApprovedPlan, names: &[&Mailb
         let comes_back = downloads.any(|uids| uids.iter().any(|uid| ledger.link(name, uid).is_some()));
         if let Some(id) = ledger.id(name).filter(|_| comes_back) {
             ledger.enter(name, Fact::LocalChecked(id, LocalCheckpoint::BEING_RESTORED))?;
+            begun = true;
         }
     }
-    ledger.flush()
+    // Nearly always there is nothing to wait for.
+    if begun { ledger.flush() } else { Ok(()) }
 }
 
 /// Enters mailboxes that exist on both sides now.

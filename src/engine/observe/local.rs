@@ -119,6 +119,17 @@ impl LocalSide {
         matches!(self.scans.get(name), Some(Scanned::Unchanged))
     }
 
+    /// Whether a file is gone from a mailbox, as far as that is known.
+    pub fn lacks(&self, name: &MailboxName, file: &FileId) -> bool {
+        match self.scans.get(name) {
+            Some(Scanned::Listed(Listed { listing, standing, .. })) => {
+                !listing.files.contains_key(file) && !standing.contains_key(file)
+            }
+            Some(Scanned::Unchanged | Scanned::Unknown) => false,
+            None => true,
+        }
+    }
+
     /// Puts the file of a link that stands back into the listing.
     pub fn relist(&mut self, name: &MailboxName, link: &Link) {
         if let Some(Scanned::Listed(listed)) = self.scans.get_mut(name) {

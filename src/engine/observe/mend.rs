@@ -48,7 +48,7 @@ pub fn namesakes(
 
 /// Gives files that came from another mailbox of the tree the letters that their keywords have here.
 pub fn letters(store: &Store, here: &mut ThisSide<'_>) -> Result<()> {
-    let mut lettered = lettered(&here.base, &here.local);
+    let lettered = lettered(&here.base, &here.local);
     if lettered.is_empty() {
         return Ok(());
     }
@@ -60,21 +60,24 @@ pub fn letters(store: &Store, here: &mut ThisSide<'_>) -> Result<()> {
     if gone.is_empty() {
         return Ok(());
     }
-    for (name, ids) in &mut lettered {
-        let Some(Scanned::Listed(Listed { listing, contents, .. })) = local.scans.get_mut(name) else { continue };
+    let sources: BTreeSet<&MailboxName> = gone.values().flatten().map(|(source, _)| *source).collect();
+    let tables: BTreeMap<_, _> = sources.into_iter().map(|source| (source, store.keyword_letters(source))).collect();
+    for (name, ids) in lettered {
+        let Some(Scanned::Listed(Listed { listing, contents, .. })) = local.scans.get_mut(&name) else { continue };
         let mut wanted: Vec<(FileId, BTreeSet<Keyword>)> = Vec::new();
-        for id in std::mem::take(ids) {
+        for id in ids {
             let Some(file) = listing.files.get(&id) else { continue };
             // One that cannot be read is told of when its content is needed.
             let content = match contents.get(&id) {
                 Some(content) => content.clone(),
-                None => examine(store, name, file).ok().flatten(),
+                None => examine(store, &name, file).ok().flatten(),
             };
             let Some(LocalContent::Known { content: here, .. }) = &content else { continue };
             let were = |(source, link): &&(&MailboxName, &Link)| {
                 let then = &link.flags.keywords;
                 let mean_others = file.has_unknown_keywords || file.flags.keywords != *then;
-                *source != name && mean_others && store.keyword_letters(source).spell(file, then)
+                let table = tables.get(source).filter(|_| **source != name && mean_others);
+                table.is_some_and(|table| table.spell(file, then))
             };
             let found = gone.get(&here.digest).and_then(|links| links.iter().find(were));
             contents.insert(id.clone(), content);
@@ -84,7 +87,7 @@ pub fn letters(store: &Store, here: &mut ThisSide<'_>) -> Result<()> {
             continue;
         }
         if *changes == Changes::Allowed {
-            let set = store.folder(name).map(|folder| folder.set_keywords(&wanted));
+            let set = store.folder(&name).map(|folder| folder.set_keywords(&wanted));
             let failed = set.map_or_else(|e| vec![e], |set| set.into_iter().filter_map(Result::err).collect());
             failed.iter().for_each(|e| log::debug!("{name}: keywords keep their letters: {e}"));
         }
@@ -116,14 +119,8 @@ fn lettered(base: &Base, local: &LocalSide) -> BTreeMap<MailboxName, Vec<FileId>
 fn gone<'b>(base: &'b Base, local: &LocalSide) -> BTreeMap<Digest, Vec<(&'b MailboxName, &'b Link)>> {
     let mut gone: BTreeMap<Digest, Vec<(&MailboxName, &Link)>> = BTreeMap::new();
     for (name, mailbox) in base {
-        let listing = match local.scans.get(name) {
-            None => None,
-            Some(Scanned::Listed(Listed { listing, .. })) => Some(listing),
-            Some(Scanned::Unchanged | Scanned::Unknown) => continue,
-        };
         for link in mailbox.links.iter().flat_map(BTreeMap::values) {
-            let is_there = listing.is_some_and(|listing| listing.files.contains_key(&link.file));
-            let is_gone = link.presence != Presence::RemoteOnly && !is_there;
+            let is_gone = link.presence != Presence::RemoteOnly && local.lacks(name, &link.file);
             if is_gone && !link.flags.keywords.is_empty() {
                 gone.entry(link.digest).or_default().push((name, link));
             }

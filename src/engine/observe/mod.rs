@@ -130,8 +130,7 @@ pub fn observe<'a>(sources: &Sources<'_, 'a>) -> Result<Observation<'a>> {
     renames::wait_for_left_out(account, sources.state, &here.base, &mut seen)?;
     let names = renames::look(&here.base, &here.local, &seen, account.direction, sources.age);
     let replaced = renames::apply(&names.renamed, &mut here, &mut seen, &mut directory);
-    let both = sources.store.zip(sources.state);
-    let older = both.map(|(store, state)| replaced::look(store, state, &account.name, &here)).unwrap_or_default();
+    let older = sources.state.map(|state| replaced::look(state, &account.name, &here)).unwrap_or_default();
     let mut reset = again::reset(&here.base, &seen.view);
     reset.retain(|name| !names.left.contains(name));
     if let Some(store) = sources.store {

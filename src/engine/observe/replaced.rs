@@ -2,40 +2,44 @@
 //! place. What is missing in it was not deleted, and its flags are older.
 //!
 //! That a directory has another inode is not enough, as some file systems give out new ones each time they are mounted: it
-//! has to be younger than the last run, as far as the file system tells, and no other mailbox's. And the state has to be where the last run left it: one that was moved to another
-//! machine, or put back, along with the tree is as old as that.
+//! has to be younger than the last run, as far as the file system tells, and no other mailbox's. And the state has to be
+//! where the last run left it: one that was moved to another machine, or put back, along with the tree is as old as that.
 
 use std::collections::BTreeSet;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use super::local::{Listed, Scanned};
 use super::this_side::ThisSide;
-use crate::local::Store;
 use crate::mail::MailboxName;
 use crate::state::{State, last_run};
 
 /// Those of the listed mailboxes; they go by the names that they have now.
-pub fn look(store: &Store, state: &State, account: &str, here: &ThisSide<'_>) -> BTreeSet<MailboxName> {
-    let Some(ended) = ended(state, account) else { return BTreeSet::new() };
-    let known: BTreeSet<u64> = here.base.values().filter_map(|known| Some(known.local?.inode)).collect();
-    let is_replaced = |name: &MailboxName, inode: u64| {
-        let mailbox = here.base.get(name).filter(|mailbox| mailbox.messages() > 0 && !mailbox.is_being_restored());
-        let Some(then) = mailbox.and_then(|mailbox| mailbox.local).filter(|then| then.inode != 0) else { return false };
-        let changed = then.new_time.max(then.cur_time);
-        // A number that is free again may be given to the next one.
-        let may_be_another = inode == then.inode || !known.contains(&inode);
-        may_be_another && store.made(name).is_some_and(|made| made > changed.max(ended))
-    };
+pub fn look(state: &State, account: &str, here: &ThisSide<'_>) -> BTreeSet<MailboxName> {
     let listed = here.local.scans.iter().filter_map(|(name, scanned)| match scanned {
-        Scanned::Listed(Listed { listing, .. }) => Some((name, listing.checkpoint.inode)),
+        Scanned::Listed(Listed { listing, .. }) => Some((name, listing.checkpoint.inode, listing.made?)),
         Scanned::Unchanged | Scanned::Unknown => None,
     });
-    listed.filter(|(name, inode)| is_replaced(name, *inode)).map(|(name, _)| name.clone()).collect()
+    let listed: Vec<_> = listed.collect();
+    // In most runs nothing is listed, and the last one is not asked for.
+    let Some(ended) = listed.first().and_then(|_| ended(state, account)) else { return BTreeSet::new() };
+    let known: BTreeSet<u64> = here.base.values().filter_map(|known| Some(known.local?.inode)).collect();
+    let is_replaced = |name: &MailboxName, inode: u64, made: SystemTime| {
+        let mailbox = here.base.get(name).filter(|mailbox| mailbox.messages() > 0 && !mailbox.is_being_restored());
+        let Some(then) = mailbox.and_then(|mailbox| mailbox.local).filter(|then| then.inode != 0) else { return false };
+        let changed = u64::try_from(then.new_time.max(then.cur_time))
+            .map_or(UNIX_EPOCH, |nanoseconds| UNIX_EPOCH + Duration::from_nanos(nanoseconds));
+        // A number that is free again may be given to the next one.
+        let may_be_another = inode == then.inode || !known.contains(&inode);
+        may_be_another && made > changed.max(ended)
+    };
+    let replaced = listed.into_iter().filter(|(name, inode, made)| is_replaced(name, *inode, *made));
+    replaced.map(|(name, ..)| name.clone()).collect()
 }
 
-/// The end of the second in which the last run ended, nanoseconds since 1970; `None` where nobody knows, or where the state may
-/// have come here since.
-fn ended(state: &State, account: &str) -> Option<i64> {
-    const SECOND: i64 = 1_000_000_000;
-    let second = last_run(state.path().parent()?, account)?.ended.0.saturating_mul(SECOND);
-    state.made().filter(|made| *made < second).map(|_| second.saturating_add(SECOND))
+/// The end of the second in which the last run ended; `None` where nobody knows, or where the state may have come here since.
+fn ended(state: &State, account: &str) -> Option<SystemTime> {
+    let seconds = u64::try_from(last_run(state.path().parent()?, account)?.ended.0).ok()?;
+    let second = UNIX_EPOCH.checked_add(Duration::from_secs(seconds))?;
+    state.made().filter(|made| *made < second)?;
+    second.checked_add(Duration::from_secs(1))
 }

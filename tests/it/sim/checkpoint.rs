@@ -41,9 +41,9 @@ impl Run<'_> {
             });
             if comes_back {
                 self.fact(Fact::LocalChecked(known.id, LocalCheckpoint::BEING_RESTORED))?;
+                self.written();
             }
         }
-        self.written();
         Ok(())
     }
 
