@@ -23,7 +23,7 @@ pub(super) const GOES_ON: &str = "These are the first steps: a run then looks ag
 pub(super) fn of_observation(seen: &Observation<'_>) -> Vec<String> {
     let older = (seen.local.age == TreeAge::Older).then(|| OLDER.to_owned());
     let none = (seen.mailboxes.0 == 0).then(|| NONE_SELECTED.to_owned());
-    let merged = (seen.merged > 0).then(|| are_one(seen.merged));
+    let merged = (seen.merged > 0).then(|| are_one(seen.merged, seen.local.age));
     let replaced = match seen.local.age {
         TreeAge::AsLeft => seen.local.replaced.iter().map(is_older).collect(),
         TreeAge::Older => Vec::new(),
@@ -72,17 +72,17 @@ fn is_older(name: &MailboxName) -> String {
     )
 }
 
-fn are_one(messages: usize) -> String {
-    match messages {
-        1 => {
-            "A message was there twice, its files alike but for the flags in their names: it is one, with all of these"
-                .into()
-        }
-        _ => format!(
-            "{messages} messages were there twice, their files alike but for the flags in their names: each is one, with all \
-             of these"
-        ),
-    }
+fn are_one(messages: usize, age: TreeAge) -> String {
+    // In an older copy nobody set any.
+    let flags = match age {
+        TreeAge::AsLeft => "all of these",
+        TreeAge::Older => "those of the server",
+    };
+    let (were, are) = match messages {
+        1 => ("A message was".to_owned(), "it is one"),
+        _ => (format!("{messages} messages were"), "each is one"),
+    };
+    format!("{were} there twice, with files that differ in the flags of their names alone: {are}, with {flags}")
 }
 
 fn stay(messages: u64) -> String {

@@ -197,7 +197,9 @@ fn shape(dir: &Dir, kind: impl Fn(&str) -> io::Result<Option<FileType>>) -> Resu
         let path = safe_line(&dir.path().display().to_string());
         let what = format!("The mailbox has no directory `{what}`");
         Error::new(Kind::LocalTree, what)
-            .hint(format!("Make what it lacks: `mkdir -p '{path}'/{{cur,new,tmp}}`."))
+            .hint(format!(
+                "Make what it lacks: `mkdir -p '{path}'/{{cur,new,tmp}}`. What was in it comes down again then."
+            ))
             .at(path)
     };
     Ok(match (cur, new) {

@@ -4,25 +4,30 @@
 //! what left for a mailbox that the server has not yet: the tree would hold the only copy of it until the next plan.
 //!
 //! What left the server for such a place goes from the tree all the same, and comes down again from there: unless it has a
-//! twin.
+//! twin, or flags that the server does not know of.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::Input;
 use super::plan::{Action, Disposal, Here, Plan, Relocation, Side};
-use super::view::{LocalContent, LocalMailbox, LocalView};
-use crate::mail::{Digest, FileId, Presence, Uid};
+use super::view::{Direction, LocalContent, LocalMailbox, LocalView, Policy};
+use crate::mail::{Digest, FileId, Flags, Link, MailboxName, Presence, Uid};
 
 /// Takes the deletions of such messages out of the plan; the mailboxes they are in are unfinished.
 pub(super) fn hold_back(input: &Input<'_>, plan: &mut Plan) {
-    let (hides_some, alike) = (hides_some(input.local), alike(input));
-    if hides_some || !alike.is_empty() {
-        // What was taken for a file that goes may be another's, whose own is out of sight.
-        hold(input, plan, Side::Local, &|digest, is_renamed| alike.contains(&digest) || hides_some && is_renamed);
+    let (hides_some, is_dark) = (hides_some(input.local), input.has_dark_directories() || input.has_dark_mailboxes());
+    if hides_some || is_dark {
+        let alike = if is_dark { alike(input) } else { BTreeSet::new() };
+        hold(input, plan, Side::Local, &|name, link, renamed| {
+            // What was taken for a file that goes may be another's, whose own is out of sight.
+            hides_some && renamed.is_some()
+                || alike.contains(&link.digest)
+                || is_dark && is_flagged_since(input, name, link, renamed)
+        });
     }
     let open = open(input, plan);
     if hides_some || !open.is_empty() {
-        let held = hold(input, plan, Side::Remote, &|digest, _| hides_some || open.contains(&digest));
+        let held = hold(input, plan, Side::Remote, &|_, link, _| hides_some || open.contains(&link.digest));
         // What only waits for the next plan needs no word.
         if hides_some || input.has_dark_mailboxes() {
             plan.held = held;
@@ -30,14 +35,16 @@ pub(super) fn hold_back(input: &Input<'_>, plan: &mut Plan) {
     }
 }
 
-/// Takes what `stays`, by its content and whether its file has another name, out of the deletions on `side`; how many
-/// there were.
-fn hold(input: &Input<'_>, plan: &mut Plan, side: Side, stays: &dyn Fn(Digest, bool) -> bool) -> u64 {
+/// Whether a message of a mailbox stays, whose file may have another name now.
+type Stays<'s> = dyn Fn(&MailboxName, &Link, Option<&FileId>) -> bool + 's;
+
+/// Takes what `stays` out of the deletions on `side`; how many there were.
+fn hold(input: &Input<'_>, plan: &mut Plan, side: Side, stays: &Stays<'_>) -> u64 {
     let mut held = 0;
     for (name, actions) in &mut plan.mailboxes {
         let Some(links) = input.base.get(name).and_then(|mailbox| mailbox.links.as_ref()) else { continue };
-        let renamed: BTreeSet<Uid> = actions.iter().filter_map(renamed_of).collect();
-        let is_kept = |uid: &Uid| links.get(uid).is_some_and(|link| stays(link.digest, renamed.contains(uid)));
+        let renamed: BTreeMap<Uid, FileId> = actions.iter().filter_map(renamed_of).collect();
+        let is_kept = |uid: &Uid| links.get(uid).is_some_and(|link| stays(name, link, renamed.get(uid)));
         let mut kept = BTreeSet::new();
         for action in actions.iter_mut() {
             if let Action::Delete { side: of, uids, disposal: Disposal::Expunge | Disposal::Trash } = action
@@ -62,11 +69,20 @@ fn hold(input: &Input<'_>, plan: &mut Plan, side: Side, stays: &dyn Fn(Digest, b
     held
 }
 
-fn renamed_of(action: &Action) -> Option<Uid> {
+fn renamed_of(action: &Action) -> Option<(Uid, FileId)> {
     match action {
-        Action::Rename { uid, .. } => Some(*uid),
+        Action::Rename { uid, file } => Some((*uid, file.clone())),
         _ => None,
     }
+}
+
+/// Whether the file of a link has other flags than were agreed on.
+fn is_flagged_since(input: &Input<'_>, name: &MailboxName, link: &Link, renamed: Option<&FileId>) -> bool {
+    let Some(LocalMailbox::Listed(listing)) = input.local.mailboxes.get(name) else { return false };
+    let Policy { direction, keywords, .. } = *input.policy;
+    let differ = |here: &Flags| keywords.seen(here) != keywords.seen(&link.flags);
+    let file = listing.files.get(renamed.unwrap_or(&link.file));
+    direction == Direction::Both && file.is_some_and(|file| differ(&file.flags))
 }
 
 /// Whether a message that is missing may be somewhere in the tree all the same.
@@ -81,9 +97,6 @@ fn hides_some(local: &LocalView) -> bool {
 /// Of which contents there are several messages, while a mailbox cannot be looked into on one side. One that is missing may
 /// be there; without its file, another that moves there in the tree would be taken for it.
 fn alike(input: &Input<'_>) -> BTreeSet<Digest> {
-    if !input.has_dark_directories() && !input.has_dark_mailboxes() {
-        return BTreeSet::new();
-    }
     let (mut once, mut alike) = (BTreeSet::new(), BTreeSet::new());
     let loaded = input.base.values().filter_map(|mailbox| mailbox.links.as_ref());
     for link in loaded.chain(input.relatives.values()).flat_map(BTreeMap::values) {

@@ -9,7 +9,7 @@ use super::draft::Draft;
 use super::identity::Place;
 use super::messages::{self, Binned, Decided, MissingFiles, Scene};
 use super::plan::{Action, Side};
-use super::view::{Deletions, Direction, Keywords, LocalContent, LocalMailbox, TreeAge};
+use super::view::{Deletions, Direction, LocalContent, LocalMailbox, TreeAge};
 use crate::mail::{BaseMailbox, Content, FileId, Flags, Link, MailboxName, Presence, Standing, Uid};
 
 /// Decides the mailbox `name`; `None` when nothing can be concluded about it now. Messages that come to Trash by themselves
@@ -237,11 +237,7 @@ impl<'a> Mailbox<'a, '_> {
         }
         let with_file = || self.links.values().filter(|l| l.presence != Presence::RemoteOnly);
         let mut add = |file: &'a FileId, flags: &Flags, octets: u64| {
-            let flags = match self.input.policy.keywords {
-                Keywords::Synced => flags.clone(),
-                Keywords::Ignored => flags.without_keywords(),
-            };
-            draft.uploads.insert(file, (flags, octets));
+            draft.uploads.insert(file, (self.input.policy.keywords.seen(flags).into_owned(), octets));
         };
         match self.local {
             LocalSide::Listed(listing) => {

@@ -3,6 +3,7 @@
 //! Of messages that stand on both sides as agreed ([`crate::mail::Standing`]), neither the files nor what the server told
 //! are in the views, as their links are not in the base.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::mail::{
@@ -262,6 +263,16 @@ pub enum Keywords {
     Synced,
     /// Not looked at.
     Ignored,
+}
+
+impl Keywords {
+    /// Flags as far as they are looked at.
+    pub fn seen(self, flags: &Flags) -> Cow<'_, Flags> {
+        match self {
+            Keywords::Ignored if !flags.keywords.is_empty() => Cow::Owned(flags.without_keywords()),
+            Keywords::Ignored | Keywords::Synced => Cow::Borrowed(flags),
+        }
+    }
 }
 
 /// How messages can be removed for good.

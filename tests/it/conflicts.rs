@@ -252,3 +252,35 @@ fn a_mailbox_removed_here_and_made_anew_there_waits_for_a_dark_directory() {
         assert_eq!((client.uids("Old").len(), client.uids("Dark").len()), (1, 3));
     }
 }
+
+/// What moved on the server while the directory it was in, or comes to, is dark waits until it can be looked at, and has the
+/// flags that were set in the tree.
+#[test]
+fn moved_there_while_its_directory_is_dark_keeps_the_flags_set_here() {
+    on_both(|dovecot| {
+        for dark in ["From", "To"] {
+            let (pair, mut generator) = (filled(dovecot), Generator::new(75));
+            // An empty one would be completed.
+            dovecot.client().append("To", &generator.of(Kind::Plain), &[]);
+            pair.sync();
+            pair.tree.messages("From").iter_mut().take(3).for_each(|file| file.set_letters("FS"));
+            let mut client = dovecot.client();
+            client.move_to("From", "1:*", "To");
+            // What is new all the same arrives where it can.
+            client.append("To", &generator.of(Kind::Plain), &[]);
+            let (cur, away) = (pair.tree.dir(dark).join("cur"), pair.tree.dir(dark).join("away"));
+            fs::rename(&cur, &away).unwrap();
+            assert_eq!(pair.try_sync(&[]).code(), 1, "{dark}");
+            let arrived = if dark == "From" { 2 } else { 1 };
+            assert_eq!(pair.tree.messages("To").len(), arrived, "{dark}");
+            fs::rename(&away, &cur).unwrap();
+            pair.sync();
+            let after = pair.assert_equal(dark);
+            assert_eq!((after.0["From"].len(), after.0["To"].len()), (0, MANY + 2), "{dark}");
+            let flagged = after.0["To"].iter().filter(|m| m.flags.contains("\\Flagged")).count();
+            assert_eq!(flagged, 3, "{dark}");
+            pair.assert_settled(dark);
+            ["From", "To"].iter().for_each(|name| client.delete_mailbox(name));
+        }
+    });
+}

@@ -158,10 +158,7 @@ impl World<'_> {
 
     /// `flags` without keywords where those are not synchronised.
     fn relevant(&self, flags: Flags) -> Flags {
-        match self.account.keywords {
-            crate::reconcile::view::Keywords::Synced => flags,
-            crate::reconcile::view::Keywords::Ignored => flags.without_keywords(),
-        }
+        self.account.keywords.seen(&flags).into_owned()
     }
 
     /// The part of `flags` that the mailbox can keep. Of one that the server listed, the plan saw to that.

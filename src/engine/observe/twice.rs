@@ -14,9 +14,7 @@ use super::remote::{self, RemoteSide};
 use super::this_side::ThisSide;
 use crate::config::ImapAccount;
 use crate::error::Result;
-use crate::mail::{
-    Base, BaseMailbox, Flags, Link, MailboxName, MessageIdHash, Presence, RemoteCheckpoint, Uid, UnixSeconds,
-};
+use crate::mail::{Base, BaseMailbox, Link, MailboxName, MessageIdHash, Presence, RemoteCheckpoint, Uid, UnixSeconds};
 use crate::reconcile::Relatives;
 use crate::reconcile::view::{Coverage, Direction, Keywords, RemoteListing, RemoteMailbox, RemoteView};
 use crate::remote::imap::{MailboxStatus, Session};
@@ -115,7 +113,7 @@ fn may_have_it(
         let Some(Scanned::Listed(Listed { listing, .. })) = local.scans.get(*name) else { return false };
         let is_pending = |link: &Link| {
             let file = listing.files.get(&link.file).filter(|_| link.presence == Presence::Both);
-            file.is_some_and(|file| differ(&file.flags, &link.flags, keywords))
+            file.is_some_and(|file| keywords.seen(&file.flags) != keywords.seen(&link.flags))
         };
         let is_gone = |uid: Uid| has(view.mailboxes.get(*name), mailbox, uid) == Some(false);
         // What is gone is little, and quickly found; what is pending takes a look at each file.
@@ -126,13 +124,6 @@ fn may_have_it(
     let (first, second) = (left.next(), left.next());
     let others = view.mailboxes.keys().filter(|name| second.is_some() || Some(*name) != first);
     first.map(|_| others.cloned().collect()).unwrap_or_default()
-}
-
-fn differ(here: &Flags, agreed: &Flags, keywords: Keywords) -> bool {
-    match keywords {
-        Keywords::Synced => here != agreed,
-        Keywords::Ignored => here.without_keywords() != agreed.without_keywords(),
-    }
 }
 
 /// Whether the linked message was there when its mailbox was looked at; `None` where nobody knows.

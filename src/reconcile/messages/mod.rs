@@ -21,7 +21,7 @@ use super::alike::Dates;
 use super::delta::{LocalSide, RemoteSide};
 use super::draft::Draft;
 use super::identity::{Candidate, Place};
-use super::view::{Direction, Keywords, LocalContent, Outside, Policy, TreeAge};
+use super::view::{Direction, LocalContent, Outside, Policy, TreeAge};
 use crate::mail::{Digest, FileId, Flags, Intent, Link, MailboxName, PermanentFlags, Presence, Standing, Uid};
 
 /// One mailbox before it is decided.
@@ -161,10 +161,7 @@ impl<'a, 's> Work<'a, 's> {
 
     /// Flags as far as the policy compares them.
     fn seen<'f>(&self, flags: &'f Flags) -> Cow<'f, Flags> {
-        match self.policy().keywords {
-            Keywords::Ignored if !flags.keywords.is_empty() => Cow::Owned(flags.without_keywords()),
-            Keywords::Ignored | Keywords::Synced => Cow::Borrowed(flags),
-        }
+        self.policy().keywords.seen(flags)
     }
 
     fn pushes(&self) -> bool {

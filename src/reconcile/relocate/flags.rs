@@ -3,7 +3,7 @@
 use super::super::Input;
 use super::super::merge::merge;
 use super::super::plan::{Here, Relocation};
-use super::super::view::{Direction, Keywords, RemoteMessage};
+use super::super::view::{Direction, RemoteMessage};
 use super::{Source, Way};
 use crate::mail::{FileId, FlagChange, Flags, MailboxName, PermanentFlags, Uid};
 
@@ -15,10 +15,7 @@ pub(super) struct Flagged<'a> {
 
 impl Flagged<'_> {
     pub(super) fn seen(&self, flags: &Flags) -> Flags {
-        match self.input.policy.keywords {
-            Keywords::Ignored => flags.without_keywords(),
-            Keywords::Synced => flags.clone(),
-        }
+        self.input.policy.keywords.seen(flags).into_owned()
     }
 
     pub(super) fn merged(&self, agreed: &Flags, local: &Flags, remote: &Flags) -> (Flags, FlagChange, FlagChange) {

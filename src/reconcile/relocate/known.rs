@@ -33,8 +33,11 @@ pub(super) struct Known<'a> {
 }
 
 impl<'a> Known<'a> {
-    /// `None` when nothing that is to be downloaded is known by anything.
-    pub(super) fn gather(input: &'a Input<'a>, plan: &Plan) -> Option<Self> {
+    /// Of these `sources`; `None` when nothing that is to be downloaded is known by anything.
+    pub(super) fn gather<S>(input: &'a Input<'_>, plan: &Plan, sources: impl FnOnce() -> S) -> Option<Self>
+    where
+        S: Iterator<Item = Source<'a>>,
+    {
         let (by_email, by_key, nameless, claims) = Default::default();
         let mut known = Known { by_email, by_key, nameless, claims };
         for (name, action) in plan.actions() {
@@ -45,7 +48,7 @@ impl<'a> Known<'a> {
         if known.by_email.is_empty() && known.by_key.is_empty() {
             return None;
         }
-        let sources = sources(input, plan);
+        let sources: Vec<Source<'a>> = sources().collect();
         for source in &sources {
             if let Some(found) = source.link.email_id.as_deref().and_then(|id| known.by_email.get_mut(id)) {
                 found.push(*source);
@@ -95,20 +98,20 @@ impl<'a> Known<'a> {
 }
 
 /// Links whose file is there, be it under a new name.
-fn sources<'a>(input: &'a Input<'a>, plan: &Plan) -> Vec<Source<'a>> {
-    let mut renamed: BTreeMap<(&MailboxName, Uid), &'a Flags> = BTreeMap::new();
+pub(super) fn with_file<'a>(input: &'a Input<'a>, plan: &Plan) -> impl Iterator<Item = Source<'a>> + use<'a> {
+    let mut renamed: BTreeMap<MailboxName, BTreeMap<Uid, &'a Flags>> = BTreeMap::new();
     for (name, action) in plan.actions() {
         if let Action::Rename { uid, file } = action
             && let Some((_, flags)) = file_of(input, name, file)
         {
-            renamed.insert((name, *uid), flags);
+            renamed.entry(name.clone()).or_default().insert(*uid, flags);
         }
     }
     let with_file = links(input).filter(|(_, _, link)| link.presence != Presence::RemoteOnly);
-    let source = |(mailbox, base, link): (&'a MailboxName, Option<&'a BaseMailbox>, &'a Link)| {
+    let source = move |(mailbox, base, link): (&'a MailboxName, Option<&'a BaseMailbox>, &'a Link)| {
         let here = LocalSide::of(input.local, mailbox, base).delta(link).now(link);
-        let flags = here.or_else(|| renamed.get(&(mailbox, link.uid)).copied())?;
+        let flags = here.or_else(|| renamed.get(mailbox)?.get(&link.uid).copied())?;
         (!started_anew(input.remote_side(mailbox), base)).then_some(Source { mailbox, link, flags, left: Left::No })
     };
-    with_file.filter_map(source).collect()
+    with_file.filter_map(source)
 }

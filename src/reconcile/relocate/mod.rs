@@ -42,6 +42,7 @@
 //! at its old place on the server may be flagged there before the next one deletes it: these flags come along.
 
 mod cut_off;
+mod dark;
 mod flags;
 mod inbox;
 mod known;
@@ -66,6 +67,7 @@ pub(super) fn relocate(input: &Input<'_>, plan: &mut Plan) {
     cut_off::keep_twins(input, plan);
     twins::part(input, plan);
     twins::wait(input, plan);
+    dark::wait(input, plan);
     on_server(input, plan);
     in_tree(input, plan);
     cut_off::remembered(input, plan);
@@ -316,7 +318,7 @@ fn file_of<'a>(input: &'a Input<'_>, name: &MailboxName, file: &FileId) -> Optio
 
 /// Messages that came to a mailbox on the server: the tree follows.
 fn in_tree(input: &Input<'_>, plan: &mut Plan) {
-    let Some(known) = Known::gather(input, plan) else { return };
+    let Some(known) = Known::gather(input, plan, || known::with_file(input, plan)) else { return };
     let mut supply = Supply::new(departures(plan, Side::Local));
     let mut first: BTreeMap<(&str, Option<u64>), (MailboxName, Uid, &Flags)> = BTreeMap::new();
     for (name, actions) in &mut plan.mailboxes {
