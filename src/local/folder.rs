@@ -3,7 +3,7 @@
 //! Other programs rename files at any time. So a file is known by its id, and its current name by an index that is read
 //! once and read again when a name turns out to be old; that a file is gone is concluded only from a fresh reading.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -12,6 +12,7 @@ use super::dir::{Dir, now};
 use super::keywords::Table;
 use super::name::{self, Letters};
 use super::outgoing::Outgoing;
+use super::places::Index;
 use super::scan::letters_in_use;
 use super::settle::{Boxes, Place, Sub};
 use super::store::Store;
@@ -26,7 +27,7 @@ pub struct Folder {
     pub(super) boxes: Boxes,
     pub(super) tmp: Arc<Dir>,
     store: Store,
-    index: Mutex<Option<BTreeMap<FileId, Place>>>,
+    index: Mutex<Option<Index>>,
 }
 
 /// What came of one file: done, or it is gone.
@@ -124,7 +125,7 @@ impl Folder {
         });
         let synced = self.sync(&touched);
         if let Some(index) = self.index().as_mut() {
-            ids.iter().zip(&removed).filter(|(_, r)| r.is_ok()).for_each(|(id, _)| drop(index.remove(id)));
+            ids.iter().zip(&removed).filter(|(_, r)| r.is_ok()).for_each(|(id, _)| index.remove(id));
         }
         let settle = |outcome: Result<Found<()>>| outcome.and_then(|_| synced.as_ref().map_err(repeated).copied());
         removed.into_iter().map(settle).collect()
@@ -133,8 +134,8 @@ impl Folder {
     /// Looks anew which of `ids` are there; an error when the directories cannot be read.
     pub fn still_there(&self, ids: &[FileId]) -> Result<BTreeSet<FileId>> {
         let settled = self.boxes.settle(now())?;
-        let there = ids.iter().filter(|id| settled.places.contains_key(*id)).cloned().collect();
-        *self.index() = Some(settled.places);
+        let there = ids.iter().filter(|id| settled.places.find(id).is_some()).cloned().collect();
+        *self.index() = Some(Index::of(settled.places));
         Ok(there)
     }
 
@@ -162,10 +163,10 @@ impl Folder {
         let _turn = self.store.keywords_turn();
         let mut table = Table::read(&self.boxes.dir)?;
         let settled = self.boxes.settle(now())?;
-        let foreign: BTreeSet<&FileId> = foreign.iter().copied().collect();
-        let own = settled.places.iter().filter(|(id, _)| !foreign.contains(id));
-        let in_names = letters_in_use(own.map(|(_, place)| place));
-        *self.index() = Some(settled.places);
+        let foreign: BTreeSet<&OsStr> = foreign.iter().map(|id| id.as_os_str()).collect();
+        let own = settled.places.iter().filter(|spot| !foreign.contains(spot.id));
+        let in_names = letters_in_use(own.map(|spot| spot.name));
+        *self.index() = Some(Index::of(settled.places));
         if table.add(wanted, in_names) {
             table.write(&self.boxes.dir)?;
         }
@@ -180,7 +181,7 @@ impl Folder {
     /// Puts a file that was delivered into the index.
     pub(super) fn remember(&self, id: &FileId, place: Place) {
         if let Some(index) = self.index().as_mut() {
-            index.insert(id.clone(), place);
+            index.put(id, place);
         }
     }
 
@@ -191,7 +192,7 @@ impl Folder {
         }
     }
 
-    fn index(&self) -> MutexGuard<'_, Option<BTreeMap<FileId, Place>>> {
+    fn index(&self) -> MutexGuard<'_, Option<Index>> {
         // The index is a cache: whatever a thread left in it, an old name is noticed.
         self.index.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -216,7 +217,7 @@ impl Folder {
             let remembered = round == 0 && index.is_some();
             if !remembered {
                 match self.boxes.settle(now()) {
-                    Ok(settled) => *index = Some(settled.places),
+                    Ok(settled) => *index = Some(Index::of(settled.places)),
                     Err(e) => {
                         let failed = outcomes.iter_mut().filter(|o| o.is_none());
                         failed.for_each(|o| *o = Some(Err(repeated(&e))));
@@ -224,16 +225,22 @@ impl Folder {
                     }
                 }
             }
-            let Some(places) = index.as_mut() else { break };
+            let Some(index) = index.as_mut() else { break };
             for ((n, id), outcome) in ids.iter().enumerate().zip(&mut outcomes).filter(|(_, o)| o.is_none()) {
-                *outcome = match places.get_mut(*id) {
-                    None if remembered => None,
-                    None => Some(Ok(Found::Gone)),
-                    Some(place) => match act(n, place) {
-                        Ok(done) => Some(Ok(Found::Done(done))),
-                        Err(e) if e.kind() == io::ErrorKind::NotFound => None,
-                        Err(e) => Some(Err(self.boxes.sub(place.sub).failed(doing, &place.name, e))),
-                    },
+                let Some(mut place) = index.place(id) else {
+                    *outcome = (!remembered).then_some(Ok(Found::Gone));
+                    continue;
+                };
+                let before = place.clone();
+                *outcome = match act(n, &mut place) {
+                    Ok(done) => {
+                        if place != before {
+                            index.put(id, place);
+                        }
+                        Some(Ok(Found::Done(done)))
+                    }
+                    Err(e) if e.kind() == io::ErrorKind::NotFound => None,
+                    Err(e) => Some(Err(self.boxes.sub(place.sub).failed(doing, &place.name, e))),
                 };
             }
         }

@@ -12,6 +12,7 @@ use super::content::survey;
 use super::dir::{Dir, flush, now};
 use super::folder::Folder;
 use super::name;
+use super::places::Spot;
 use super::settle::{Boxes, Place, Sub};
 use super::store::{self, Expected, Marker, Opened, Store};
 use super::tree::Directory;
@@ -207,12 +208,12 @@ impl Folder {
     /// The accounts whose files are in this mailbox now, as the names tell.
     pub fn accounts(&self) -> Result<BTreeSet<AccountId>> {
         let settled = self.boxes.settle(now())?;
-        let of = |place: &Place| {
-            let unique = name::unique(&place.name);
+        let of = |spot: Spot<'_>| {
+            let unique = name::unique(spot.name);
             let from_mailbox = name::origin(unique).map(|origin| origin.account);
             from_mailbox.or_else(|| name::maildrop_origin(unique).map(|(origin, _)| origin.account))
         };
-        Ok(settled.places.values().filter_map(of).collect())
+        Ok(settled.places.iter().filter_map(of).collect())
     }
 
     /// Waits until no other maildrop's run is just delivering into this mailbox; the turn lasts as long as what comes back.

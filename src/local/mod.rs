@@ -53,6 +53,7 @@ mod maildrop;
 mod name;
 mod namesakes;
 mod outgoing;
+mod places;
 mod relocate;
 mod rename;
 mod scan;
@@ -77,7 +78,7 @@ pub use mailbox::Removed;
 pub use maildrop::{Recovered, Turn};
 pub use outgoing::Outgoing;
 pub use relocate::{Arrival, Way};
-pub use scan::{Examined, Listing, Scan, ScannedFile};
+pub use scan::{Examined, Listing, Roll, Scan, ScannedFile};
 pub use store::{Expected, Marker, Opened, Store};
 pub use tree::{Directory, unusable_at};
 

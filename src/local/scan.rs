@@ -1,6 +1,7 @@
 //! What a mailbox holds, as the names of its files tell; a file is opened only to be examined.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::OsStr;
 use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::time::SystemTime;
@@ -8,6 +9,7 @@ use std::time::SystemTime;
 use super::content::survey;
 use super::keywords::{KeywordTable, Table};
 use super::name::{self, LetterSet, Letters};
+use super::places::{Places, Spot};
 use super::settle::{Boxes, Place, Settled, Sub};
 use crate::error::Result;
 use crate::mail::{Contents, FileId, Flags, Keyword, LocalCheckpoint, MaildropOrigin, Origin, UnixSeconds};
@@ -31,7 +33,7 @@ pub struct Listing {
     pub checkpoint: LocalCheckpoint,
     /// Which keywords files here can carry.
     pub keywords: KeywordTable,
-    /// When the directory `cur` was made; `None` where the file system does not tell.
+    /// When the younger one of `cur` and `new` was made; `None` where the file system does not tell.
     pub made: Option<SystemTime>,
 }
 
@@ -96,23 +98,76 @@ pub struct Examined {
     pub modified: UnixSeconds,
 }
 
+/// All messages of a mailbox by the names of their files, before more is made of them.
+#[derive(Debug)]
+pub struct Roll {
+    places: Places,
+    table: Table,
+    checkpoint: LocalCheckpoint,
+    made: Option<SystemTime>,
+}
+
+impl Roll {
+    /// How many files there are; they are numbered.
+    pub fn len(&self) -> usize {
+        self.places.len()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The inode of the directory.
+    pub fn inode(&self) -> u64 {
+        self.checkpoint.inode
+    }
+
+    /// Whether files share a unique part.
+    pub fn has_namesakes(&self) -> bool {
+        self.places.have_namesakes()
+    }
+
+    /// The number of the file that goes by `id`.
+    pub fn find(&self, id: &FileId) -> Option<usize> {
+        self.places.find(id)
+    }
+
+    /// The flags of the file of a number.
+    pub fn flags(&self, n: usize) -> Option<Flags> {
+        self.places.name_of(n).map(|name| self.table.flags(&Letters::of(name)))
+    }
+
+    /// All messages.
+    pub fn listing(self) -> Listing {
+        self.listing_without(&|_| false)
+    }
+
+    /// The messages, but for those of these numbers.
+    pub fn listing_without(self, left_out: &dyn Fn(usize) -> bool) -> Listing {
+        let Roll { places, table, checkpoint, made } = self;
+        let keywords = table.summary(letters_in_use(places.iter().map(|spot| spot.name)));
+        let scanned = |spot: Spot<'_>| {
+            let unique = name::unique(spot.name);
+            let goes_by = if spot.id == unique { GoesBy::UniquePart } else { GoesBy::WholeName };
+            let origin = name::origin(unique);
+            let letters = Letters::of(spot.name);
+            let (flags, has_unknown_keywords) = (table.flags(&letters), table.is_silent_on(&letters));
+            (FileId::new(spot.id), ScannedFile { flags, has_unknown_keywords, origin, place: spot.place(), goes_by })
+        };
+        let stay = places.iter().enumerate().filter(|(n, _)| !left_out(*n));
+        Listing { files: stay.map(|(_, spot)| scanned(spot)).collect(), checkpoint, keywords, made }
+    }
+}
+
 impl Boxes {
-    /// Lists the mailbox.
-    pub(super) fn list(&self, now: i64) -> Result<Listing> {
+    /// Reads the names of the mailbox's files.
+    pub(super) fn roll(&self, now: i64) -> Result<Roll> {
         // The table first: a letter that gets its meaning meanwhile is no flag yet, and its rename is seen next time.
         let table = Table::read(&self.dir)?;
         let Settled { places, checkpoint } = self.settle(now)?;
-        let keywords = table.summary(letters_in_use(places.values()));
-        let scanned = |(id, place): (FileId, Place)| {
-            let unique = name::unique(&place.name);
-            let goes_by = if id.as_os_str() == unique { GoesBy::UniquePart } else { GoesBy::WholeName };
-            let origin = name::origin(unique);
-            let letters = Letters::of(&place.name);
-            let (flags, has_unknown_keywords) = (table.flags(&letters), table.is_silent_on(&letters));
-            (id, ScannedFile { flags, has_unknown_keywords, origin, place, goes_by })
-        };
-        let made = self.sub(Sub::Cur).made();
-        Ok(Listing { files: places.into_iter().map(scanned).collect(), checkpoint, keywords, made })
+        let made = self.sub(Sub::Cur).made().zip(self.sub(Sub::New).made()).map(|(cur, new)| cur.max(new));
+        Ok(Roll { places, table, checkpoint, made })
     }
 
     /// Reads a file through, looking for it under another name when it is not where it was; `None` when it is gone.
@@ -129,7 +184,7 @@ impl Boxes {
             if file.goes_by_whole_name() {
                 return Ok(None);
             }
-            match self.settle(now)?.places.remove(&FileId::new(name::unique(&place.name))) {
+            match self.settle(now)?.places.place(&FileId::new(name::unique(&place.name))) {
                 Some(elsewhere) => place = elsewhere,
                 None => return Ok(None),
             }
@@ -144,9 +199,9 @@ impl Boxes {
     }
 }
 
-/// The keyword letters that stand in any file's name.
-pub(super) fn letters_in_use<'p>(places: impl Iterator<Item = &'p Place>) -> LetterSet {
-    places.fold(LetterSet::default(), |all, place| all.union(Letters::of(&place.name).keywords))
+/// The keyword letters that stand in any of these names.
+pub(super) fn letters_in_use<'n>(names: impl Iterator<Item = &'n OsStr>) -> LetterSet {
+    names.fold(LetterSet::default(), |all, name| all.union(Letters::of(name).keywords))
 }
 
 #[cfg(test)]

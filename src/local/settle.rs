@@ -3,7 +3,8 @@
 //! Absence from a listing leads to deletions, so a listing must not miss what is there. `new` is read before `cur`,
 //! because messages go that way; and as a readdir may miss a file that is renamed meanwhile, a listing counts only when
 //! nothing moved: the directories' stamps are the same before and after and old enough to tell, or two readings in a
-//! row are equal. Where neither happens, everything that was seen in any reading is listed.
+//! row are equal, as a sum over the hashes of their names tells. Where neither happens, everything that was seen in any
+//! reading that was kept is listed.
 //!
 //! A directory is as it was when its inode is, and the later of its mtime and its ctime, which nobody can set back.
 //!
@@ -12,19 +13,20 @@
 //! inode only.
 
 use std::collections::BTreeMap;
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsStr;
+use std::hash::{BuildHasher, RandomState};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 use rustix::fs::FileType;
 
 use super::dir::{Dir, Stamp};
-use super::name;
+use super::places::Places;
 use crate::error::Result;
 use crate::mail::{FileId, LocalCheckpoint};
 
 /// The two directories that hold messages; `cur` sorts first.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) enum Sub {
     Cur,
     New,
@@ -57,7 +59,7 @@ pub(super) struct Boxes {
 /// A listing that can be relied on: by id where each file is.
 #[derive(Debug)]
 pub(super) struct Settled {
-    pub places: BTreeMap<FileId, Place>,
+    pub places: Places,
     pub checkpoint: LocalCheckpoint,
 }
 
@@ -79,39 +81,63 @@ impl Boxes {
 
     /// Reads both directories until nothing moves under the reading.
     pub(super) fn settle(&self, now: i64) -> Result<Settled> {
-        const PASSES: usize = 5;
+        const PASSES: usize = 6;
+        let hasher = RandomState::new();
         let before = self.stamps()?;
-        let mut last = self.pass()?;
+        let (mut last, mut sum) = self.pass(&hasher)?;
         let quiet = before == self.stamps()? && !is_racy(before, now);
         if quiet {
-            return Ok(Settled { places: by_id(last), checkpoint: checkpoint(before) });
+            return Ok(Settled { places: last, checkpoint: checkpoint(before) });
         }
         let mut checkpoint = checkpoint(before);
         checkpoint.look_again();
-        let mut seen = BTreeMap::new();
-        last.sort_unstable();
-        for _ in 1..PASSES {
-            let mut pass = self.pass()?;
-            pass.sort_unstable();
-            if pass == last {
-                return Ok(Settled { places: by_id(pass), checkpoint });
-            }
-            seen.extend(by_id(std::mem::replace(&mut last, pass)));
+        // Nearly always this one is the same, and nothing of it is kept.
+        let again = self.sum(&hasher)?;
+        if again == sum {
+            return Ok(Settled { places: last, checkpoint });
         }
-        seen.extend(by_id(last));
-        Ok(Settled { places: seen, checkpoint })
+        sum = again;
+        let mut seen = BTreeMap::new();
+        for _ in 2..PASSES {
+            let (pass, of_it) = self.pass(&hasher)?;
+            if of_it == sum {
+                return Ok(Settled { places: pass, checkpoint });
+            }
+            sum = of_it;
+            keep(&mut seen, &std::mem::replace(&mut last, pass));
+        }
+        keep(&mut seen, &last);
+        let mut places = Places::default();
+        seen.values().for_each(|place| places.push(place.sub, &place.name));
+        places.sort();
+        Ok(Settled { places, checkpoint })
     }
 
-    fn pass(&self) -> Result<Vec<Place>> {
-        let mut places = Vec::new();
+    fn pass(&self, hasher: &RandomState) -> Result<(Places, u64)> {
+        let (mut places, mut sum) = (Places::default(), 0u64);
+        self.each_file(|sub, name| {
+            places.push(sub, name);
+            sum = sum.wrapping_add(hasher.hash_one((sub, name)));
+        })?;
+        places.sort();
+        Ok((places, sum))
+    }
+
+    fn sum(&self, hasher: &RandomState) -> Result<u64> {
+        let mut sum = 0u64;
+        self.each_file(|sub, name| sum = sum.wrapping_add(hasher.hash_one((sub, name))))?;
+        Ok(sum)
+    }
+
+    fn each_file(&self, mut each: impl FnMut(Sub, &OsStr)) -> Result<()> {
         for sub in [Sub::New, Sub::Cur] {
             self.sub(sub).each_entry(|name, kind| {
                 if kind != FileType::Directory && !name.as_bytes().starts_with(b".") {
-                    places.push(Place { sub, name: name.into() });
+                    each(sub, name);
                 }
             })?;
         }
-        Ok(places)
+        Ok(())
     }
 
     pub(super) fn stamps(&self) -> Result<(Stamp, Stamp)> {
@@ -135,30 +161,8 @@ fn is_racy((new, cur): (Stamp, Stamp), now: i64) -> bool {
     [new, cur].into_iter().any(|s| s.changed() > now.saturating_sub(TICK))
 }
 
-/// Gives every file its id.
-fn by_id(places: Vec<Place>) -> BTreeMap<FileId, Place> {
-    let mut named: Vec<_> = places.into_iter().map(|p| (FileId::new(name::unique(&p.name)), p)).collect();
-    named.sort_unstable();
-    let mut namesakes = Vec::new();
-    named.dedup_by(|later, first| {
-        let same = later.0 == first.0;
-        if same {
-            namesakes.push(Place { sub: later.1.sub, name: std::mem::take(&mut later.1.name) });
-        }
-        same
-    });
-    // From sorted pairs, which is far cheaper than one by one.
-    let mut files: BTreeMap<FileId, Place> = named.into_iter().collect();
-    for place in namesakes {
-        // No name holds a `/`, so the last resort is nobody else's.
-        let mut with_directory = OsString::from(place.sub.name());
-        with_directory.push("/");
-        with_directory.push(&*place.name);
-        let whole = FileId::new(&*place.name);
-        let id = if files.contains_key(&whole) { FileId::new(with_directory) } else { whole };
-        files.insert(id, place);
-    }
-    files
+fn keep(seen: &mut BTreeMap<FileId, Place>, pass: &Places) {
+    seen.extend(pass.iter().map(|spot| (FileId::new(spot.id), spot.place())));
 }
 
 #[cfg(test)]

@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::dir::{Dir, now};
 use super::folder::Folder;
-use super::scan::{Examined, Scan, ScannedFile};
+use super::scan::{Examined, Roll, Scan, ScannedFile};
 use super::settle::{self, Boxes};
 use super::temporary::TEMPORARY_PREFIX;
 use super::trouble::{failed, shown};
@@ -204,11 +204,16 @@ impl Store {
 
     /// Lists a mailbox, or tells that it is as `since` says, which costs two stats.
     pub fn scan(&self, name: &MailboxName, since: Option<&LocalCheckpoint>) -> Result<Scan> {
+        Ok(self.roll(name, since)?.map_or(Scan::Unchanged, |roll| Scan::Listed(roll.listing())))
+    }
+
+    /// Reads the names of a mailbox's files; `None` when it is as `since` says.
+    pub fn roll(&self, name: &MailboxName, since: Option<&LocalCheckpoint>) -> Result<Option<Roll>> {
         let relative = self.inner.layout.directory(name)?;
         if since.is_some_and(|since| settle::is_unchanged(&self.inner.root, &relative, since)) {
-            return Ok(Scan::Unchanged);
+            return Ok(None);
         }
-        self.boxes(name)?.list(now()).map(Scan::Listed)
+        self.boxes(name)?.roll(now()).map(Some)
     }
 
     /// Reads a file through that a scan listed; `None` when it is gone meanwhile.

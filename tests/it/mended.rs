@@ -159,12 +159,17 @@ fn a_mailbox_put_back_from_a_backup_loses_nothing_that_came_since() {
         }
         pair.sync().says(&["INBOX: its directory is another", "Other: its directory is another"]);
         assert_eq!(pair.assert_equal("put back"), before);
-        std::thread::sleep(a_second);
         // A directory made anew, as somebody may who reads that it is missing.
-        fs::remove_dir_all(pair.tree.dir("Other").join("cur")).unwrap();
-        fs::create_dir(pair.tree.dir("Other").join("cur")).unwrap();
-        pair.sync().says(&["Other: its directory is another"]);
-        assert_eq!(pair.assert_equal("made anew"), before);
+        for sub in ["cur", "new"] {
+            let lost = pair.tree.dir("Other").join(sub);
+            assert_ne!(fs::read_dir(&lost).unwrap().count(), 0, "{sub}");
+            fs::remove_dir_all(&lost).unwrap();
+            pair.try_sync(&[]).says(&["comes down again"]);
+            std::thread::sleep(a_second);
+            fs::create_dir(&lost).unwrap();
+            pair.sync().says(&["Other: its directory is another"]);
+            assert_eq!(pair.assert_equal(sub), before);
+        }
         // From then on, what is deleted is.
         pair.tree.messages("Other").remove(0).delete();
         pair.sync().says(&["1 deleted on the server"]);

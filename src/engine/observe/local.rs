@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::this_side::ThisSide;
 use crate::error::{Error, Item, ItemFailure, Result};
-use crate::local::{Directory, Examined, Listing, Scan, ScannedFile, Store, unusable_at};
+use crate::local::{Directory, Examined, Listing, ScannedFile, Store, unusable_at};
 use crate::mail::{Base, FileId, Flags, Keyword, Link, LocalCheckpoint, MailboxName, Presence};
 use crate::reconcile::view::{KeywordRoom, LocalContent, LocalFile, LocalListing, LocalMailbox, LocalView};
 use crate::stop::Stop;
@@ -68,7 +68,7 @@ pub fn scan_all(
         match directory {
             Directory::Usable => {
                 let since = here.base.get(name).and_then(|m| m.local);
-                here.scan(store, name, since.as_ref());
+                here.scan(store, name, since.as_ref())?;
             }
             // A kill while it was made or removed; nothing in it counts as agreed on, so completing it can lose nothing.
             Directory::Incomplete(_)
@@ -76,7 +76,7 @@ pub fn scan_all(
                     && here.base.get(name).is_none_or(|m| m.link_count == 0 || m.is_being_restored()) =>
             {
                 match store.create_mailbox(name) {
-                    Ok(()) => here.scan(store, name, None),
+                    Ok(()) => here.scan(store, name, None)?,
                     Err(error) => here.local.unknown(name, &error),
                 }
             }
@@ -96,16 +96,10 @@ pub fn scan_all(
 }
 
 impl LocalSide {
-    /// Scans one mailbox; with no checkpoint, all of it.
-    pub fn scan(&mut self, store: &Store, name: &MailboxName, since: Option<&LocalCheckpoint>) {
-        let scanned = match store.scan(name, since) {
-            Ok(Scan::Unchanged) => Scanned::Unchanged,
-            Ok(Scan::Listed(listing)) => {
-                Scanned::Listed(Listed { listing, standing: BTreeMap::new(), contents: BTreeMap::new() })
-            }
-            Err(error) => return self.unknown(name, &error),
-        };
-        self.scans.insert(name.clone(), scanned);
+    /// Takes what was read of a mailbox.
+    pub fn listed(&mut self, name: &MailboxName, listing: Listing) {
+        let listed = Listed { listing, standing: BTreeMap::new(), contents: BTreeMap::new() };
+        self.scans.insert(name.clone(), Scanned::Listed(listed));
     }
 
     /// Knows nothing of a mailbox, and says why.

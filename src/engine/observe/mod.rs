@@ -139,7 +139,7 @@ pub fn observe<'a>(sources: &Sources<'_, 'a>) -> Result<Observation<'a>> {
         again.retain(|name| here.local.is_unchanged(name) || reset.contains(name) && here.local.was_relisted(name));
         for name in &again {
             here.read_all(name, &mut seen.view)?;
-            here.scan(store, name, None);
+            here.scan(store, name, None)?;
         }
     }
     let (local_checks, merged) = (here.local.checkpoints(), here.local.merged);

@@ -15,13 +15,13 @@
 
 use std::collections::BTreeMap;
 
-use super::local::{Changes, Listed, LocalSide, Scanned};
+use super::local::{Changes, LocalSide, Scanned};
 use super::mend;
 use crate::error::Result;
-use crate::local::{Listing, Store};
+use crate::local::{Roll, Store};
 use crate::mail::{
-    Base, BaseMailbox, FileId, Flags, Intent, Link, LocalCheckpoint, MailboxId, MailboxName, Presence,
-    RemoteCheckpoint, Standing, Uid, UidSet,
+    Base, BaseMailbox, Intent, Link, LocalCheckpoint, MailboxId, MailboxName, Presence, RemoteCheckpoint, Standing,
+    Uid, UidSet,
 };
 use crate::reconcile::Relatives;
 use crate::reconcile::renames::has_inode;
@@ -49,30 +49,59 @@ impl<'s> ThisSide<'s> {
         ThisSide { state, keywords, changes, base, intents: BTreeMap::new(), local: LocalSide::default() }
     }
 
-    /// Scans one mailbox; with no checkpoint, all of it.
-    pub fn scan(&mut self, store: &Store, name: &MailboxName, since: Option<&LocalCheckpoint>) {
-        let ThisSide { state, base, local, .. } = self;
-        local.scan(store, name, since);
-        let Some(Scanned::Listed(Listed { listing, .. })) = local.scans.get_mut(name) else { return };
-        match mend::namesakes(store, *state, name, base.get(name), listing, self.changes) {
-            Ok(merged) => local.merged += merged,
-            Err(error) => local.unknown(name, &error),
+    /// Scans one mailbox; with no checkpoint, all of it. Of what stands, nothing more than names is read.
+    pub fn scan(&mut self, store: &Store, name: &MailboxName, since: Option<&LocalCheckpoint>) -> Result<()> {
+        let roll = match store.roll(name, since) {
+            Ok(Some(roll)) => roll,
+            Ok(None) => {
+                self.local.scans.insert(name.clone(), Scanned::Unchanged);
+                return Ok(());
+            }
+            Err(error) => {
+                self.local.unknown(name, &error);
+                return Ok(());
+            }
+        };
+        let may_stand = |mailbox: &BaseMailbox| was_in_order(mailbox) && has_inode(mailbox, roll.inode());
+        let mut stands = Vec::new();
+        if !roll.has_namesakes() && self.base.get(name).is_some_and(may_stand) {
+            stands = self.read_beside(name, Some(&roll))?;
         }
+        let mut listing = roll.listing_without(&|n| stands.get(n) == Some(&true));
+        match mend::namesakes(store, self.state, name, self.base.get(name), &mut listing, self.changes) {
+            Ok(merged) => {
+                self.local.merged += merged;
+                self.local.listed(name, listing);
+            }
+            Err(error) => self.local.unknown(name, &error),
+        }
+        Ok(())
     }
 
     /// Reads the links of a mailbox, unless they were read.
     pub fn read(&mut self, name: &MailboxName) -> Result<()> {
+        let is_as_agreed = matches!(self.local.scans.get(name), Some(Scanned::Unchanged));
+        if self.base.get(name).is_some_and(|known| is_as_agreed && was_in_order(known) && known.local.is_some()) {
+            self.read_beside(name, None)?;
+        }
         let unread = self.base.get_mut(name).filter(|mailbox| mailbox.links.is_none());
         let Some((state, mailbox)) = self.state.zip(unread) else { return Ok(()) };
-        match self.local.scans.get_mut(name).filter(|_| was_in_order(mailbox)) {
-            Some(Scanned::Listed(listed)) if has_inode(mailbox, listed.listing.checkpoint.inode) => {
-                read_open(state, self.keywords, mailbox, Some(&mut listed.listing))?;
-            }
-            Some(Scanned::Unchanged) if mailbox.local.is_some() => read_open(state, self.keywords, mailbox, None)?,
-            Some(Scanned::Unchanged | Scanned::Listed(_) | Scanned::Unknown) | None => {
-                mailbox.links = Some(state.links(mailbox.id)?);
-            }
-        }
+        mailbox.links = Some(state.links(mailbox.id)?);
+        self.read_intents(name)
+    }
+
+    /// Reads the links of a mailbox but for those that stand, unless they were read; of which numbers on `roll` those are.
+    /// Without one, the directory is as agreed.
+    fn read_beside(&mut self, name: &MailboxName, roll: Option<&Roll>) -> Result<Vec<bool>> {
+        let unread = self.base.get_mut(name).filter(|mailbox| mailbox.links.is_none());
+        let Some((state, mailbox)) = self.state.zip(unread) else { return Ok(Vec::new()) };
+        let stands = read_open(state, self.keywords, mailbox, roll)?;
+        self.read_intents(name)?;
+        Ok(stands)
+    }
+
+    fn read_intents(&mut self, name: &MailboxName) -> Result<()> {
+        let Some((state, mailbox)) = self.state.zip(self.base.get(name)) else { return Ok(()) };
         let open = state.intents(mailbox.id)?;
         if !open.is_empty() {
             self.intents.insert(name.clone(), open);
@@ -169,10 +198,7 @@ fn was_in_order(mailbox: &BaseMailbox) -> bool {
 /// where the server tells changes.
 fn open(standing: &Standing, listing: &mut RemoteListing, keywords: Keywords) -> UidSet {
     let agreed = standing.by_flags().iter().map(|(flags, uids)| {
-        let is_agreed = |message: &RemoteMessage| match keywords {
-            Keywords::Synced => message.flags == *flags,
-            Keywords::Ignored => message.flags.without_keywords() == *flags,
-        };
+        let is_agreed = |message: &RemoteMessage| *keywords.seen(&message.flags) == *flags;
         uids.iter().filter(|uid| listing.messages.get(uid).is_some_and(is_agreed)).collect()
     });
     let agreed = UidSet::union(&agreed.collect::<Vec<UidSet>>());
@@ -198,14 +224,9 @@ fn relist(remote: &mut RemoteView, name: &MailboxName, link: &Link) {
     }
 }
 
-/// Reads the links of a mailbox but for those that stand, whose files go from `listing`; without one, the directory is as
-/// agreed.
-fn read_open(
-    state: &State,
-    keywords: Keywords,
-    mailbox: &mut BaseMailbox,
-    listing: Option<&mut Listing>,
-) -> Result<()> {
+/// Reads the links of a mailbox but for those that stand; of which numbers on `roll` those are. Without one, the directory is
+/// as agreed.
+fn read_open(state: &State, keywords: Keywords, mailbox: &mut BaseMailbox, roll: Option<&Roll>) -> Result<Vec<bool>> {
     let next = mailbox.remote.as_ref().and_then(|check| check.uid_next);
     let may_stand = |link: &Link| {
         let is_older = next.is_none_or(|next| link.uid < next);
@@ -213,7 +234,7 @@ fn read_open(
         link.presence == Presence::Both && is_older && is_compared && !link.flags.is_trashed()
     };
     let (mut open, mut standing) = (Vec::new(), Standing::default());
-    let mut files = listing.as_deref().map(Files::of);
+    let mut files = roll.map(Files::of);
     state.each_link(mailbox.id, |link| {
         let may_stand = may_stand(&link);
         match files.as_mut().map_or(may_stand, |files| files.stands(&link, may_stand)) {
@@ -221,21 +242,22 @@ fn read_open(
             false => open.push((link.uid, link)),
         }
     })?;
-    let files = files.map(Files::finish);
-    if let Some((listing, (stay, shared))) = listing.zip(files) {
-        let files = std::mem::take(&mut listing.files).into_iter().zip(stay);
-        listing.files = files.filter_map(|(file, stays)| stays.then_some(file)).collect();
+    let mut stands = Vec::new();
+    if let Some(Files { linked, shared, .. }) = files {
+        stands = linked.into_iter().map(|linked| matches!(linked, Linked::ByStanding(_))).collect();
         standing.remove(&shared);
         open.extend(state.links_of(mailbox.id, &shared)?.into_iter().map(|link| (link.uid, link)));
     }
     mailbox.links = Some(open.into_iter().collect());
     mailbox.standing = standing;
-    Ok(())
+    Ok(stands)
 }
 
-/// The files of a listing, with their flags and what links there are to them.
-struct Files<'l> {
-    files: Vec<(&'l FileId, &'l Flags, Linked)>,
+/// The files of a mailbox, with what links there are to them.
+struct Files<'r> {
+    roll: &'r Roll,
+    /// By number.
+    linked: Vec<Linked>,
     /// Links that seemed to stand until another came that has the same file.
     shared: UidSet,
 }
@@ -248,29 +270,21 @@ enum Linked {
     Otherwise,
 }
 
-impl<'l> Files<'l> {
-    fn of(listing: &'l Listing) -> Self {
-        let files = listing.files.iter().map(|(id, file)| (id, &file.flags, Linked::Not));
-        Files { files: files.collect(), shared: UidSet::new() }
+impl<'r> Files<'r> {
+    fn of(roll: &'r Roll) -> Self {
+        Files { roll, linked: vec![Linked::Not; roll.len()], shared: UidSet::new() }
     }
 
     /// Whether a link stands, which it may as far as the state tells.
     fn stands(&mut self, link: &Link, may_stand: bool) -> bool {
-        let found = self.files.binary_search_by(|(id, ..)| (*id).cmp(&link.file));
-        let file = found.ok().filter(|_| link.presence != Presence::RemoteOnly).and_then(|at| self.files.get_mut(at));
-        let Some((_, flags, linked)) = file else { return false };
-        let stands = may_stand && *linked == Linked::Not && **flags == link.flags;
+        let found = self.roll.find(&link.file).filter(|_| link.presence != Presence::RemoteOnly);
+        let Some((n, linked)) = found.and_then(|n| Some((n, self.linked.get_mut(n)?))) else { return false };
+        let stands = may_stand && *linked == Linked::Not && self.roll.flags(n).as_ref() == Some(&link.flags);
         if let Linked::ByStanding(other) = *linked {
             self.shared.insert(other);
         }
         *linked = if stands { Linked::ByStanding(link.uid) } else { Linked::Otherwise };
         stands
-    }
-
-    /// Which of the files stay in the listing, and the links that do not stand after all.
-    fn finish(self) -> (Vec<bool>, UidSet) {
-        let stay = self.files.iter().map(|(.., linked)| !matches!(linked, Linked::ByStanding(_)));
-        (stay.collect(), self.shared)
     }
 }
 

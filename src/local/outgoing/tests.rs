@@ -49,7 +49,7 @@ fn delivered(folder: &Folder, wire: &[u8], cuts: &[usize]) -> (FileId, Content) 
 
 /// What a scan finds, examined.
 fn examined(folder: &Folder, file: &FileId) -> Content {
-    let listing = folder.boxes.list(dir::now()).unwrap();
+    let listing = folder.boxes.roll(dir::now()).unwrap().listing();
     folder.boxes.examine(&listing.files[file], dir::now()).unwrap().unwrap().contents.whole
 }
 

@@ -9,7 +9,7 @@ use super::*;
 
 /// A scan at a time when nothing is racy.
 fn calm(tree: &Tree) -> Listing {
-    tree.boxes.list(dir::now() + 3_000_000_000).unwrap()
+    tree.boxes.roll(dir::now() + 3_000_000_000).unwrap().listing()
 }
 
 #[test]

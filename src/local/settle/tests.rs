@@ -52,9 +52,17 @@ fn two_files_with_one_unique_part_are_two_messages() {
         .iter()
         .for_each(|n| tree.put(n));
     let places = tree.calm().places;
-    let ids: Vec<_> = places.keys().map(FileId::to_string).collect();
+    let mut ids: Vec<_> = places.iter().map(|spot| spot.id.to_str().unwrap()).collect();
+    ids.sort_unstable();
     assert_eq!(ids, ["cur/y:2,S", "new/x", "new/x:2,S", "x", "x:2,S", "y", "y:2,S"]);
-    assert_eq!(places[&FileId::new("x")].name.to_str(), Some("x:2,FS"));
+    assert_eq!(places.place(&FileId::new("x")).unwrap().name.to_str(), Some("x:2,FS"));
+    // Each is found by the id that it is listed by.
+    for (n, spot) in places.iter().enumerate() {
+        let id = FileId::new(spot.id);
+        assert_eq!((places.find(&id), places.place(&id)), (Some(n), Some(spot.place())));
+        assert_eq!(places.name_of(n), Some(spot.name));
+    }
+    assert!(places.have_namesakes() && places.find(&FileId::new("z")).is_none());
 }
 
 #[test]
@@ -110,7 +118,7 @@ fn a_readdir_under_renames_misses_nothing() {
         for _ in 0..30 {
             let settled = tree.boxes.settle(dir::now()).unwrap();
             // Both names of one file may be seen in one reading; then it is listed twice, never not at all.
-            assert!((0..count).all(|n| settled.places.contains_key(&FileId::new(format!("m{n}")))));
+            assert!((0..count).all(|n| settled.places.find(&FileId::new(format!("m{n}"))).is_some()));
             assert!(!is_trusted(&settled.checkpoint));
         }
         stop.store(true, Ordering::Relaxed);

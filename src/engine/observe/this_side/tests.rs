@@ -6,7 +6,8 @@ use super::super::local::{Changes, scan_all};
 use super::*;
 use crate::local::{Expected, Layout, LocalOptions, Store};
 use crate::mail::{
-    AccountId, Digest, Fact, Keyword, LocalCheckpoint, ModSeq, PermanentFlags, SystemFlag, UidValidity, UnixSeconds,
+    AccountId, Digest, Fact, FileId, Flags, Keyword, LocalCheckpoint, ModSeq, PermanentFlags, SystemFlag, UidValidity,
+    UnixSeconds,
 };
 use crate::stop::Stop;
 
