@@ -3,7 +3,7 @@
 //! [`Error`] ends a run (or one account of it). [`ItemFailure`] is one message or one mailbox that could not be handled
 //! while the rest went on; it never ends anything. The binary maps [`Kind`] to exit codes in one place, [`crate::exit`].
 
-use std::fmt;
+use std::{fmt, io};
 
 use crate::mail::{FileId, MailboxName, MessageNumber, Uid, Uidl};
 
@@ -162,6 +162,12 @@ impl Error {
     /// How far the trouble goes.
     pub fn reach(&self) -> Reach {
         self.reach
+    }
+
+    /// Whether a disk is full, or a quota used up: what needs no room can be done all the same, and may make some.
+    pub fn is_want_of_room(&self) -> bool {
+        let cause = self.source.as_deref().and_then(|cause| cause.downcast_ref::<io::Error>());
+        cause.is_some_and(|e| matches!(e.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded))
     }
 
     /// Whether a new connection may cure it.

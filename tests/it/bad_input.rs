@@ -259,6 +259,36 @@ fn a_full_disk() {
 }
 
 #[test]
+fn a_full_disk_hinders_no_deletion_that_makes_room() {
+    let dovecot = Dovecot::start();
+    let (mut client, mut generator) = (dovecot.client(), Generator::new(2));
+    let mut deliver = |count: usize| (0..count).for_each(|_| client.append("INBOX", &generator.sized(100_000), &[]));
+    deliver(20);
+    let pair = Pair::new(&dovecot);
+    fs::create_dir_all(&pair.tree.root).unwrap();
+    let (filled, go) = (pair.scratch.path().join("filled"), pair.scratch.path().join("go"));
+    let sync = format!("\"$MAILTIDE\" sync -c '{}' work", pair.config.display());
+    let line = format!(
+        "{sync}; touch '{}'; while [ ! -e '{}' ]; do sleep 0.1; done; {sync}; second=$?; {sync}; echo codes $second $?",
+        filled.display(),
+        go.display()
+    );
+    let Some(line) = on_a_small_disk(&pair.tree.root, 3000, &line) else { return };
+    let outcome = std::thread::scope(|scope| {
+        let run = scope.spawn(|| pair.mailtide.run_shell(&line));
+        while !filled.exists() && !run.is_finished() {
+            std::thread::sleep(std::time::Duration::from_millis(50));
+        }
+        // More comes than there is room for, and room is made.
+        deliver(15);
+        dovecot.client().remove("INBOX", "1:15");
+        fs::write(&go, "").unwrap();
+        run.join().unwrap()
+    });
+    outcome.says(&["the disk is full", "15 deleted here", "codes 3 0"]);
+}
+
+#[test]
 fn a_limit_on_file_sizes() {
     let dovecot = Dovecot::start();
     let mut generator = Generator::new(1);

@@ -90,12 +90,21 @@ fn phases(world: &World<'_>, ledger: &mut Ledger<'_>, approved: &ApprovedPlan) -
     ledger.flush()?;
     let mut followups = relocate::run(world, ledger, approved)?;
     transfer::expect(ledger, approved);
-    download::run(world, ledger, approved)?;
+    let no_room = but_for_room(download::run(world, ledger, approved))?;
     relocate::downloaded(world, ledger, approved, &mut followups)?;
     upload::run(world, ledger, approved)?;
     flags::run(world, ledger, approved, &followups.actions())?;
     delete::run(world, ledger, approved)?;
-    mailboxes::remove(world, ledger, approved)
+    mailboxes::remove(world, ledger, approved)?;
+    no_room.map_or(Ok(()), Err)
+}
+
+/// Where there is no room for what comes, the rest of the plan may make some: then the error is for later.
+fn but_for_room(outcome: Result<()>) -> Result<Option<Error>> {
+    match outcome {
+        Err(error) if error.is_want_of_room() => Ok(Some(error)),
+        outcome => outcome.map(|()| None),
+    }
 }
 
 /// The actions of one phase, mailbox by mailbox, without those of mailboxes that failed as a whole.
