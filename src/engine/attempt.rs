@@ -13,7 +13,7 @@ use crate::exit::Exit;
 use crate::faults;
 use crate::mail::{BaseMailbox, MailboxName};
 use crate::reconcile::guard::{self, Refusal};
-use crate::reconcile::view::{Expunge, Policy, TreeAge};
+use crate::reconcile::view::{Expunge, LeftOut, Policy, TreeAge};
 use crate::reconcile::{Action, Disposal, Input, Plan, Side, reconcile};
 use crate::remote::imap::{Capability, Session};
 use crate::report::event::{Event, Report, Summary};
@@ -49,8 +49,12 @@ pub fn attempt(
 ) -> Result<Ended> {
     let account = job.account;
     let mut ground = Ground::enter(job, &|| pool.take().map(|session| pool.give(session)))?;
+    let server = settings::server(account);
+    let is_another = ground.state.as_ref().map(|state| state.is_of_another(&server)).transpose()?.unwrap_or_default();
     if let (Mode::Sync, Some(state)) = (job.mode, &mut ground.state) {
+        state.turn_to(&server)?;
         state.check_under(&settings::words(account))?;
+        state.leave_out(&|name| account.mailboxes.leaves_out(name) == Some(LeftOut::Always))?;
     }
     let sources = Sources {
         account,
@@ -72,6 +76,7 @@ pub fn attempt(
     let (mailboxes, changed) = seen.mailboxes;
     report.event(&account.name, Event::Observed { mailboxes, changed });
     say(notices::of_observation(&seen));
+    say(is_another.then(|| notices::ANOTHER_SERVER.to_owned()).into_iter().collect());
     // A second look in the same run would only repeat it.
     if total.mailboxes == 0 {
         say(notices::of_allowed(&job.allowed, &seen));
@@ -128,13 +133,8 @@ pub fn attempt(
         (true, false) => Exit::SomeFailed,
         (true, true) => Exit::InSync,
     };
-    let whole = exit == Exit::InSync && state.base(&|_| true)?.keys().all(selects);
-    let counts = match ground.age {
-        TreeAge::AsLeft => !approved.plan().is_empty(),
-        // Only when all of it is mended is an older tree like another.
-        TreeAge::Older => whole,
-    };
-    if counts {
+    // What of an older copy is not mended yet is marked as such.
+    if ground.age == TreeAge::Older || !approved.plan().is_empty() {
         ground.count()?;
     }
     let more = exit == Exit::InSync && (look == Look::Again || leaves_work(approved.plan(), &seen));

@@ -13,6 +13,10 @@ pub(super) const NONE_SELECTED: &str = "No mailbox is selected; `mailtide mailbo
 const OLDER: &str = "The tree, or the state, is an older copy: what is missing in the tree comes back, and nothing is \
                      deleted on the server because of it";
 
+/// Where `host` or `user` is another than in the last run.
+pub(super) const ANOTHER_SERVER: &str = "The account is at another server, or another user's there, than in the last run: \
+                                         what each side has comes to the other, and nothing is deleted";
+
 const NO_TRASH: &str = "The account has no Trash: what was deleted in the tree is marked as deleted on the server, and stays \
                         there. Name a mailbox with `trash`.";
 
@@ -28,7 +32,8 @@ pub(super) fn of_observation(seen: &Observation<'_>) -> Vec<String> {
         TreeAge::AsLeft => seen.local.replaced.iter().map(is_older).collect(),
         TreeAge::Older => Vec::new(),
     };
-    [older, none, merged].into_iter().flatten().chain(replaced).collect()
+    let still = seen.base.iter().filter(|(_, known)| known.is_older()).map(|(name, _)| is_still_older(name));
+    [older, none, merged].into_iter().flatten().chain(replaced).chain(still).collect()
 }
 
 /// Of `--allow-deletions`, where it allows none.
@@ -68,6 +73,13 @@ fn marks(action: &Action) -> bool {
 fn is_older(name: &MailboxName) -> String {
     format!(
         "{name}: its directory is another than the one that the last run left: what is missing in it comes back, and nothing \
+         is deleted on the server because of it"
+    )
+}
+
+fn is_still_older(name: &MailboxName) -> String {
+    format!(
+        "{name}: an older copy was put back, and no run was done with it since: what is missing in it comes back, and nothing \
          is deleted on the server because of it"
     )
 }

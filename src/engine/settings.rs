@@ -1,4 +1,4 @@
-//! The settings that decide what a run leaves alone, in words for the state to keep.
+//! The settings that decide what a run leaves alone, and whose mail it is, in words for the state to keep.
 
 use crate::config::ImapAccount;
 use crate::reconcile::view::{Deletions, Direction, Keywords};
@@ -21,4 +21,9 @@ pub fn words(account: &ImapAccount) -> String {
         Keywords::Ignored => "ignored",
     };
     format!("direction={direction} deletions={deletions} keywords={keywords}")
+}
+
+/// Whose mailboxes are meant. Its port may change, and how it is protected: many reach one server by several ways.
+pub fn server(account: &ImapAccount) -> String {
+    format!("{}@{}", account.imap.user, account.imap.server.host.to_ascii_lowercase())
 }

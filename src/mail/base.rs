@@ -131,8 +131,21 @@ impl LocalCheckpoint {
     pub const BEING_RESTORED: LocalCheckpoint =
         LocalCheckpoint { new_time: i64::MIN, cur_time: i64::MIN, inode: u64::MAX };
 
+    /// Of a mailbox in a tree, or of a state, that is an older copy, until a run was done with it: what is missing in it was
+    /// not deleted, and its flags are older.
+    pub const OLDER: LocalCheckpoint = LocalCheckpoint { inode: u64::MAX - 1, ..LocalCheckpoint::BEING_RESTORED };
+
+    /// Of a mailbox that the configuration left out, until a run was done with it: what is missing on a side may have been
+    /// put away there while nobody kept the two the same.
+    pub const LEFT_OUT: LocalCheckpoint = LocalCheckpoint { inode: u64::MAX - 2, ..LocalCheckpoint::BEING_RESTORED };
+
     /// Of a mailbox that was restored: its directory is yet to be looked at.
     pub const RESTORED: LocalCheckpoint = LocalCheckpoint { inode: 0, ..LocalCheckpoint::BEING_RESTORED };
+
+    /// Whether it is one of these, and no directory's.
+    pub fn is_a_mark(&self) -> bool {
+        self.inode == LocalCheckpoint::RESTORED.inode || self.inode >= LocalCheckpoint::LEFT_OUT.inode
+    }
 
     /// Forgets that anything was processed; no directory ever has these times.
     pub fn look_again(&mut self) {
@@ -224,7 +237,26 @@ impl BaseMailbox {
 
     /// Whether a run that was to bring all its mail back into the tree is not done with that.
     pub fn is_being_restored(&self) -> bool {
-        self.local.is_some_and(|check| check.inode == LocalCheckpoint::BEING_RESTORED.inode)
+        self.has_mark(LocalCheckpoint::BEING_RESTORED)
+    }
+
+    /// Whether it is an older copy, and no run was done with it since that was put back.
+    pub fn is_older(&self) -> bool {
+        self.has_mark(LocalCheckpoint::OLDER)
+    }
+
+    /// Whether the configuration left it out, and no run was done with it since.
+    pub fn was_left_out(&self) -> bool {
+        self.has_mark(LocalCheckpoint::LEFT_OUT)
+    }
+
+    /// Whether the server was put back to an earlier state since, so that its UIDs mean something else now.
+    pub fn was_put_back(&self) -> bool {
+        self.remote.as_ref().is_some_and(|check| check.uid_validity == UidValidity::PUT_BACK)
+    }
+
+    fn has_mark(&self, mark: LocalCheckpoint) -> bool {
+        self.local.is_some_and(|check| check.inode == mark.inode)
     }
 
     /// Has the next observation look at all of the mailbox, as if neither side had been looked at before.

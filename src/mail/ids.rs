@@ -45,6 +45,11 @@ impl fmt::Display for Uid {
 #[serde(transparent)]
 pub struct UidValidity(pub u32);
 
+impl UidValidity {
+    /// Of UIDs that the server lost when it was put back to an earlier state. No server has it (RFC 3501 §2.3.1.1).
+    pub const PUT_BACK: UidValidity = UidValidity(0);
+}
+
 impl fmt::Display for UidValidity {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt(f)

@@ -148,7 +148,8 @@ impl ApprovedPlan {
 /// them few.
 /// Per side as a whole, all of its deletions go when the *other* side has no mailbox at all (marks too, then: a tree or
 /// an account that is missing altogether is no wish), when 5 or more deletions would leave nothing of the account, or
-/// when they are beyond `max` as per cent. In the first two cases the rest of the plan waits too ([`Rest::Waits`]).
+/// when they are beyond `max` as per cent. Where the server gave out new UIDs, it has what is linked anew, and has lost the
+/// rest: one that lists an empty INBOX and nothing else has lost everything. In the first two cases the rest of the plan waits too ([`Rest::Waits`]).
 /// What is allowed by name or altogether stays in either case.
 #[must_use]
 pub fn approve(
@@ -254,6 +255,12 @@ impl Shares {
         Shares { all: Share { deletions: 0, of: all }, older: Share { deletions: 0, of: older } }
     }
 
+    /// The same where the server gave out new UIDs: of the known messages it has those that are linked anew.
+    fn found_again(actions: &[Action]) -> Shares {
+        let of = actions.iter().filter(|action| matches!(action, Action::Link { .. })).count() as u64;
+        Shares { all: Share { deletions: 0, of }, older: Share { deletions: 0, of } }
+    }
+
     fn add(&mut self, other: Shares) {
         self.all.add(other.all);
         self.older.add(other.older);
@@ -301,8 +308,12 @@ impl Tally {
     fn of(plan: &Plan, base: &Base, side: Side, mut arrivals: Arrivals, marks_count: bool) -> Tally {
         let mut tally = Tally { mailboxes: BTreeMap::new(), account: Shares::default(), marks_count };
         for (name, mailbox) in base {
+            let actions = plan.mailboxes.get(name).map_or(&[][..], Vec::as_slice);
             let mut shares = Shares::of(mailbox);
-            let actions = plan.mailboxes.get(name).into_iter().flatten();
+            if side == Side::Local && actions.contains(&Action::ResetMailbox) {
+                shares = Shares::found_again(actions);
+            }
+            let actions = actions.iter();
             for uid in actions.filter_map(|a| deleted(a, side, marks_count)).flat_map(UidSet::iter) {
                 let link = mailbox.links.as_ref().and_then(|links| links.get(&uid));
                 if link.is_some_and(|link| arrives(&mut arrivals, link, side)) {

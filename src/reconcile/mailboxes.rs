@@ -115,11 +115,23 @@ impl<'a> Mailbox<'a, '_> {
     }
 
     fn missing_files(&self) -> MissingFiles {
-        match self.input.local.age_of(self.name) {
+        match self.age() {
             TreeAge::AsLeft if self.base.is_some_and(BaseMailbox::is_being_restored) => MissingFiles::Restored,
+            TreeAge::AsLeft if self.was_left_out() => MissingFiles::Restored,
             TreeAge::AsLeft => MissingFiles::Deleted,
             TreeAge::Older => MissingFiles::Restored,
         }
+    }
+
+    fn age(&self) -> TreeAge {
+        match self.base.is_some_and(BaseMailbox::is_older) {
+            true => TreeAge::Older,
+            false => self.input.local.age_of(self.name),
+        }
+    }
+
+    fn was_left_out(&self) -> bool {
+        self.base.is_some_and(BaseMailbox::was_left_out)
     }
 
     fn direction(&self) -> Direction {
@@ -132,7 +144,9 @@ impl<'a> Mailbox<'a, '_> {
     }
 
     fn messages(&mut self, missing_files: MissingFiles) -> Decided<'a> {
-        let place = self.input.ids.get(self.name).zip(self.remote.uid_validity());
+        // What a name says of a UID that was given out again is about another message.
+        let believed = !self.base.is_some_and(BaseMailbox::was_put_back);
+        let place = self.input.ids.get(self.name).zip(self.remote.uid_validity()).filter(|_| believed);
         let account = self.input.account;
         // Intents of another generation tell nothing: their UIDNEXT means nothing.
         let intents = if self.started_anew() { None } else { self.input.intents.get(self.name) };
@@ -147,7 +161,8 @@ impl<'a> Mailbox<'a, '_> {
             policy: self.input.policy,
             trash: self.input.remote.trash.as_ref(),
             missing_files,
-            age: self.input.local.age_of(self.name),
+            was_left_out: self.was_left_out(),
+            age: self.age(),
             outside: &self.input.local.outside,
             dates: Dates::of(self.base, self.remote.uid_validity()),
         };
@@ -203,8 +218,9 @@ impl<'a> Mailbox<'a, '_> {
             return Vec::new();
         }
         match (self.known, self.direction()) {
-            (false, Direction::Pull) => return Vec::new(),
-            (false, Direction::Both | Direction::Push) | (true, Direction::Push) => return self.made_again(),
+            (_, Direction::Pull) if !self.known || self.was_left_out() => return Vec::new(),
+            (false, _) | (true, Direction::Push) => return self.made_again(),
+            (true, Direction::Both) if self.was_left_out() => return self.made_again(),
             (true, Direction::Both | Direction::Pull) => {}
         }
         let Decided { mut draft, files, .. } = self.messages(MissingFiles::Deleted);

@@ -103,6 +103,9 @@ CREATE TABLE message (                  -- what is known of a maildrop
 ) STRICT;
 CREATE INDEX message_digest ON message (digest);
 ",
+    r"
+ALTER TABLE account ADD COLUMN server TEXT; -- whose mailboxes these are there, NULL when not known
+",
 ];
 
 /// The version that this program writes.

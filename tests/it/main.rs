@@ -34,6 +34,7 @@
 //! | `renames` | mailboxes that pass their names on or round, take that of a removed one, or INBOX's mail |
 //! | `outside` | moves into mailboxes that take no part |
 //! | `mended` | a backup put back over a live tree, one unique part twice, letters out of another mailbox |
+//! | `changed` | another server, another list of mailboxes, a server put back, an older tree never quite in order |
 //! | `conflicts` | moves and renames on one side while the other does something else |
 //! | `between` | moves on the server between two looks of one run |
 //! | `moves_killed` | `kill -9` in the midst of moves and renames |
@@ -58,6 +59,7 @@ mod bad_config;
 mod bad_input;
 mod between;
 mod bytes;
+mod changed;
 mod check;
 mod conflicts;
 mod connection;

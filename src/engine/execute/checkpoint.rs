@@ -6,7 +6,7 @@
 
 use super::World;
 use crate::engine::ledger::Ledger;
-use crate::error::Result;
+use crate::error::{Item, Result};
 use crate::mail::{BaseMailbox, Fact, LocalCheckpoint, MailboxName, Presence, RemoteCheckpoint};
 use crate::reconcile::Plan;
 use crate::reconcile::view::{Coverage, Direction, LocalMailbox, RemoteMailbox};
@@ -50,9 +50,8 @@ pub fn record(world: &World<'_>, ledger: &mut Ledger<'_>, plan: &Plan) -> Result
         {
             ledger.enter(name, Fact::LocalChecked(*id, *check))?;
         }
-        if !world.seen.local_checks.contains_key(name)
-            && ledger.mailbox(name).is_some_and(BaseMailbox::is_being_restored)
-        {
+        let is_marked = |mailbox: &BaseMailbox| mailbox.local.is_some_and(|check| check.is_a_mark());
+        if !world.seen.local_checks.contains_key(name) && ledger.mailbox(name).is_some_and(is_marked) {
             ledger.enter(name, Fact::LocalChecked(*id, LocalCheckpoint::RESTORED))?;
         }
         if let Some(check) = world.seen.remote_checks.get(name)
@@ -68,6 +67,33 @@ pub fn record(world: &World<'_>, ledger: &mut Ledger<'_>, plan: &Plan) -> Result
         }
     }
     Ok(())
+}
+
+/// After a run over an older copy, of the tree or of the state: the mailboxes with which it was not done, in part or since it
+/// had not to, stay older ones by themselves, so that the others need not be.
+pub fn leave_older(
+    world: &World<'_>,
+    ledger: &mut Ledger<'_>,
+    plan: &Plan,
+    refused: &dyn Fn(&MailboxName) -> bool,
+) -> Result<()> {
+    let not_asked = ledger.state().base(&|name| !world.account.mailboxes.selects(name))?;
+    let marks = not_asked
+        .values()
+        .filter(|mailbox| !mailbox.was_left_out())
+        .map(|mailbox| Fact::LocalChecked(mailbox.id, LocalCheckpoint::OLDER));
+    ledger.state().record(&marks.collect::<Vec<_>>())?;
+    for (name, id) in &world.seen.ids {
+        let seen = (world.seen.local.mailboxes.get(name), world.seen.remote.mailboxes.get(name));
+        let is_dark = matches!(seen, (Some(LocalMailbox::Unknown), _) | (_, Some(RemoteMailbox::Unknown)));
+        // What does not go up keeps nothing from coming back.
+        let mut failures = ledger.failures().iter().filter(|failure| failure.mailbox == *name);
+        let fails = failures.any(|failure| !matches!(failure.item, Item::File(_)));
+        if ledger.mailbox(name).is_some() && (is_dark || fails || refused(name) || plan.unfinished.contains(name)) {
+            ledger.enter(name, Fact::LocalChecked(*id, LocalCheckpoint::OLDER))?;
+        }
+    }
+    ledger.flush()
 }
 
 /// Whether a checkpoint says more than is known, and nothing that would give links the UIDs of other messages.

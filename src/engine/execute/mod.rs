@@ -31,7 +31,7 @@ use crate::mail::{
     AccountId, Content, FileId, Flags, Link, MailboxName, Presence, Uid, UidSet, UidValidity, UnixSeconds,
 };
 use crate::reconcile::guard::{ApprovedPlan, Refusal, Rest};
-use crate::reconcile::view::{LocalContent, LocalFile, LocalMailbox, RemoteMailbox, RemoteMessage};
+use crate::reconcile::view::{LocalContent, LocalFile, LocalMailbox, RemoteMailbox, RemoteMessage, TreeAge};
 use crate::reconcile::{Action, Phase};
 use crate::remote::imap::WireName;
 use crate::report::event::Report;
@@ -78,7 +78,15 @@ pub fn execute(world: &World<'_>, ledger: &mut Ledger<'_>, approved: &ApprovedPl
         }
     }
     checkpoint::record(world, ledger, plan)?;
-    ledger.flush()
+    ledger.flush()?;
+    match world.seen.local.age {
+        TreeAge::AsLeft => Ok(()),
+        TreeAge::Older => {
+            let is_of =
+                |refusal: &Refusal, name: &MailboxName| refusal.mailbox.as_ref().is_none_or(|refused| refused == name);
+            checkpoint::leave_older(world, ledger, plan, &|name| refused.iter().any(|refusal| is_of(refusal, name)))
+        }
+    }
 }
 
 fn phases(world: &World<'_>, ledger: &mut Ledger<'_>, approved: &ApprovedPlan) -> Result<()> {

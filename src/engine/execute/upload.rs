@@ -39,7 +39,8 @@ pub fn run(world: &World<'_>, ledger: &mut Ledger<'_>, plan: &ApprovedPlan) -> R
         let Action::Upload { file, flags, octets } = action else { continue };
         let old = linked.entry(name).or_insert_with(|| ledger.files(name)).remove(file).unwrap_or_default();
         let Some((content, date)) = world.content(ledger, name, file, &old) else {
-            ledger.hold(name);
+            // Known by a link until the mailbox was made anew: to be sent, it has to be read first.
+            ledger.look_again(name);
             continue;
         };
         let intents = world.seen.intents.get(name).map_or(&[][..], Vec::as_slice);

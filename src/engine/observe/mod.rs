@@ -10,6 +10,7 @@ pub mod local;
 mod mend;
 pub mod names;
 mod outside;
+mod put_back;
 pub mod remote;
 mod renames;
 mod replaced;
@@ -98,6 +99,11 @@ pub fn observe<'a>(sources: &Sources<'_, 'a>) -> Result<Observation<'a>> {
     let account = sources.account;
     let selects = |name: &MailboxName| account.mailboxes.selects(name);
     let mut base = sources.state.map(|s| s.base(&selects)).transpose()?.unwrap_or_default();
+    let server = settings::server(account);
+    if sources.state.map(|state| state.is_of_another(&server)).transpose()?.unwrap_or_default() {
+        base.values_mut()
+            .for_each(|known| *known = BaseMailbox { links: Some(BTreeMap::new()), ..BaseMailbox::new(known.id) });
+    }
     let under = |state: &State| state.was_checked_under(&settings::words(account));
     // A copy that was put back may have the times that a checkpoint knows, and be another tree.
     let as_checked = sources.state.map(under).transpose()?.unwrap_or(true) && sources.age == TreeAge::AsLeft;
@@ -126,8 +132,9 @@ pub fn observe<'a>(sources: &Sources<'_, 'a>) -> Result<Observation<'a>> {
         (1..pool.width(1 + ahead / WORTH_A_CONNECTION, ahead)).for_each(|_| drop(scope.spawn(|| pool.open_ahead())));
         remote::look(&mut session, &directory, &moved_remotely, &mut here, account.direction)
     })?;
+    put_back::look(&mut session, &directory, account.direction, &mut here, &mut seen)?;
     moved.extend(twice::look(&mut session, &directory, account, &mut here, &mut seen)?);
-    renames::wait_for_left_out(account, sources.state, &here.base, &mut seen)?;
+    renames::wait_for_left_out(account, sources.state, &here.base, &mut seen, &directory)?;
     let names = renames::look(&here.base, &here.local, &seen, account.direction, sources.age);
     let replaced = renames::apply(&names.renamed, &mut here, &mut seen, &mut directory);
     let older = sources.state.map(|state| replaced::look(state, &account.name, &here)).unwrap_or_default();
@@ -167,7 +174,8 @@ pub fn observe<'a>(sources: &Sources<'_, 'a>) -> Result<Observation<'a>> {
         let links = base.get(name).and_then(|m| m.links.as_ref()).filter(|_| !reset.contains(name));
         let candidates = same::Candidates {
             account: sources.id,
-            id: ids.get(name).copied(),
+            // What a name says of a UID that was given out again is about another message.
+            id: ids.get(name).copied().filter(|_| !base.get(name).is_some_and(BaseMailbox::was_put_back)),
             links: links.unwrap_or(&none),
             intents: intents.get(name).map_or(&[], Vec::as_slice),
             dates: Dates::of(base.get(name), Some(listing.uid_validity)),
@@ -229,7 +237,7 @@ fn look_at_tree(sources: &Sources<'_, '_>, store: &Store, here: &mut ThisSide<'_
 /// A server that lists nothing at all has lost its mind or our rights; nothing is concluded from that.
 fn must_list_something(directory: &Directory<'_>, base: &Base) -> Result<()> {
     let knew = base.values().any(|m| m.remote.is_some());
-    if directory.mailboxes.is_empty() && knew {
+    if directory.is_blank() && knew {
         return Err(Error::new(Kind::Refused, "The server lists none of the mailboxes it had before; nothing was changed")
             .hint("Try `mailtide mailboxes` to see what it lists; if the mail is really gone there, move the local tree and its state away to start anew."));
     }

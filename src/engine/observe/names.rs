@@ -22,6 +22,10 @@ pub struct Directory<'a> {
     garbled: bool,
     /// What the server lists as somebody else's, by the tree's names.
     foreign: BTreeSet<MailboxName>,
+    /// What it lists and lets nobody select, by the tree's names.
+    containers: BTreeSet<MailboxName>,
+    /// What it lists and the run leaves out, by the tree's names.
+    pub others: BTreeSet<MailboxName>,
     /// What the server still calls the mailboxes that are to have another name there, by their new ones.
     pub former: BTreeMap<MailboxName, WireName>,
 }
@@ -34,9 +38,11 @@ impl<'a> Directory<'a> {
             names: listing.names,
             mailboxes: BTreeMap::new(),
             failures: Vec::new(),
-            trash: account.trash.clone(),
+            trash: account.trash.as_ref().map(|trash| account.rename.local(trash)),
             garbled: listing.garbled,
             foreign: listing.foreign.iter().map(|name| account.rename.local(name)).collect(),
+            containers: BTreeSet::new(),
+            others: BTreeSet::new(),
             former: BTreeMap::new(),
         };
         for (server, listed) in listing.mailboxes {
@@ -53,7 +59,12 @@ impl<'a> Directory<'a> {
         if listed.special_use == Some(crate::remote::imap::SpecialUse::Trash) && self.trash.is_none() {
             self.trash = Some(name.clone());
         }
-        if !listed.selectable || !self.account.mailboxes.selects(&name) {
+        if !self.account.mailboxes.selects(&name) {
+            self.others.extend(listed.selectable.then_some(name));
+            return;
+        }
+        if !listed.selectable {
+            self.containers.insert(name);
             return;
         }
         if self.mailboxes.contains_key(&name) {
@@ -66,12 +77,16 @@ impl<'a> Directory<'a> {
         self.mailboxes.insert(name, listed);
     }
 
-    /// Why a mailbox that was there, and is not listed, may still be there; `None` when it is gone.
-    pub fn may_still_be(&self, name: &MailboxName) -> Option<Error> {
+    /// Why a mailbox that was there, and is not listed, may still be there; `None` when it is gone. What the tree has not
+    /// either (`is_here`) is gone where it is but a container.
+    pub fn may_still_be(&self, name: &MailboxName, is_here: bool) -> Option<Error> {
         let what = if self.foreign.contains(name) {
             "The server now lists the mailbox as somebody else's"
         } else if *name == self.account.rename.local(&MailboxName::inbox()) {
             "The server does not list INBOX, which every account has"
+        } else if is_here && self.containers.contains(name) && !self.mailboxes.keys().any(|other| other.is_below(name))
+        {
+            "The server lists the mailbox, with none below it, and lets nobody select it"
         } else if self.garbled {
             "The mailbox is missing in a listing of which a part cannot be understood"
         } else {
@@ -79,6 +94,11 @@ impl<'a> Directory<'a> {
         };
         let hint = "Nothing is concluded from that; `mailtide mailboxes` shows what the server lists.";
         Some(Error::new(Kind::Protocol, what).hint(hint))
+    }
+
+    /// Whether the server lists nothing at all.
+    pub fn is_blank(&self) -> bool {
+        self.mailboxes.is_empty() && self.others.is_empty()
     }
 
     /// Lets mailboxes go by other names; the server calls them as before until [`Directory::settle`].

@@ -68,7 +68,8 @@ pub fn look(
     let gone: Vec<_> = here.base.keys().filter(|name| !directory.mailboxes.contains_key(*name)).cloned().collect();
     for name in gone {
         let was_there = here.base.get(&name).is_some_and(|mailbox| mailbox.remote.is_some());
-        if let Some(doubt) = directory.may_still_be(&name).filter(|_| was_there) {
+        let is_here = here.local.scans.contains_key(&name);
+        if let Some(doubt) = directory.may_still_be(&name, is_here).filter(|_| was_there) {
             side.unknown(&name, &doubt);
         }
         here.compare(&name, None, None)?;

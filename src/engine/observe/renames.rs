@@ -64,16 +64,34 @@ pub fn look(base: &Base, local: &LocalSide, remote: &RemoteSide, direction: Dire
 }
 
 /// Has mailboxes wait whose name the server has given to one that only this run leaves out: the mail of both would be taken
-/// for new, in both.
+/// for new, in both. So do those that the server does not list any more, where one is new there that the run leaves out: it
+/// may be the same.
 pub fn wait_for_left_out(
     account: &ImapAccount,
     state: Option<&State>,
     base: &Base,
     remote: &mut RemoteSide,
+    directory: &Directory<'_>,
 ) -> Result<()> {
     let reset = again::reset(base, &remote.view);
-    let Some(state) = state.filter(|_| !reset.is_empty()) else { return Ok(()) };
-    let left_out = state.base(&|name| account.mailboxes.leaves_out(name) == Some(LeftOut::ThisTime))?;
+    let is_left_out = |name: &MailboxName| account.mailboxes.leaves_out(name) == Some(LeftOut::ThisTime);
+    let is_gone = |(name, known): &(&MailboxName, &BaseMailbox)| {
+        known.remote.is_some() && !remote.view.mailboxes.contains_key(*name)
+    };
+    let gone: Vec<MailboxName> = match directory.others.iter().any(is_left_out) {
+        true => base.iter().filter(is_gone).map(|(name, _)| name.clone()).collect(),
+        false => Vec::new(),
+    };
+    let Some(state) = state.filter(|_| !reset.is_empty() || !gone.is_empty()) else { return Ok(()) };
+    let left_out = state.base(&is_left_out)?;
+    let hint = "Run it without `--mailbox`: then both follow.";
+    if let Some(new) = directory.others.iter().find(|name| is_left_out(name) && !left_out.contains_key(*name)) {
+        let what =
+            format!("The server does not list it any more, but `{new}`, which is new and which the run leaves out");
+        for name in gone {
+            remote.unknown(&name, &Error::new(Kind::Refused, what.clone()).hint(hint));
+        }
+    }
     for name in reset {
         let Some(now) = remote.checkpoints.get(&name).map(|now| now.uid_validity) else { continue };
         let had = |known: &BaseMailbox| known.remote.as_ref().is_some_and(|then| then.uid_validity == now);
@@ -82,7 +100,7 @@ pub fn wait_for_left_out(
                 Kind::Refused,
                 format!("The server has this name for `{other}` now, which the run leaves out"),
             )
-            .hint("Run it without `--mailbox`: then both follow.");
+            .hint(hint);
             remote.unknown(&name, &why);
         }
     }

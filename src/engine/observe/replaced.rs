@@ -24,8 +24,10 @@ pub fn look(state: &State, account: &str, here: &ThisSide<'_>) -> BTreeSet<Mailb
     let Some(ended) = listed.first().and_then(|_| ended(state, account)) else { return BTreeSet::new() };
     let known: BTreeSet<u64> = here.base.values().filter_map(|known| Some(known.local?.inode)).collect();
     let is_replaced = |name: &MailboxName, inode: u64, made: SystemTime| {
-        let mailbox = here.base.get(name).filter(|mailbox| mailbox.messages() > 0 && !mailbox.is_being_restored());
-        let Some(then) = mailbox.and_then(|mailbox| mailbox.local).filter(|then| then.inode != 0) else { return false };
+        let mailbox = here.base.get(name).filter(|mailbox| mailbox.messages() > 0);
+        let Some(then) = mailbox.and_then(|mailbox| mailbox.local).filter(|then| !then.is_a_mark()) else {
+            return false;
+        };
         let changed = u64::try_from(then.new_time.max(then.cur_time))
             .map_or(UNIX_EPOCH, |nanoseconds| UNIX_EPOCH + Duration::from_nanos(nanoseconds));
         // A number that is free again may be given to the next one.

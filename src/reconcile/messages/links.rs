@@ -108,7 +108,7 @@ impl<'a> Work<'a, '_> {
                 self.draft.forget(link.uid);
             } else if self.policy().direction == Direction::Push {
                 self.again(link, here);
-            } else if self.scene.remote.never_had(link.uid) {
+            } else if self.scene.remote.never_had(link.uid) || self.scene.was_left_out {
                 match self.policy().direction {
                     Direction::Both | Direction::Push => self.again(link, here),
                     Direction::Pull => self.carry_out(Fate::Kept, Side::Local, link.uid, &link.flags),

@@ -39,6 +39,8 @@ pub(super) struct Scene<'a> {
     pub(super) policy: &'a Policy,
     pub(super) trash: Option<&'a MailboxName>,
     pub(super) missing_files: MissingFiles,
+    /// Nobody kept the two sides the same for a while.
+    pub(super) was_left_out: bool,
     pub(super) age: TreeAge,
     /// Where missing files may be that the run does not look after.
     pub(super) outside: &'a BTreeMap<Digest, Outside>,
