@@ -272,7 +272,9 @@ fn apply(mailbox: &mut BaseMailbox, fact: &Fact) {
         | Fact::MailboxRenamed(..)
         | Fact::MailboxForgotten(_)
         | Fact::Intended(_)
-        | Fact::Settled(..) => {}
+        | Fact::Settled(..)
+        | Fact::Arriving(..)
+        | Fact::Arrived(_) => {}
     }
 }
 

@@ -38,6 +38,10 @@ pub enum Fact {
     Intended(Intent),
     /// The outcome of an intent is known: the file is linked, or was refused.
     Settled(MailboxId, FileId),
+    /// These messages are about to come to the mailbox in the tree, which may not be known yet.
+    Arriving(MailboxId, UidSet),
+    /// What was to come to the mailbox in the tree is linked, or has not come.
+    Arrived(MailboxId),
 }
 
 /// An APPEND, a COPY or a MOVE whose outcome may stay unknown: the message may be in the mailbox already.

@@ -8,7 +8,7 @@ use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ToSql, ToSqlOutput, 
 use crate::error::Item;
 use crate::mail::{
     AccountId, Digest, FileId, Flags, HeaderHash, Keyword, MailboxId, MailboxName, MessageIdHash, MessageNumber,
-    ModSeq, Presence, Serial, SystemFlags, Uid, UidValidity, Uidl, UidlHash, UnixSeconds,
+    ModSeq, Presence, Serial, SystemFlags, Uid, UidSet, UidValidity, Uidl, UidlHash, UnixSeconds,
 };
 
 /// Keeps a type as a number: how it becomes one, and how it is read again, if it can be.
@@ -124,6 +124,19 @@ fn item_named(text: &[u8]) -> Option<Item> {
     let octet = |pair: &[u8]| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok();
     let octets = digits.chunks(2).map(octet).collect::<Option<Vec<u8>>>()?;
     Uidl::new(&octets).map(Item::Uidl)
+}
+
+impl ToSql for UidSet {
+    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+        Ok(ToSqlOutput::from(self.to_string()))
+    }
+}
+
+impl FromSql for UidSet {
+    fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
+        let text = value.as_str()?;
+        UidSet::parse(text).ok_or_else(|| FromSqlError::Other("no set of UIDs".into()))
+    }
 }
 
 impl ToSql for Item {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use rusqlite::{Connection, TransactionBehavior, params};
 
-use super::{State, columns, fault, intents};
+use super::{State, arriving, columns, fault, intents};
 use crate::error::Result;
 use crate::mail::{Fact, Link, LocalCheckpoint, MailboxId, RemoteCheckpoint};
 
@@ -98,6 +98,8 @@ impl Batch<'_> {
             Fact::LocalChecked(id, checkpoint) => self.local_checked(*id, *checkpoint)?,
             Fact::Intended(intent) => intents::intend(self.connection, intent)?,
             Fact::Settled(id, file) => intents::settle(self.connection, *id, file)?,
+            Fact::Arriving(id, uids) => arriving::expect(self.connection, *id, uids)?,
+            Fact::Arrived(id) => arriving::drop(self.connection, *id)?,
         }
         Ok(())
     }
@@ -178,7 +180,7 @@ impl Batch<'_> {
         self.growth.remove(&id);
         self.run("DELETE FROM link WHERE mailbox = ?1", [id])?;
         self.run("DELETE FROM intent WHERE mailbox = ?1", [id])?;
-        Ok(())
+        arriving::drop(self.connection, id)
     }
 
     /// Brings the counters up to date.

@@ -15,9 +15,11 @@
 //! ```text
 //! effect on disk or server, durable → facts of the batch → … → checkpoints, last of all
 //! intent → APPEND → reply → Linked + Settled
+//! UIDs that arrive → files in place → Linked → checkpoints + Arrived
 //! ```
 //!
 //! A crash between effect and fact leaves something new on both sides, which the next run links by its name or content.
+//! Where the server has it no more by then, the UIDs that were to arrive tell it from a file that somebody put there.
 //! A crash before a checkpoint makes the next run look again at what it had seen. A crash between APPEND and its reply
 //! leaves an intent: the next run looks for the message on the server before it sends it again.
 //!
@@ -25,6 +27,7 @@
 //!
 //! Times are parameters; nothing here reads a wall clock.
 
+mod arriving;
 mod aside;
 mod base;
 mod columns;

@@ -105,6 +105,10 @@ CREATE INDEX message_digest ON message (digest);
 ",
     r"
 ALTER TABLE account ADD COLUMN server TEXT; -- whose mailboxes these are there, NULL when not known
+CREATE TABLE arriving (                 -- what was about to come to the tree; files of it may be there without a link
+    mailbox INTEGER PRIMARY KEY,        -- may still be made, so it need not be in `mailbox`
+    uids TEXT NOT NULL                  -- a sequence set (RFC 3501)
+) STRICT;
 ",
 ];
 

@@ -4,7 +4,7 @@
 //! A mailbox that is held keeps its old ones. Under a one-way direction a side whose changes are ignored on purpose is
 //! checked off only when there is nothing to ignore, so that the other direction can be chosen later without a loss.
 
-use super::World;
+use super::{World, arriving};
 use crate::engine::ledger::Ledger;
 use crate::error::{Item, Result};
 use crate::mail::{BaseMailbox, Fact, LocalCheckpoint, MailboxName, Presence, RemoteCheckpoint};
@@ -39,7 +39,9 @@ pub fn distrust(world: &World<'_>, ledger: &mut Ledger<'_>, plan: &Plan) -> Resu
 
 /// Enters the checkpoints of all mailboxes that are done.
 pub fn record(world: &World<'_>, ledger: &mut Ledger<'_>, plan: &Plan) -> Result<()> {
+    let brought = arriving::brought(plan);
     for (name, id) in &world.seen.ids {
+        arriving::settle(world, ledger, name, brought.get(name))?;
         if ledger.is_held(name) || ledger.mailbox(name).is_none() {
             continue;
         }

@@ -141,6 +141,8 @@ impl<'l, 'w, 'b, 'p> Landing<'l, 'w, 'b, 'p> {
             links.push((name.clone(), group.links));
             batches.push((folder, group.deliveries));
         }
+        // Of a mailbox that is not on record nothing could tell, after a crash, what came to it.
+        self.ledger.flush()?;
         let mut landed = 0;
         for ((name, links), outcomes) in links.into_iter().zip(local::deliver(batches)) {
             landed += self.enter(&name, links, outcomes)?;

@@ -3,6 +3,7 @@
 //! A failure concerns one message or one mailbox and is entered in the ledger; an error concerns the tree or the
 //! connection as a whole and ends the run, with everything done so far recorded.
 
+mod arriving;
 mod checkpoint;
 mod delete;
 mod download;
@@ -90,11 +91,13 @@ pub fn execute(world: &World<'_>, ledger: &mut Ledger<'_>, approved: &ApprovedPl
 }
 
 fn phases(world: &World<'_>, ledger: &mut Ledger<'_>, approved: &ApprovedPlan) -> Result<()> {
+    arriving::remember(world, ledger)?;
     rename::run(world, ledger, approved)?;
     checkpoint::distrust(world, ledger, approved.plan())?;
     mailboxes::create(world, ledger, approved)?;
     found::flush(world, ledger, approved)?;
     identity::record(world, ledger, approved)?;
+    arriving::expect(world, ledger, approved.plan())?;
     ledger.flush()?;
     let mut followups = relocate::run(world, ledger, approved)?;
     transfer::expect(ledger, approved);

@@ -5,6 +5,7 @@
 //! a message; and of these only what the plan may have to speak of stays in memory ([`this_side`]).
 
 mod again;
+pub mod arrived;
 mod elsewhere;
 pub mod local;
 mod mend;
@@ -20,6 +21,7 @@ mod twice;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use arrived::Arrived;
 pub use local::Changes;
 use names::Directory;
 use this_side::ThisSide;
@@ -74,6 +76,8 @@ pub struct Observation<'a> {
     pub ids: MailboxIds,
     /// Uploads whose outcome is unknown.
     pub intents: BTreeMap<MailboxName, Vec<Intent>>,
+    /// What came to the tree without being recorded.
+    pub arrived: Arrived,
     /// Links of mailboxes that did not move on, and that something new elsewhere may be.
     pub relatives: Relatives,
     /// Mailboxes that have another name now; everything here goes by it, as far as the other side can follow.
@@ -162,6 +166,14 @@ pub fn observe<'a>(sources: &Sources<'_, 'a>) -> Result<Observation<'a>> {
     }
     failures.append(&mut seen.failures);
     let ids = number(sources.state, &here.base, &local_view, &seen.view)?;
+    let arrived = match sources.state.filter(|_| account.direction != Direction::Push) {
+        Some(state) => {
+            let (account, intents) = (sources.id, &here.intents);
+            let found = arrived::Seen { account, remote: &seen.view, intents, left: &names.left };
+            arrived::look(state, &found, &mut here.base, &mut local_view)?
+        }
+        None => Arrived::default(),
+    };
     let relatives = elsewhere::relatives(&mut here, &mut local_view, &mut seen.view)?;
     let ThisSide { base, intents, .. } = here;
     elsewhere::identify(&mut session, &directory, &base, &relatives, &mut seen.view)?;
@@ -193,6 +205,7 @@ pub fn observe<'a>(sources: &Sources<'_, 'a>) -> Result<Observation<'a>> {
         remote: seen.view,
         ids,
         intents,
+        arrived,
         relatives,
         names,
         replaced,

@@ -6,7 +6,6 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use super::*;
-use crate::mail::UidSet;
 
 /// Batch `n` of the crash tests: ten links, and the checkpoint says how many batches there are.
 fn batch(n: u32) -> Vec<Fact> {

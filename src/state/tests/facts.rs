@@ -4,7 +4,7 @@ use proptest::prelude::*;
 
 use super::super::Traits;
 use super::*;
-use crate::mail::{SystemFlags, UidSet};
+use crate::mail::SystemFlags;
 
 fn any_flags() -> impl Strategy<Value = Flags> {
     (0u8..64, prop::sample::subsequence(vec!["Work", "$Label1", "work-2"], 0..3)).prop_map(|(bits, names)| {
@@ -45,6 +45,9 @@ fn any_fact() -> impl Strategy<Value = Fact> {
         2 => (id(), file(), prop::option::of(uid()))
             .prop_map(|(id, file, uid_next)| Fact::Intended(Intent { file, uid_next, ..intent(id) })),
         2 => (id(), file()).prop_map(|(id, file)| Fact::Settled(id, file)),
+        2 => (id(), prop::collection::vec(uid(), 0..4))
+            .prop_map(|(id, uids)| Fact::Arriving(id, uids.into_iter().collect())),
+        1 => id().prop_map(Fact::Arrived),
     ]
 }
 
@@ -77,6 +80,8 @@ fn each_fact_comes_back_from_the_disk() {
         vec![Fact::Renamed(a, uid(1), FileId::new("b")), Fact::FlagsAgreed(a, uid(1), flags(&["\\Draft", "x"]))],
         vec![Fact::PresenceChanged(b, uid(1), Presence::LocalOnly, flags(&["\\Deleted"]))],
         vec![Fact::FlagsAgreed(a, uid(1), Flags::none()), Fact::Settled(a, intent(a).file)],
+        vec![Fact::Arriving(a, UidSet::range(uid(3), uid(5))), Fact::Arriving(b, UidSet::range(uid(1), Uid::MAX))],
+        vec![Fact::Arriving(a, UidSet::range(uid(9), uid(9))), Fact::Arrived(b)],
         vec![Fact::Unlinked(a, UidSet::range(Uid::MIN, Uid::MAX)), Fact::LocalChecked(b, LocalCheckpoint::default())],
         vec![],
     ] {
@@ -100,6 +105,7 @@ fn a_reset_or_forgotten_mailbox_keeps_nothing_and_leaves_others_alone() {
             Fact::RemoteChecked(id, checkpoint()),
             Fact::LocalChecked(id, DIRECTORIES),
             Fact::Intended(intent(id)),
+            Fact::Arriving(id, UidSet::range(uid(3), uid(5))),
         ]
     };
     let mut state = State::in_memory(AccountId(1)).unwrap();
@@ -112,6 +118,7 @@ fn a_reset_or_forgotten_mailbox_keeps_nothing_and_leaves_others_alone() {
     let bare = BaseMailbox::new(a);
     assert_eq!(base.into_iter().collect::<Vec<_>>(), [(name(a), bare)]);
     assert_eq!((state.links(a).unwrap().len(), state.intents(a).unwrap().len()), (0, 0));
+    assert_eq!(state.arriving().unwrap().keys().collect::<Vec<_>>(), [&b]);
 
     state.record(&full(a)).unwrap();
     state.record(&[Fact::MailboxForgotten(a)]).unwrap();
@@ -136,6 +143,18 @@ fn a_batch_with_a_fact_about_an_unknown_mailbox_is_refused_as_a_whole() {
         assert_eq!(error.what(), "A fact names a mailbox that the state does not know");
         assert_eq!(Model::of(&state), Model::default());
     }
+}
+
+#[test]
+fn what_arrives_adds_up_before_its_mailbox_is_known_and_is_dropped_at_once() {
+    let mut state = State::in_memory(AccountId(1)).unwrap();
+    let (a, b) = (MailboxId(1), MailboxId(2));
+    let set = |text: &str| UidSet::parse(text).unwrap();
+    state.record(&[Fact::Arriving(a, set("4,9")), Fact::Arriving(b, UidSet::new())]).unwrap();
+    state.record(&[known(a), Fact::Arriving(a, set("5:6"))]).unwrap();
+    assert_eq!(state.arriving().unwrap(), BTreeMap::from([(a, set("4:6,9"))]));
+    state.record(&[Fact::Arrived(a), Fact::Arrived(b)]).unwrap();
+    assert_eq!(state.arriving().unwrap(), BTreeMap::new());
 }
 
 #[test]

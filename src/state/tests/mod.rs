@@ -14,7 +14,8 @@ use std::os::unix::ffi::OsStrExt;
 use super::State;
 use crate::mail::{
     AccountId, BaseMailbox, Content, Digest, Fact, FileId, Flags, Intent, Link, LocalCheckpoint, MailboxId,
-    MailboxName, MessageIdHash, ModSeq, PermanentFlags, Presence, RemoteCheckpoint, Uid, UidValidity, UnixSeconds,
+    MailboxName, MessageIdHash, ModSeq, PermanentFlags, Presence, RemoteCheckpoint, Uid, UidSet, UidValidity,
+    UnixSeconds,
 };
 
 fn uid(n: u32) -> Uid {
@@ -94,11 +95,12 @@ fn intent(mailbox: MailboxId) -> Intent {
 struct Model {
     mailboxes: BTreeMap<MailboxId, (MailboxName, BaseMailbox)>,
     intents: BTreeMap<(MailboxId, FileId), Intent>,
+    arriving: BTreeMap<MailboxId, UidSet>,
 }
 
 impl Model {
     fn of(state: &State) -> Model {
-        let mut model = Model::default();
+        let mut model = Model { arriving: state.arriving().unwrap(), ..Model::default() };
         for (name, mut mailbox) in state.base(&|_| true).unwrap() {
             let links = state.links(mailbox.id).unwrap();
             let with_a_copy = links.values().filter(|l| l.presence != Presence::LocalOnly).map(|l| l.uid);
@@ -131,12 +133,14 @@ impl Model {
             Fact::MailboxRenamed(id, name) => self.mailboxes.get_mut(&id)?.0 = name,
             Fact::MailboxForgotten(id) => {
                 self.mailboxes.remove(&id);
+                self.arriving.remove(&id);
                 self.intents.retain(|(mailbox, _), _| *mailbox != id);
             }
             Fact::MailboxReset(id) => {
                 if let Some((_, mailbox)) = self.mailboxes.get_mut(&id) {
                     *mailbox = fresh(id);
                 }
+                self.arriving.remove(&id);
                 self.intents.retain(|(mailbox, _), _| *mailbox != id);
             }
             Fact::Linked(id, link) => {
@@ -161,6 +165,9 @@ impl Model {
             Fact::Settled(id, file) => {
                 self.intents.remove(&(id, file));
             }
+            Fact::Arriving(_, uids) if uids.is_empty() => {}
+            Fact::Arriving(id, uids) => self.arriving.entry(id).or_default().insert_all(&uids),
+            Fact::Arrived(id) => _ = self.arriving.remove(&id),
         }
         for (_, mailbox) in self.mailboxes.values_mut() {
             mailbox.link_count = mailbox.links.as_ref().map_or(0, |links| links.len() as u64);

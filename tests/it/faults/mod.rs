@@ -12,8 +12,10 @@
 //! | --- | --- |
 //! | `scenarios` | the table |
 //! | `world` | server, tree and state, put back to where a scenario begins |
+//! | `arriving` | cut off before what came to the tree is on record, and then it goes from the server |
 //! | `trial` | one fault: what the run may end with, and what has to be there after the next |
 
+mod arriving;
 mod scenarios;
 mod trial;
 mod world;

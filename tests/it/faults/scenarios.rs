@@ -32,7 +32,7 @@ pub struct Scenario {
 /// One connection: with more, which step comes first would be another one in every run.
 const ALONE: &str = "connections = 1";
 
-const PLAIN: Scenario = Scenario {
+pub const PLAIN: Scenario = Scenario {
     name: "",
     protocol: "imap",
     capability: None,
@@ -67,7 +67,7 @@ fn copy_here(world: &World, from: &str, name: &str, to: &str) {
 
 /// What a side's mailbox holds, by subject.
 #[track_caller]
-fn holds(side: &crate::world::compare::Snapshot, mailbox: &str, subjects: &[&str]) {
+pub fn holds(side: &crate::world::compare::Snapshot, mailbox: &str, subjects: &[&str]) {
     let mut found: Vec<&str> = side.0[mailbox].iter().map(|seen| seen.label.as_str()).collect();
     let mut wanted = subjects.to_vec();
     found.sort_unstable();

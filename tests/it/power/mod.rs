@@ -331,7 +331,7 @@ fn a_migration_is_one_transaction() {
     let newest: u32 = state.pragma_query_value(None, "user_version", |row| row.get(0)).unwrap();
     state
         .execute_batch(
-            "DROP TABLE message; DROP INDEX link_date; ALTER TABLE intent DROP COLUMN flags; ALTER TABLE intent DROP COLUMN keywords;
+            "DROP TABLE arriving; DROP TABLE message; DROP INDEX link_date; ALTER TABLE intent DROP COLUMN flags; ALTER TABLE intent DROP COLUMN keywords;
              ALTER TABLE account DROP COLUMN policy; ALTER TABLE account DROP COLUMN generation;
              ALTER TABLE account DROP COLUMN sending_since; ALTER TABLE account DROP COLUMN next_serial;
              ALTER TABLE account DROP COLUMN delivering; ALTER TABLE account DROP COLUMN server; PRAGMA user_version = 1",

@@ -114,6 +114,8 @@ impl State {
                 open.retain(|i| i.file != intent.file);
                 open.push(intent);
             }
+            // Only the engine's observation reads them.
+            Fact::Arriving(..) | Fact::Arrived(_) => {}
             Fact::Settled(id, file) => {
                 let name = self.name(id);
                 self.intents.get_mut(&name).into_iter().for_each(|open| open.retain(|i| i.file != file));

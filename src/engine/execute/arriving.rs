@@ -1,0 +1,67 @@
+//! What is about to come to the tree is on record before the first file of it is in place.
+//!
+//! A file that a run could not record any more is linked by the next one, unless its message has gone from the server by
+//! then: that it is no new file of somebody here, only this record tells ([`crate::engine::observe::arrived`]).
+
+use std::collections::BTreeMap;
+
+use super::World;
+use crate::engine::ledger::Ledger;
+use crate::error::Result;
+use crate::mail::{Fact, MailboxName, UidSet};
+use crate::reconcile::{Action, Here, Plan};
+
+/// Enters the links of what earlier runs brought and could not record.
+pub fn remember(world: &World<'_>, ledger: &mut Ledger<'_>) -> Result<()> {
+    for (name, uids) in &world.seen.arrived.links {
+        for uid in uids.iter() {
+            let Some(link) = ledger.link(name, uid).cloned() else { continue };
+            ledger.enter_for(name, |id| Fact::Linked(id, link))?;
+        }
+    }
+    Ok(())
+}
+
+/// Enters what the plan brings to the tree; the caller records it.
+pub fn expect(world: &World<'_>, ledger: &mut Ledger<'_>, plan: &Plan) -> Result<()> {
+    for (name, uids) in brought(plan) {
+        if let Some(id) = world.seen.ids.get(name).filter(|_| !ledger.is_broken(name)) {
+            ledger.enter(name, Fact::Arriving(*id, uids))?;
+        }
+    }
+    Ok(())
+}
+
+/// Enters what is still open of what was to come to a mailbox at the end of a run: nothing where all of it was processed,
+/// else what may be there without a link.
+pub fn settle(world: &World<'_>, ledger: &mut Ledger<'_>, name: &MailboxName, brought: Option<&UidSet>) -> Result<()> {
+    let Some(id) = world.seen.ids.get(name).copied() else { return Ok(()) };
+    let before = world.seen.arrived.open.get(&id);
+    if before.is_none() && brought.is_none() {
+        return Ok(());
+    }
+    let mut facts = vec![(name, Fact::Arrived(id))];
+    if ledger.is_held(name) {
+        let links = ledger.mailbox(name).and_then(|mailbox| mailbox.links.as_ref());
+        let linked: UidSet = links.into_iter().flat_map(BTreeMap::keys).copied().collect();
+        facts.push((name, Fact::Arriving(id, UidSet::union(before.into_iter().chain(brought)).without(&linked))));
+    }
+    ledger.enter_together(facts)
+}
+
+/// The messages that the plan brings to each mailbox of the tree.
+pub fn brought(plan: &Plan) -> BTreeMap<&MailboxName, UidSet> {
+    let mut brought: BTreeMap<&MailboxName, UidSet> = BTreeMap::new();
+    for (name, action) in plan.actions() {
+        match action {
+            Action::Download { uids, .. } => brought.entry(name).or_default().insert_all(uids),
+            Action::Move(relocation) | Action::Copy(relocation) => {
+                if let Here::Message(uid) = relocation.here {
+                    brought.entry(name).or_default().insert(uid);
+                }
+            }
+            _ => {}
+        }
+    }
+    brought
+}
