@@ -412,6 +412,30 @@ fn an_unreadable_file() {
     pair.assert_settled("readable again");
 }
 
+/// The mailbox is never done, and what came to it is all the same.
+#[test]
+fn a_file_put_back_beside_one_that_cannot_be_read() {
+    let dovecot = Dovecot::start();
+    let pair = Pair::with(&dovecot, Setting { run_as: As::Unprivileged, ..Setting::default() });
+    pair.sync();
+    let closed = pair.tree.deliver("INBOX", "17.closed", b"Subject: closed\n\nx\n", Some("S"));
+    crate::world::scratch::give_away(&pair.tree.root);
+    fs::set_permissions(&closed.path, fs::Permissions::from_mode(0o000)).unwrap();
+    let mut client = dovecot.client();
+    client.append("INBOX", &Generator::new(2).sized(500), &["\\Seen"]);
+    pair.try_sync(&[]).expect(1).says(&["17.closed"]);
+    let came = pair.tree.messages("INBOX").into_iter().find(|message| message.path != closed.path).unwrap();
+    let bytes = came.bytes();
+    client.remove("INBOX", "1:*");
+    pair.try_sync(&[]).expect(1);
+    assert!(!came.path.exists());
+    fs::write(&came.path, bytes).unwrap();
+    crate::world::scratch::give_away(&pair.tree.root);
+    pair.try_sync(&[]).expect(1);
+    assert!(came.path.exists());
+    assert_eq!(client.snapshot().0["INBOX"].len(), 1, "it is on the server again");
+}
+
 #[test]
 fn a_held_lock() {
     let dovecot = Dovecot::start();

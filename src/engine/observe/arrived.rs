@@ -49,6 +49,9 @@ pub fn look(state: &State, seen: &Seen<'_>, base: &mut Base, local: &mut LocalVi
     let mut arriving = state.arriving()?;
     let mut found: BTreeMap<MailboxName, BTreeMap<Uid, FileId>> = BTreeMap::new();
     for (name, mailbox) in base.iter().filter(|(name, _)| !seen.left.contains(*name)) {
+        if has_other_uids(seen.remote, name, mailbox) {
+            arriving.remove(&mailbox.id);
+        }
         let Some(uids) = arriving.get_mut(&mailbox.id) else { continue };
         let Some(links) = &mailbox.links else { continue };
         // One that is linked and goes is on its way no more: a file that says it was this one is a copy that comes back.
@@ -85,6 +88,12 @@ pub fn look(state: &State, seen: &Seen<'_>, base: &mut Base, local: &mut LocalVi
         }
     }
     Ok(Arrived { open: arriving, links })
+}
+
+/// Whether the server started the mailbox's UIDs anew: then what was to come means nothing.
+fn has_other_uids(remote: &RemoteView, name: &MailboxName, mailbox: &BaseMailbox) -> bool {
+    let Some(RemoteMailbox::Observed(now)) = remote.mailboxes.get(name) else { return false };
+    mailbox.remote.as_ref().is_some_and(|then| then.uid_validity != now.uid_validity)
 }
 
 /// The files without a link of a mailbox that are each one of `uids`, which has gone.
@@ -220,14 +229,14 @@ mod tests {
             Scene { state, base: [(name("A"), mailbox)].into(), local, remote }
         }
 
-        fn look(&mut self) -> UidSet {
+        fn arrived(&mut self) -> Arrived {
             let (intents, left) = (BTreeMap::new(), BTreeSet::new());
             let seen = Seen { account: ACCOUNT, remote: &self.remote, intents: &intents, left: &left };
-            let arrived = look(&self.state, &seen, &mut self.base, &mut self.local).unwrap();
-            let links = arrived.links.get(&name("A")).cloned().unwrap_or_default();
-            let linked: UidSet = self.links().keys().copied().collect();
-            assert_eq!(arrived.open[&ID], UidSet::range(uid(10), uid(13)).without(&linked));
-            links
+            look(&self.state, &seen, &mut self.base, &mut self.local).unwrap()
+        }
+
+        fn look(&mut self) -> UidSet {
+            self.arrived().links.get(&name("A")).cloned().unwrap_or_default()
         }
 
         fn links(&self) -> &BTreeMap<Uid, Link> {
@@ -258,7 +267,9 @@ mod tests {
         let Some(LocalMailbox::Listed(listing)) = scene.local.mailboxes.get(&name("A")) else { panic!("listed") };
         let unread: Vec<_> = listing.files.iter().filter(|(_, file)| file.content == LocalContent::Unread).collect();
         assert_eq!(unread.len(), 2);
-        assert_eq!(scene.look(), UidSet::new(), "they have a link now");
+        let again = scene.arrived();
+        assert!(again.links.is_empty(), "they have a link now");
+        assert_eq!(again.open[&ID], set("11,13"));
 
         let vanished = Coverage::Changes { vanished: set("12") };
         assert_eq!(Scene::new(&files, &[11], vanished).look(), set("10,12"));
@@ -280,7 +291,8 @@ mod tests {
         }
         let mut scene = Scene::new(&files, &[], Coverage::Everything);
         scene.base.get_mut(&name("A")).unwrap().remote.as_mut().unwrap().uid_validity = UidValidity(4);
-        assert_eq!(scene.look(), UidSet::new());
+        let arrived = scene.arrived();
+        assert!(arrived.links.is_empty() && arrived.open.is_empty());
         let mut scene = Scene::new(&files, &[], Coverage::Everything);
         scene.remote.mailboxes.clear();
         assert_eq!(scene.look(), set("10"), "it went with its mailbox");
