@@ -31,14 +31,13 @@ pub struct KeywordTable {
 pub struct KeywordLetters(Table);
 
 impl KeywordLetters {
-    /// Whether the letters in the name of a file, wherever that is, stand for exactly these keywords here. Where nothing tells
-    /// what letters mean any more, as many as there are keywords do.
+    /// Whether the letters in the name of a file, wherever that is, stand for exactly these keywords here. Where the table is
+    /// lost, or an older one, letters without a meaning stand for as many keywords that have no letter.
     pub fn spell(&self, file: &ScannedFile, keywords: &BTreeSet<Keyword>) -> bool {
         let letters = file.letters();
-        match self.0.is_empty() {
-            true => letters.keywords.iter().count() == keywords.len(),
-            false => !self.0.is_silent_on(&letters) && self.0.flags(&letters).keywords == *keywords,
-        }
+        let (spelled, silent) = (self.0.flags(&letters).keywords, self.0.silent(&letters).count());
+        let unspelled = keywords.iter().filter(|keyword| self.0.letter(keyword).is_none()).count();
+        spelled.is_subset(keywords) && silent == unspelled && spelled.len() + unspelled == keywords.len()
     }
 }
 
@@ -130,7 +129,12 @@ impl Table {
 
     /// Whether one of `letters` has no meaning, as where another program lost the table or moved the file from elsewhere.
     pub(super) fn is_silent_on(&self, letters: &Letters) -> bool {
-        letters.keywords.iter().any(|letter| self.letters.iter().all(|(n, _)| *n != letter))
+        self.silent(letters).next().is_some()
+    }
+
+    /// Those of `letters` that have no meaning.
+    fn silent(&self, letters: &Letters) -> impl Iterator<Item = usize> {
+        letters.keywords.iter().filter(|letter| self.letters.iter().all(|(n, _)| n != letter))
     }
 
     /// Sets `add` and clears `remove` in `letters`; a keyword without a letter cannot be set.

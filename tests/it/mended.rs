@@ -106,28 +106,35 @@ fn another_message_under_a_known_unique_part_gets_a_name_of_its_own() {
 
 #[test]
 fn keywords_stay_with_a_file_whose_letters_mean_others_where_it_is_moved() {
-    let dovecot = Dovecot::start();
-    let pair = pair(&dovecot, "", 4, &["\\Seen", "work"]);
-    let mut client = dovecot.client();
-    client.append("Other", &Generator::new(79).of(Kind::Plain), &["\\Seen", "private"]);
-    client.create("Empty");
-    pair.sync();
-    assert_eq!(pair.tree.keyword_letter("INBOX", "work"), pair.tree.keyword_letter("Other", "private"));
-    // By name, and under a name of the mover's own.
-    for (n, Message { path }) in pair.tree.messages("INBOX").into_iter().enumerate() {
-        let to = pair.tree.dir(if n % 2 == 0 { "Other" } else { "Empty" }).join("cur");
-        let name = if n < 2 { path.file_name().unwrap().to_owned() } else { format!("17.R{n}.host:2,Sa").into() };
-        fs::rename(&path, to.join(name)).unwrap();
-    }
-    let planned = pair.planned();
-    assert!(planned.iter().all(|action| action["action"] == "move"), "{planned:#?}");
-    pair.sync();
-    pair.assert_settled("moved");
-    for (mailbox, keywords) in [("Other", vec!["private", "work", "work"]), ("Empty", vec!["work", "work"])] {
-        let of = |flags: BTreeSet<String>| flags.into_iter().filter(|flag| !flag.starts_with('\\')).collect::<Vec<_>>();
-        let mut found: Vec<String> = client.uids(mailbox).into_values().flat_map(of).collect();
-        found.sort_unstable();
-        assert_eq!(found, keywords, "{mailbox}");
+    // With the table as it was, lost, and as of before the keyword came.
+    for table in [None, Some(""), Some("5 earlier\n")] {
+        let dovecot = Dovecot::start();
+        let pair = pair(&dovecot, "", 4, &["\\Seen", "work"]);
+        let mut client = dovecot.client();
+        client.append("Other", &Generator::new(79).of(Kind::Plain), &["\\Seen", "private"]);
+        client.create("Empty");
+        pair.sync();
+        assert_eq!(pair.tree.keyword_letter("INBOX", "work"), pair.tree.keyword_letter("Other", "private"));
+        if let Some(table) = table {
+            fs::write(pair.tree.dir("INBOX").join("dovecot-keywords"), table).unwrap();
+        }
+        // By name, and under a name of the mover's own.
+        for (n, Message { path }) in pair.tree.messages("INBOX").into_iter().enumerate() {
+            let to = pair.tree.dir(if n % 2 == 0 { "Other" } else { "Empty" }).join("cur");
+            let name = if n < 2 { path.file_name().unwrap().to_owned() } else { format!("17.R{n}.host:2,Sa").into() };
+            fs::rename(&path, to.join(name)).unwrap();
+        }
+        let planned = pair.planned();
+        assert!(planned.iter().all(|action| action["action"] == "move"), "{planned:#?}");
+        pair.sync();
+        pair.assert_settled("moved");
+        for (mailbox, keywords) in [("Other", vec!["private", "work", "work"]), ("Empty", vec!["work", "work"])] {
+            let of =
+                |flags: BTreeSet<String>| flags.into_iter().filter(|flag| !flag.starts_with('\\')).collect::<Vec<_>>();
+            let mut found: Vec<String> = client.uids(mailbox).into_values().flat_map(of).collect();
+            found.sort_unstable();
+            assert_eq!(found, keywords, "{mailbox}");
+        }
     }
 }
 
