@@ -291,7 +291,10 @@ fn read_marker(root: &Dir) -> Result<Marked> {
     };
     let damaged = || {
         Error::new(Kind::LocalTree, "The tree's marker file is damaged or of a newer version")
-            .hint("Update Mailtide, or put the file back from a backup.")
+            .hint(
+                "Update Mailtide, or put the file back from a backup. Where there is none, move it and the account's state \
+                 away, whose file `mailtide check` names: the mail is recognised again.",
+            )
             .at(shown(&root.path().join(MARKER)))
     };
     let text = String::from_utf8_lossy(&bytes);

@@ -1,6 +1,6 @@
 //! Mailboxes that the server put back to an earlier state: their UIDNEXT is lower than it was, and so it gives out UIDs again
-//! that messages had which it lost. One that lies about UIDNEXT has them still. No server should (RFC 3501 §2.3.1.1 wants a new UIDVALIDITY then), and one whose
-//! Maildir is restored from a backup does.
+//! that messages had which it lost. No server should (RFC 3501 §2.3.1.1 wants a new UIDVALIDITY then), and one whose Maildir
+//! is restored from a backup does. One that lies about UIDNEXT has them still.
 //!
 //! Taken at its word, new mail would be taken for what had its UIDs before. So nothing that is known of its UIDs counts: all
 //! of the mailbox is listed, and matched by what the messages are, as where UIDVALIDITY is another. Where so much came
