@@ -2,7 +2,7 @@
 
 use super::observe::Observation;
 use crate::config::ImapAccount;
-use crate::mail::MailboxName;
+use crate::mail::{BaseMailbox, MailboxName};
 use crate::reconcile::guard::Allowed;
 use crate::reconcile::view::{Deletions, TreeAge};
 use crate::reconcile::{Action, Disposal, Plan, Side};
@@ -10,8 +10,15 @@ use crate::reconcile::{Action, Disposal, Plan, Side};
 /// What is to be known of a run that looks at nothing.
 pub(super) const NONE_SELECTED: &str = "No mailbox is selected; `mailtide mailboxes` shows which there are";
 
-const OLDER: &str = "The tree, or the state, is an older copy: what is missing in the tree comes back, and nothing is \
-                     deleted on the server because of it";
+const OLDER: &str = "The tree, or the state, is an older copy";
+
+const REPLACED: &str = "the directory is another than the one that the last run left";
+
+const STILL_OLDER: &str = "an older copy was put back, and no run was done with it since";
+
+const COMES_BACK: &str = "what is missing in the tree comes back, and nothing is deleted on the server because of it";
+
+const AGAIN: &str = "it was left out for a while: what one side lacks comes from the other, and nothing is deleted";
 
 /// Where `host` or `user` is another than in the last run.
 pub(super) const ANOTHER_SERVER: &str = "The account is at another server, or another user's there, than in the last run: \
@@ -25,15 +32,19 @@ pub(super) const GOES_ON: &str = "These are the first steps: a run then looks ag
 
 /// Of what was seen.
 pub(super) fn of_observation(seen: &Observation<'_>) -> Vec<String> {
-    let older = (seen.local.age == TreeAge::Older).then(|| OLDER.to_owned());
+    let older = (seen.local.age == TreeAge::Older).then(|| format!("{OLDER}: {COMES_BACK}"));
     let none = (seen.mailboxes.0 == 0).then(|| NONE_SELECTED.to_owned());
     let merged = (seen.merged > 0).then(|| are_one(seen.merged, seen.local.age));
-    let replaced = match seen.local.age {
-        TreeAge::AsLeft => seen.local.replaced.iter().map(is_older).collect(),
-        TreeAge::Older => Vec::new(),
+    let known = |is_it: fn(&BaseMailbox) -> bool| {
+        seen.base.iter().filter(move |(_, mailbox)| is_it(mailbox)).map(|(name, _)| name)
     };
-    let still = seen.base.iter().filter(|(_, known)| known.is_older()).map(|(name, _)| is_still_older(name));
-    [older, none, merged].into_iter().flatten().chain(replaced).chain(still).collect()
+    let mut notices: Vec<String> = [older, none, merged].into_iter().flatten().collect();
+    notices.extend(of_each(known(BaseMailbox::was_left_out), AGAIN));
+    if seen.local.age == TreeAge::AsLeft {
+        notices.extend(of_each(seen.local.replaced.iter(), &format!("{REPLACED}: {COMES_BACK}")));
+        notices.extend(of_each(known(BaseMailbox::is_older), &format!("{STILL_OLDER}: {COMES_BACK}")));
+    }
+    notices
 }
 
 /// Of `--allow-deletions`, where it allows none.
@@ -70,18 +81,14 @@ fn marks(action: &Action) -> bool {
     matches!(action, Action::Delete { side: Side::Remote, disposal: Disposal::Mark, .. })
 }
 
-fn is_older(name: &MailboxName) -> String {
-    format!(
-        "{name}: its directory is another than the one that the last run left: what is missing in it comes back, and nothing \
-         is deleted on the server because of it"
-    )
-}
-
-fn is_still_older(name: &MailboxName) -> String {
-    format!(
-        "{name}: an older copy was put back, and no run was done with it since: what is missing in it comes back, and nothing \
-         is deleted on the server because of it"
-    )
+/// Tells the same of several mailboxes: by their names, or of many how many they are.
+fn of_each<'n>(names: impl Iterator<Item = &'n MailboxName>, what: &str) -> Vec<String> {
+    const MOST: usize = 3;
+    let names: Vec<&MailboxName> = names.collect();
+    match names.len() {
+        0..=MOST => names.iter().map(|name| format!("{name}: {what}")).collect(),
+        many => vec![format!("{many} mailboxes: {what}")],
+    }
 }
 
 fn are_one(messages: usize, age: TreeAge) -> String {

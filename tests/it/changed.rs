@@ -55,7 +55,7 @@ fn a_mailbox_that_takes_part_again_is_whole_on_both_sides() {
             !planned.iter().any(|a| ["delete", "remove-mailbox"].iter().any(|d| a["action"] == *d)),
             "{planned:#?}"
         );
-        pair.sync();
+        pair.sync().says(&["Here: it was left out for a while"]);
         let after = pair.assert_equal("again");
         let counts = |snapshot: &crate::world::compare::Snapshot| {
             snapshot.0.iter().map(|(name, mail)| (name.clone(), mail.len())).collect::<Vec<_>>()

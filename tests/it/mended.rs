@@ -164,7 +164,7 @@ fn a_mailbox_put_back_from_a_backup_loses_nothing_that_came_since() {
             fs::remove_dir_all(pair.tree.dir(mailbox)).unwrap();
             copy(&backup.path().join(mailbox), &pair.tree.dir(mailbox));
         }
-        pair.sync().says(&["INBOX: its directory is another", "Other: its directory is another"]);
+        pair.sync().says(&["INBOX: the directory is another", "Other: the directory is another"]);
         assert_eq!(pair.assert_equal("put back"), before);
         // A directory made anew, as somebody may who reads that it is missing.
         for sub in ["cur", "new"] {
@@ -174,7 +174,7 @@ fn a_mailbox_put_back_from_a_backup_loses_nothing_that_came_since() {
             pair.try_sync(&[]).says(&["comes down again"]);
             std::thread::sleep(a_second);
             fs::create_dir(&lost).unwrap();
-            pair.sync().says(&["Other: its directory is another"]);
+            pair.sync().says(&["Other: the directory is another"]);
             assert_eq!(pair.assert_equal(sub), before);
         }
         // From then on, what is deleted is.
