@@ -5,7 +5,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::process::Command;
 
-use crate::world::dovecot::Dovecot;
+use crate::world::dovecot::{Dovecot, on_both};
 use crate::world::mail::{Generator, Kind};
 use crate::world::pair::{Pair, Setting};
 use crate::world::process::Outcome;
@@ -27,11 +27,6 @@ fn filled<'s>(dovecot: &'s Dovecot, mailboxes: &[&str], account: &str) -> Pair<'
 
 fn setting(account: &str) -> Setting {
     Setting { account: account.to_owned(), ..Setting::default() }
-}
-
-fn on_both(test: impl Fn(&Dovecot)) {
-    test(&Dovecot::start());
-    test(&Dovecot::showing("IMAP4rev1"));
 }
 
 #[test]

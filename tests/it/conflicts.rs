@@ -3,7 +3,7 @@
 
 use std::fs;
 
-use crate::world::dovecot::Dovecot;
+use crate::world::dovecot::{Dovecot, on_both};
 use crate::world::mail::{Generator, Kind, with_lf};
 use crate::world::pair::{Pair, Setting};
 use crate::world::proxy::{Manner, Proxy, Trouble};
@@ -23,11 +23,6 @@ fn filled(server: &dyn Server) -> Pair<'_> {
     pair.sync();
     pair.assert_settled("filled");
     pair
-}
-
-fn on_both(test: impl Fn(&Dovecot)) {
-    test(&Dovecot::start());
-    test(&Dovecot::showing("IMAP4rev1"));
 }
 
 #[test]

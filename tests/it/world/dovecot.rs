@@ -62,6 +62,12 @@ pub struct Dovecot {
     _seat: Seat,
 }
 
+/// Tests on a server that has everything, and on one that has as little as may be.
+pub fn on_both(test: impl Fn(&Dovecot)) {
+    test(&Dovecot::start());
+    test(&Dovecot::showing("IMAP4rev1"));
+}
+
 impl Dovecot {
     /// Everything on.
     pub fn start() -> Dovecot {
