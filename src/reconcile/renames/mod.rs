@@ -119,7 +119,7 @@ pub struct Names {
 pub fn find(base: &Base, traces: &Traces<'_>, direction: Direction) -> Names {
     let mut on_server = on_server(base, traces);
     let mut in_tree = in_tree(base, traces);
-    if traces.age == TreeAge::Older {
+    if traces.age == TreeAge::Older || base.values().any(BaseMailbox::is_older) {
         // Whoever has the new name on the other side has most likely followed already, and long ago where another mailbox
         // has the old name by now.
         on_server.retain(|from, to| !traces.local.contains_key(*to) && !traces.remote.contains_key(*from));

@@ -86,23 +86,22 @@ pub fn carry_out(
         steps: 0,
         held: plan.unfinished.clone(),
         broken: BTreeSet::new(),
-        failed: !faults.blind.is_empty() || !faults.dark.is_empty(),
         failed_renames: 0,
         at_once: false,
         journal,
     };
     let crashed = run.all(&approved).is_err();
-    let (steps, failed_renames, failed, journal) = (run.steps, run.failed_renames, run.failed, run.journal.take());
+    let (steps, failed_renames, journal) = (run.steps, run.failed_renames, run.journal.take());
+    let held = std::mem::take(&mut run.held);
     if crashed {
         world.story.push(format!("  cut off before step {steps}"));
         journal.into_iter().for_each(|journal| *state = journal.without_last(faults.unwritten));
     }
     before.into_iter().for_each(|before| before.assert_kept(world));
-    let counts = match age {
-        TreeAge::AsLeft => !plan.is_empty(),
-        TreeAge::Older => !failed,
-    };
-    if !crashed && counts {
+    if !crashed && age == TreeAge::Older {
+        state.leave_older(&|name| held.contains(name) || seen.is_dark(name));
+    }
+    if !crashed && (age == TreeAge::Older || !plan.is_empty()) {
         state.count(world);
     }
     Ended { plan, steps, crashed, failed_renames }
@@ -139,8 +138,6 @@ pub struct Run<'a> {
     pub held: BTreeSet<MailboxName>,
     broken: BTreeSet<MailboxName>,
     pub failed_renames: usize,
-    /// Something failed, which is more than that others were faster.
-    failed: bool,
     /// What follows is of one transaction.
     at_once: bool,
     journal: Option<Journal>,
@@ -245,7 +242,6 @@ impl Run<'_> {
     }
 
     pub fn fail(&mut self, name: &MailboxName) {
-        self.failed = true;
         self.hold(name);
     }
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use mailtide::mail::{Base, BaseMailbox, Fact, Generation, Intent, MailboxId, MailboxName};
+use mailtide::mail::{Base, BaseMailbox, Fact, Generation, Intent, LocalCheckpoint, MailboxId, MailboxName};
 use mailtide::reconcile::view::{Deletions, Direction, Keywords, Policy, TreeAge};
 
 use super::world::World;
@@ -33,6 +33,13 @@ impl State {
         match tree == known || tree == known + 1 {
             true => TreeAge::AsLeft,
             false => TreeAge::Older,
+        }
+    }
+
+    /// What of an older copy is not done stays one by itself.
+    pub fn leave_older(&mut self, is_open: &dyn Fn(&MailboxName) -> bool) {
+        for (_, mailbox) in self.base.iter_mut().filter(|(name, _)| is_open(name)) {
+            mailbox.local = Some(LocalCheckpoint::OLDER);
         }
     }
 
