@@ -68,6 +68,7 @@ pub fn attempt(
             Mode::DryRun => Changes::Forbidden,
         },
         age: ground.age,
+        is_another,
         stop,
     };
     let mut seen = observe(&sources)?;
@@ -76,7 +77,9 @@ pub fn attempt(
     let (mailboxes, changed) = seen.mailboxes;
     report.event(&account.name, Event::Observed { mailboxes, changed });
     say(notices::of_observation(&seen));
-    say(is_another.then(|| notices::ANOTHER_SERVER.to_owned()).into_iter().collect());
+    if is_another {
+        say(vec![notices::ANOTHER_SERVER.to_owned()]);
+    }
     // A second look in the same run would only repeat it.
     if total.mailboxes == 0 {
         say(notices::of_allowed(&job.allowed, &seen));

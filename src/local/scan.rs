@@ -109,13 +109,8 @@ pub struct Roll {
 
 impl Roll {
     /// How many files there are; they are numbered.
-    pub fn len(&self) -> usize {
+    pub fn count(&self) -> usize {
         self.places.len()
-    }
-
-    /// Whether there is none.
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
     }
 
     /// The inode of the directory.

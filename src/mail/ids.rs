@@ -186,6 +186,13 @@ pub struct Origin {
     pub uid: Uid,
 }
 
+impl Origin {
+    /// Whether it names this mailbox, in this generation of its UIDs.
+    pub fn is_of(&self, account: AccountId, mailbox: MailboxId, uid_validity: UidValidity) -> bool {
+        (self.account, self.mailbox, self.uid_validity) == (account, mailbox, uid_validity)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

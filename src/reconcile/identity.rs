@@ -75,7 +75,7 @@ pub(super) struct Place {
 impl Place {
     /// Whether a file of this origin came from here.
     pub(super) fn is_of(&self, o: &Origin) -> bool {
-        (o.account, o.mailbox, o.uid_validity) == (self.account, self.mailbox, self.uid_validity)
+        o.is_of(self.account, self.mailbox, self.uid_validity)
     }
 }
 

@@ -17,6 +17,9 @@
 //!
 //! * When the tree, or the state, is an older copy that was put back ([`view::TreeAge`]), a missing file is downloaded
 //!   again (Push: its message stays), a missing mailbox is made again, and the flags are the server's.
+//! * So it is in a single mailbox that is an older copy ([`view::LocalView::replaced`], [`BaseMailbox::is_older`]); and
+//!   where the configuration left one out for a while ([`BaseMailbox::was_left_out`]), what is missing on either side comes
+//!   from the other, and the flags of both count.
 //! * A file that was moved into a mailbox which the run leaves out ([`view::Outside`]) was not deleted: the server's copy
 //!   is kept, as under Never; where other runs have that mailbox, it waits for one of them. Moved to the Trash it was
 //!   deleted. A message that moved on the server into a mailbox left out is gone, since nothing is asked of those.
@@ -25,7 +28,8 @@
 //! * A UID that is gone, and is not below the server's UIDNEXT, was never given out: the server was put back to an earlier
 //!   state, or did not keep what it took. That is nobody's deletion: uploaded again (Pull: the file is kept).
 //! * What left a mailbox for a place that cannot be looked into stays on the server until it can go, and of several alike
-//!   in the tree as well ([`held`]).
+//!   in the tree as well, and with flags that the server does not know of ([`held`]). What came on the server out of a
+//!   mailbox whose directory cannot be looked into waits.
 //! * A deletion wins over a flag change. `T`/`\Deleted` is a flag like the others.
 //! * A flag that the other side cannot keep (PERMANENTFLAGS; 26 keywords a directory) is neither planned nor agreed.
 //!   Downloads take keyword letters first, then flag changes, each by rising UID.
@@ -74,6 +78,7 @@
 //! | – | there | created locally (not under Push) | its files are gone: the policy decides; what is new on the server is downloaded into a new directory; else removed on the server (Expunge, Trash), if nothing stays in it |
 //! | there | – | created on the server (not under Pull) | mirrored |
 //!
+//! * One that was left out for a while and is missing on a side: made again there and filled (on the server not under Pull).
 //! * INBOX missing locally, or anything under Pull: made again and filled. INBOX missing on the server: nothing. The
 //!   Trash mailbox is never removed from the server.
 //! * Under Push a mailbox missing on the server is made again and filled.

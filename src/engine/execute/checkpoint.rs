@@ -9,6 +9,7 @@ use crate::engine::ledger::Ledger;
 use crate::error::{Item, Result};
 use crate::mail::{BaseMailbox, Fact, LocalCheckpoint, MailboxName, Presence, RemoteCheckpoint};
 use crate::reconcile::Plan;
+use crate::reconcile::guard::Refusal;
 use crate::reconcile::view::{Coverage, Direction, LocalMailbox, RemoteMailbox};
 
 /// Forgets the checkpoints of mailboxes that one side does not have any more. Their links go one by one; should such a
@@ -73,12 +74,7 @@ pub fn record(world: &World<'_>, ledger: &mut Ledger<'_>, plan: &Plan) -> Result
 
 /// After a run over an older copy, of the tree or of the state: the mailboxes with which it was not done, in part or since it
 /// had not to, stay older ones by themselves, so that the others need not be.
-pub fn leave_older(
-    world: &World<'_>,
-    ledger: &mut Ledger<'_>,
-    plan: &Plan,
-    refused: &dyn Fn(&MailboxName) -> bool,
-) -> Result<()> {
+pub fn leave_older(world: &World<'_>, ledger: &mut Ledger<'_>, plan: &Plan, refused: &[Refusal]) -> Result<()> {
     let not_asked = ledger.state().base(&|name| !world.account.mailboxes.selects(name))?;
     let marks = not_asked
         .values()
@@ -86,16 +82,15 @@ pub fn leave_older(
         .map(|mailbox| Fact::LocalChecked(mailbox.id, LocalCheckpoint::OLDER));
     ledger.state().record(&marks.collect::<Vec<_>>())?;
     for (name, id) in &world.seen.ids {
-        let seen = (world.seen.local.mailboxes.get(name), world.seen.remote.mailboxes.get(name));
-        let is_dark = matches!(seen, (Some(LocalMailbox::Unknown), _) | (_, Some(RemoteMailbox::Unknown)));
         // What does not go up keeps nothing from coming back.
         let mut failures = ledger.failures().iter().filter(|failure| failure.mailbox == *name);
         let fails = failures.any(|failure| !matches!(failure.item, Item::File(_)));
-        if ledger.mailbox(name).is_some() && (is_dark || fails || refused(name) || plan.unfinished.contains(name)) {
+        let is_refused = refused.iter().any(|refusal| refusal.mailbox.as_ref().is_none_or(|refused| refused == name));
+        if ledger.mailbox(name).is_some() && (fails || is_refused || plan.unfinished.contains(name)) {
             ledger.enter(name, Fact::LocalChecked(*id, LocalCheckpoint::OLDER))?;
         }
     }
-    ledger.flush()
+    Ok(())
 }
 
 /// Whether a checkpoint says more than is known, and nothing that would give links the UIDs of other messages.

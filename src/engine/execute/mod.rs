@@ -79,15 +79,10 @@ pub fn execute(world: &World<'_>, ledger: &mut Ledger<'_>, approved: &ApprovedPl
         }
     }
     checkpoint::record(world, ledger, plan)?;
-    ledger.flush()?;
-    match world.seen.local.age {
-        TreeAge::AsLeft => Ok(()),
-        TreeAge::Older => {
-            let is_of =
-                |refusal: &Refusal, name: &MailboxName| refusal.mailbox.as_ref().is_none_or(|refused| refused == name);
-            checkpoint::leave_older(world, ledger, plan, &|name| refused.iter().any(|refusal| is_of(refusal, name)))
-        }
+    if world.seen.local.age == TreeAge::Older {
+        checkpoint::leave_older(world, ledger, plan, refused)?;
     }
+    ledger.flush()
 }
 
 fn phases(world: &World<'_>, ledger: &mut Ledger<'_>, approved: &ApprovedPlan) -> Result<()> {

@@ -42,6 +42,8 @@ pub struct Seen<'s> {
     pub intents: &'s BTreeMap<MailboxName, Vec<Intent>>,
     /// Mailboxes that the server has by another name.
     pub left: &'s BTreeSet<MailboxName>,
+    /// Mailboxes whose UIDs mean something else now: what was to come to them means nothing.
+    pub reset: &'s BTreeSet<MailboxName>,
 }
 
 /// Gives such files their link, in memory.
@@ -49,7 +51,7 @@ pub fn look(state: &State, seen: &Seen<'_>, base: &mut Base, local: &mut LocalVi
     let mut arriving = state.arriving()?;
     let mut found: BTreeMap<MailboxName, BTreeMap<Uid, FileId>> = BTreeMap::new();
     for (name, mailbox) in base.iter().filter(|(name, _)| !seen.left.contains(*name)) {
-        if has_other_uids(seen.remote, name, mailbox) {
+        if seen.reset.contains(name) {
             arriving.remove(&mailbox.id);
         }
         let Some(uids) = arriving.get_mut(&mailbox.id) else { continue };
@@ -90,12 +92,6 @@ pub fn look(state: &State, seen: &Seen<'_>, base: &mut Base, local: &mut LocalVi
     Ok(Arrived { open: arriving, links })
 }
 
-/// Whether the server started the mailbox's UIDs anew: then what was to come means nothing.
-fn has_other_uids(remote: &RemoteView, name: &MailboxName, mailbox: &BaseMailbox) -> bool {
-    let Some(RemoteMailbox::Observed(now)) = remote.mailboxes.get(name) else { return false };
-    mailbox.remote.as_ref().is_some_and(|then| then.uid_validity != now.uid_validity)
-}
-
 /// The files without a link of a mailbox that are each one of `uids`, which has gone.
 fn files(
     seen: &Seen<'_>,
@@ -105,10 +101,8 @@ fn files(
 ) -> BTreeMap<Uid, FileId> {
     let linked: BTreeSet<&FileId> = links.values().map(|link| &link.file).collect();
     let sent: BTreeSet<&FileId> = seen.intents.get(name).into_iter().flatten().map(|intent| &intent.file).collect();
-    let is_ours = |origin: &Origin| {
-        let generation = mailbox.remote.as_ref().map(|then| then.uid_validity);
-        (origin.account, origin.mailbox, Some(origin.uid_validity)) == (seen.account, mailbox.id, generation)
-    };
+    let generation = mailbox.remote.as_ref().map(|then| then.uid_validity);
+    let is_ours = |origin: &Origin| generation.is_some_and(|then| origin.is_of(seen.account, mailbox.id, then));
     let mut files: BTreeMap<Uid, Vec<&FileId>> = BTreeMap::new();
     for (id, file) in &listing.files {
         if let LocalContent::Known { origin: Some(origin), .. } = file.content
@@ -166,6 +160,7 @@ fn lost(base: &Base, local: &LocalView, remote: &RemoteView) -> BTreeMap<Digest,
 
 #[cfg(test)]
 mod tests {
+    use super::super::again;
     use super::*;
     use crate::mail::{Content, Fact, PermanentFlags, RemoteCheckpoint, UidValidity, UnixSeconds};
     use crate::reconcile::view::{KeywordRoom, LocalFile, RemoteListing, RemoteMessage};
@@ -231,7 +226,8 @@ mod tests {
 
         fn arrived(&mut self) -> Arrived {
             let (intents, left) = (BTreeMap::new(), BTreeSet::new());
-            let seen = Seen { account: ACCOUNT, remote: &self.remote, intents: &intents, left: &left };
+            let reset = again::reset(&self.base, &self.remote);
+            let seen = Seen { account: ACCOUNT, remote: &self.remote, intents: &intents, left: &left, reset: &reset };
             look(&self.state, &seen, &mut self.base, &mut self.local).unwrap()
         }
 

@@ -60,6 +60,8 @@ pub struct Sources<'s, 'a> {
     pub changes: Changes,
     /// Whether the tree is the one that the last run left.
     pub age: TreeAge,
+    /// Whether what is known is of another server.
+    pub is_another: bool,
     /// When to stop.
     pub stop: &'s Stop,
 }
@@ -103,8 +105,7 @@ pub fn observe<'a>(sources: &Sources<'_, 'a>) -> Result<Observation<'a>> {
     let account = sources.account;
     let selects = |name: &MailboxName| account.mailboxes.selects(name);
     let mut base = sources.state.map(|s| s.base(&selects)).transpose()?.unwrap_or_default();
-    let server = settings::server(account);
-    if sources.state.map(|state| state.is_of_another(&server)).transpose()?.unwrap_or_default() {
+    if sources.is_another {
         base.values_mut()
             .for_each(|known| *known = BaseMailbox { links: Some(BTreeMap::new()), ..BaseMailbox::new(known.id) });
     }
@@ -169,7 +170,7 @@ pub fn observe<'a>(sources: &Sources<'_, 'a>) -> Result<Observation<'a>> {
     let arrived = match sources.state.filter(|_| account.direction != Direction::Push) {
         Some(state) => {
             let (account, intents) = (sources.id, &here.intents);
-            let found = arrived::Seen { account, remote: &seen.view, intents, left: &names.left };
+            let found = arrived::Seen { account, remote: &seen.view, intents, left: &names.left, reset: &reset };
             arrived::look(state, &found, &mut here.base, &mut local_view)?
         }
         None => Arrived::default(),

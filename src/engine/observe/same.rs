@@ -145,9 +145,7 @@ struct New {
 impl New {
     /// Where it came from, when that is this mailbox.
     fn ours(&self, remote: &RemoteListing, candidates: &Candidates<'_>) -> Option<Uid> {
-        let here = |o: &Origin| {
-            o.account == candidates.account && Some(o.mailbox) == candidates.id && o.uid_validity == remote.uid_validity
-        };
+        let here = |o: &Origin| candidates.id.is_some_and(|id| o.is_of(candidates.account, id, remote.uid_validity));
         self.origin.filter(here).map(|o| o.uid)
     }
 

@@ -272,7 +272,7 @@ enum Linked {
 
 impl<'r> Files<'r> {
     fn of(roll: &'r Roll) -> Self {
-        Files { roll, linked: vec![Linked::Not; roll.len()], shared: UidSet::new() }
+        Files { roll, linked: vec![Linked::Not; roll.count()], shared: UidSet::new() }
     }
 
     /// Whether a link stands, which it may as far as the state tells.

@@ -1,7 +1,7 @@
 //! What a run leaves for the next to begin with: checkpoints of mailboxes that are done, and none of those in doubt.
 
 use mailtide::mail::{BaseMailbox, Fact, LocalCheckpoint, MailboxName};
-use mailtide::reconcile::view::LocalMailbox;
+use mailtide::reconcile::view::{LocalMailbox, RemoteMailbox};
 use mailtide::reconcile::{Action, Plan, Side};
 
 use super::execute::{Run, Step};
@@ -49,7 +49,8 @@ impl Run<'_> {
 
     /// Both sides were looked at, both sides have the mailbox now, and nothing is open.
     pub fn check(&mut self, name: &MailboxName) -> Step {
-        let dark = self.seen.is_dark(name);
+        let dark = matches!(self.seen.local.mailboxes.get(name), Some(LocalMailbox::Unknown))
+            || matches!(self.seen.remote.mailboxes.get(name), Some(RemoteMailbox::Unknown));
         let on_both = self.world.tree.contains_key(name) && self.world.server.mailboxes.contains_key(name);
         let unread = match self.seen.local.mailboxes.get(name) {
             Some(LocalMailbox::Listed(listing)) => listing.files.values().any(|f| f.content.is_unreadable()),

@@ -99,7 +99,7 @@ pub fn carry_out(
     }
     before.into_iter().for_each(|before| before.assert_kept(world));
     if !crashed && age == TreeAge::Older {
-        state.leave_older(&|name| held.contains(name) || seen.is_dark(name));
+        state.leave_older(&held);
     }
     if !crashed && (age == TreeAge::Older || !plan.is_empty()) {
         state.count(world);

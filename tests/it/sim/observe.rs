@@ -44,12 +44,6 @@ pub struct Observation {
 }
 
 impl Observation {
-    /// Whether a side of the mailbox could not be looked at.
-    pub fn is_dark(&self, name: &MailboxName) -> bool {
-        matches!(self.local.mailboxes.get(name), Some(LocalMailbox::Unknown))
-            || matches!(self.remote.mailboxes.get(name), Some(RemoteMailbox::Unknown))
-    }
-
     pub fn plan(&self) -> Plan {
         let plan = self.plan_of_all();
         standing::assert_not_needed(self, &plan);

@@ -1,6 +1,6 @@
 //! The state as the real one keeps it: facts in, base out.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use mailtide::mail::{Base, BaseMailbox, Fact, Generation, Intent, LocalCheckpoint, MailboxId, MailboxName};
 use mailtide::reconcile::view::{Deletions, Direction, Keywords, Policy, TreeAge};
@@ -37,8 +37,8 @@ impl State {
     }
 
     /// What of an older copy is not done stays one by itself.
-    pub fn leave_older(&mut self, is_open: &dyn Fn(&MailboxName) -> bool) {
-        for (_, mailbox) in self.base.iter_mut().filter(|(name, _)| is_open(name)) {
+    pub fn leave_older(&mut self, held: &BTreeSet<MailboxName>) {
+        for (_, mailbox) in self.base.iter_mut().filter(|(name, _)| held.contains(*name)) {
             mailbox.local = Some(LocalCheckpoint::OLDER);
         }
     }
