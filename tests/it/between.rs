@@ -118,7 +118,8 @@ fn flags_set_here_go_with_what_is_seen_nowhere() {
 #[test]
 fn what_arrives_where_a_move_came_too_late_is_not_what_was_to_move() {
     for (dovecot, command) in [(Dovecot::start(), "UID MOVE"), (Dovecot::showing("IMAP4rev1"), "UID COPY")] {
-        let pair = filled(&dovecot, FEW, "From", "To", true);
+        let mut pair = filled(&dovecot, FEW, "From", "To", true);
+        pair.mailtide.hurries = true;
         pair.sync();
         let moved = pair.tree.messages("From").remove(0);
         fs::rename(&moved.path, pair.tree.dir("To").join("cur").join(moved.name())).unwrap();

@@ -188,7 +188,8 @@ fn an_append_whose_reply_was_lost_is_found_again() {
             Proxy::start(dovecot.port(), Manner { to_client, heals_at: None, ..Manner::default() })
         };
         let generator = &mut Generator::new(75);
-        let pair = Pair::new(dovecot);
+        let mut pair = Pair::new(dovecot);
+        pair.mailtide.hurries = true;
         pair.tree.create_mailbox("INBOX");
         pair.sync();
         let mut sent = 0;

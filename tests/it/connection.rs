@@ -135,7 +135,8 @@ fn a_line_cut_or_stalled_anywhere_loses_and_doubles_nothing() {
         let proxy = Proxy::start(dovecot.port(), manner);
         let imap = "timeout = \"1s\"\nconnections = 2\n".to_owned();
         let setting = Setting { through: Some(proxy.port()), imap: imap.clone(), ..Setting::default() };
-        let pair = Pair::with(&dovecot, setting);
+        let mut pair = Pair::with(&dovecot, setting);
+        pair.mailtide.hurries = true;
         let name = format!("Up{n}");
         pair.tree.create_mailbox(&name);
         let mut generator = Generator::new(100 + n);

@@ -200,7 +200,8 @@ fn a_file_that_was_linked_anew_when_the_run_broke_off_is_not_sent() {
     let dovecot = Dovecot::start();
     stocked(&dovecot);
     let kept_marked = with_account("deletions = \"mark\"");
-    let pair = Pair::with(&dovecot, kept_marked);
+    let mut pair = Pair::with(&dovecot, kept_marked);
+    pair.mailtide.hurries = true;
     pair.sync();
     dovecot.client().remove("INBOX", "2");
     pair.sync();

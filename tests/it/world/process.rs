@@ -26,6 +26,8 @@ pub struct Mailtide {
     home: PathBuf,
     program: PathBuf,
     run_as: As,
+    /// Whether its pauses take a tenth of their time: for tests in which nobody is slow.
+    pub hurries: bool,
 }
 
 /// How a run ended.
@@ -72,7 +74,7 @@ impl Mailtide {
             fs::copy(&program, &copy).unwrap();
             program = copy;
         }
-        Mailtide { home, program, run_as }
+        Mailtide { home, program, run_as, hurries: false }
     }
 
     /// The directory that is its `$HOME`.
@@ -109,6 +111,9 @@ impl Mailtide {
             }
         }
         command.env("HOME", &self.home).env("LANG", "C.UTF-8").env("MAILTIDE_PASSWORD", PASSWORD);
+        if self.hurries {
+            command.env("MAILTIDE_FAULT", "slow@0");
+        }
         if self.run_as == As::Unprivileged {
             scratch::drop_privileges(command);
         }
