@@ -8,7 +8,7 @@ use crate::error::Kind;
 pub enum Exit {
     /// Everything is in sync.
     InSync = 0,
-    /// Some messages or mailboxes failed; the rest is in sync.
+    /// Some messages or mailboxes failed; the rest is in sync. Or standard output could not be written.
     SomeFailed = 1,
     /// The command line does not fit.
     Usage = 2,

@@ -153,10 +153,11 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> Exit {
     if cli.command.connects() {
         trust_store::look_up();
     }
-    dispatch(&cli).unwrap_or_else(|error| {
+    let exit = dispatch(&cli).unwrap_or_else(|error| {
         report::error_line(&error);
         error.kind().into()
-    })
+    });
+    if report::output_was_lost() { exit.merge(Exit::SomeFailed) } else { exit }
 }
 
 fn dispatch(cli: &Cli) -> Result<Exit> {

@@ -38,6 +38,9 @@ pub(super) fn failed(doing: &str, path: &Path, e: io::Error) -> Error {
         io::ErrorKind::ReadOnlyFilesystem => {
             (": the file system is mounted read-only", format!("Mount it for writing and {again}"))
         }
+        io::ErrorKind::InvalidFilename => {
+            (": the name is too long", "Flags stand at its end; give the file a shorter name before `:2,`.".to_owned())
+        }
         io::ErrorKind::PermissionDenied => {
             ("", "Look at its owner and mode with `ls -ld`; it must belong to you.".to_owned())
         }

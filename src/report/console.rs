@@ -1,12 +1,23 @@
 //! Standard output and standard error as one console: whole lines, no tearing of bars, no failure.
 //!
 //! A line reaches its stream in one write, while the bars are lifted. A reader that went away is silently accepted;
-//! any other trouble with a stream is told once on the other one, because there is nobody else to tell.
+//! any other trouble with a stream is told once on the other one, because there is nobody else to tell, and by the exit
+//! code.
 
 use std::io::{self, ErrorKind, IsTerminal, Write};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use super::progress::Bars;
+
+/// Whether something could not be written to standard output.
+static LOST: AtomicBool = AtomicBool::new(false);
+
+/// Whether something that this process had to say could not be written to standard output, and not since its reader went
+/// away.
+pub fn output_was_lost() -> bool {
+    LOST.load(Ordering::Relaxed)
+}
 
 /// What the terminal, if it is one, can take.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -93,6 +104,7 @@ impl<O: Write, E: Write> Console<O, E> {
                 && !streams.told
             {
                 streams.told = true;
+                LOST.store(true, Ordering::Relaxed);
                 // Nobody is left to tell when this fails too.
                 let _ = put(&mut streams.err, format!("mailtide: Standard output cannot be written: {e}\n").as_bytes());
             }

@@ -33,6 +33,7 @@ mod words;
 
 use std::path::PathBuf;
 
+pub use console::output_was_lost;
 pub use event::{Counts, Event, Progress, Report, SideCounts, Summary};
 pub use log::start_log;
 pub use page::{Cell, Finding, Mark, error_line, finding, line, note, table, text};

@@ -179,6 +179,10 @@ fn help_completions_and_man_page_speak_for_themselves() {
         mailtide.run(&["completions", shell]).expect(0).says(&["mailtide"]);
     }
     mailtide.run(&["man"]).expect(0).says(&[".TH", "EXIT STATUS"]);
+    // A disk that is full behind the output is.
+    for command in ["man", "completions bash"] {
+        mailtide.run_shell(&format!("\"$MAILTIDE\" {command} >/dev/full")).expect(1).says(&["cannot be written"]);
+    }
     // A closed pipe is no error.
     let outcome = mailtide.run_shell("\"$MAILTIDE\" man | head -n 1; \"$MAILTIDE\" sync --help | true");
     assert!(!outcome.stderr.contains("panicked"), "{}", outcome.stderr);
