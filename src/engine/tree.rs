@@ -5,7 +5,8 @@
 //!
 //! Both also count the runs that changed something, the tree first. When the tree is behind, an older copy of it was put
 //! back; when it is ahead by more than the one step that a crash leaves, an older state was. In either case what is
-//! missing in the tree was not deleted by anybody.
+//! missing in the tree was not deleted by anybody. A run over either counts two steps: where a lost state was made anew, the
+//! one of the last run, which is only one behind, shows when it is put back after all.
 
 use super::{Job, Mode};
 use crate::config::ImapAccount;
@@ -78,7 +79,8 @@ impl Ground {
     /// Counts a run that changed something.
     pub fn count(&mut self) -> Result<()> {
         let (Some(store), Some(state)) = (&self.store, &mut self.state) else { return Ok(()) };
-        let next = state.generation()?.after(store.generation()?.unwrap_or_default());
+        let last = state.generation()?.max(store.generation()?.unwrap_or_default());
+        let next = if self.age == TreeAge::Older { last.next().next() } else { last.next() };
         store.mark(self.id, next)?;
         state.set_generation(next)
     }

@@ -160,10 +160,10 @@ impl Serialize for FileId {
 pub struct Generation(pub u64);
 
 impl Generation {
-    /// The one after this and `other`.
+    /// The one after this.
     #[must_use]
-    pub fn after(self, other: Generation) -> Generation {
-        Generation(self.max(other).0.saturating_add(1))
+    pub fn next(self) -> Generation {
+        Generation(self.0.saturating_add(1))
     }
 }
 

@@ -122,6 +122,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::mail::{AccountId, Base, BaseMailbox, Intent, Link, MailboxName, Uid};
 
 pub mod alike;
+pub mod arrived;
 mod delta;
 mod disposal;
 mod draft;

@@ -7,8 +7,8 @@ use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::mail::{
-    Content, Digest, FileId, Flags, Keyword, MailboxId, MailboxName, MessageIdHash, Origin, PermanentFlags, Uid,
-    UidSet, UidValidity, UnixSeconds,
+    Base, BaseMailbox, Content, Digest, FileId, Flags, Keyword, MailboxId, MailboxName, MessageIdHash, Origin,
+    PermanentFlags, Uid, UidSet, UidValidity, UnixSeconds,
 };
 
 /// The local tree as observed; mailboxes outside the run's selection are left out of both views and of the base.
@@ -143,6 +143,41 @@ pub struct RemoteView {
     pub mailboxes: BTreeMap<MailboxName, RemoteMailbox>,
     /// The mailbox that deleted mail goes to (`\Trash`, RFC 6154, or the configured one).
     pub trash: Option<MailboxName>,
+}
+
+impl RemoteView {
+    /// Mailboxes whose UIDs mean something else now.
+    pub fn reset(&self, base: &Base) -> BTreeSet<MailboxName> {
+        let is_reset = |(name, mailbox): (&MailboxName, &RemoteMailbox)| match mailbox {
+            RemoteMailbox::Observed(listing) => {
+                let before = base.get(name).and_then(|m| m.remote.as_ref()).map(|c| c.uid_validity);
+                before.is_some_and(|v| v != listing.uid_validity).then(|| name.clone())
+            }
+            RemoteMailbox::Unchanged | RemoteMailbox::Unknown => None,
+        };
+        self.mailboxes.iter().filter_map(is_reset).collect()
+    }
+
+    /// Whether a linked message was there when its mailbox was looked at; `None` where nobody knows.
+    pub fn has(&self, name: &MailboxName, known: &BaseMailbox, uid: Uid) -> Option<bool> {
+        let in_listing = |listing: &RemoteListing| match &listing.coverage {
+            Coverage::Everything => listing.messages.contains_key(&uid),
+            Coverage::Changes { vanished } => !vanished.contains(uid),
+        };
+        match self.mailboxes.get(name)? {
+            RemoteMailbox::Unchanged => Some(true),
+            RemoteMailbox::Observed(listing) => {
+                let same = known.remote.as_ref().is_some_and(|then| then.uid_validity == listing.uid_validity);
+                same.then(|| in_listing(listing))
+            }
+            RemoteMailbox::Unknown => None,
+        }
+    }
+
+    /// Whether a linked message is gone, as far as that is known, be it with its mailbox.
+    pub fn lacks(&self, name: &MailboxName, known: &BaseMailbox, uid: Uid) -> bool {
+        !self.mailboxes.contains_key(name) || self.has(name, known, uid) == Some(false)
+    }
 }
 
 /// One mailbox on the server.

@@ -125,6 +125,32 @@ fn five_thousand_messages_survive_new_uids_a_lost_and_an_old_state_and_an_old_tr
     assert!(contents(&after).is_superset(&contents(&whole)));
 }
 
+/// The state is lost, and made anew by a run; then the lost one, which knows the same tree, is put back after all.
+#[test]
+fn a_lost_state_that_is_put_back_after_all_is_an_old_one() {
+    let dovecot = Dovecot::start();
+    let pair = Pair::new(&dovecot);
+    let mut client = dovecot.client();
+    for mailbox in ["A", "B"] {
+        client.create(mailbox);
+        client.append(mailbox, format!("Subject: {mailbox}\r\n\r\n").as_bytes(), &[]);
+        pair.sync();
+    }
+    let (state, aside) = (pair.mailtide.state(), pair.scratch.path().join("lost-state"));
+    copy(&state, &aside);
+    fs::read_dir(&state).unwrap().for_each(|e| fs::remove_file(e.unwrap().path()).unwrap());
+    [("A", "aside"), ("B", "A"), ("aside", "B")].iter().for_each(|(from, to)| client.rename(from, to));
+    // Without a memory nothing tells that they changed names: both have both.
+    pair.sync();
+    pair.assert_settled("state lost");
+    let both = pair.assert_equal("state lost");
+    assert_eq!((both.0["A"].len(), both.0["B"].len()), (2, 2));
+    replace(&state, &aside);
+    pair.sync().says(&["older copy"]);
+    pair.assert_settled("state put back");
+    assert_eq!(pair.assert_equal("state put back"), both);
+}
+
 /// 2,000 messages of one size and one date, in four kinds.
 fn alike() -> impl Iterator<Item = Vec<u8>> {
     (0..2000).map(|n| {

@@ -1,7 +1,7 @@
 //! What is about to come to the tree is on record before the first file of it is in place.
 //!
 //! A file that a run could not record any more is linked by the next one, unless its message has gone from the server by
-//! then: that it is no new file of somebody here, only this record tells ([`crate::engine::observe::arrived`]).
+//! then: that it is no new file of somebody here, only this record tells ([`crate::reconcile::arrived`]).
 
 use std::collections::BTreeMap;
 
@@ -9,7 +9,8 @@ use super::World;
 use crate::engine::ledger::Ledger;
 use crate::error::Result;
 use crate::mail::{Fact, MailboxName, UidSet};
-use crate::reconcile::{Action, Here, Plan};
+use crate::reconcile::Plan;
+use crate::reconcile::arrived::brought;
 
 /// Enters the links of what earlier runs brought and could not record.
 pub fn remember(world: &World<'_>, ledger: &mut Ledger<'_>) -> Result<()> {
@@ -47,21 +48,4 @@ pub fn settle(world: &World<'_>, ledger: &mut Ledger<'_>, name: &MailboxName, br
         facts.push((name, Fact::Arriving(id, UidSet::union(before.into_iter().chain(brought)).without(&linked))));
     }
     ledger.enter_together(facts)
-}
-
-/// The messages that the plan brings to each mailbox of the tree.
-pub fn brought(plan: &Plan) -> BTreeMap<&MailboxName, UidSet> {
-    let mut brought: BTreeMap<&MailboxName, UidSet> = BTreeMap::new();
-    for (name, action) in plan.actions() {
-        match action {
-            Action::Download { uids, .. } => brought.entry(name).or_default().insert_all(uids),
-            Action::Move(relocation) | Action::Copy(relocation) => {
-                if let Here::Message(uid) = relocation.here {
-                    brought.entry(name).or_default().insert(uid);
-                }
-            }
-            _ => {}
-        }
-    }
-    brought
 }

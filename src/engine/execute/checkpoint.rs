@@ -8,9 +8,9 @@ use super::{World, arriving};
 use crate::engine::ledger::Ledger;
 use crate::error::{Item, Result};
 use crate::mail::{BaseMailbox, Fact, LocalCheckpoint, MailboxName, Presence, RemoteCheckpoint};
-use crate::reconcile::Plan;
 use crate::reconcile::guard::Refusal;
 use crate::reconcile::view::{Coverage, Direction, LocalMailbox, RemoteMailbox};
+use crate::reconcile::{Plan, arrived};
 
 /// Forgets the checkpoints of mailboxes that one side does not have any more. Their links go one by one; should such a
 /// mailbox be back as it was (it had another name for a moment), nobody would look at what is in it otherwise. Those of
@@ -40,7 +40,7 @@ pub fn distrust(world: &World<'_>, ledger: &mut Ledger<'_>, plan: &Plan) -> Resu
 
 /// Enters the checkpoints of all mailboxes that are done.
 pub fn record(world: &World<'_>, ledger: &mut Ledger<'_>, plan: &Plan) -> Result<()> {
-    let brought = arriving::brought(plan);
+    let brought = arrived::brought(plan);
     for (name, id) in &world.seen.ids {
         arriving::settle(world, ledger, name, brought.get(name))?;
         if ledger.is_held(name) || ledger.mailbox(name).is_none() {

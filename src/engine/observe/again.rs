@@ -23,18 +23,6 @@ pub fn to_read(
     again
 }
 
-/// Mailboxes whose UIDs mean something else now.
-pub fn reset(base: &Base, remote: &RemoteView) -> BTreeSet<MailboxName> {
-    let is_reset = |(name, mailbox): (&MailboxName, &RemoteMailbox)| match mailbox {
-        RemoteMailbox::Observed(listing) => {
-            let before = base.get(name).and_then(|m| m.remote.as_ref()).map(|c| c.uid_validity);
-            before.is_some_and(|v| v != listing.uid_validity).then(|| name.clone())
-        }
-        RemoteMailbox::Unchanged | RemoteMailbox::Unknown => None,
-    };
-    remote.mailboxes.iter().filter_map(is_reset).collect()
-}
-
 /// Mailboxes in which the server shows a keyword that no link has: which letters are left, only the directory tells.
 fn with_new_keywords(base: &Base, remote: &RemoteView) -> BTreeSet<MailboxName> {
     let shows_new = |(name, mailbox): &(&MailboxName, &RemoteMailbox)| {

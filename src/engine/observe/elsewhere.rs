@@ -8,7 +8,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::local;
 use super::names::Directory;
 use super::this_side::ThisSide;
-use super::twice;
 use crate::error::Result;
 use crate::mail::{Base, Digest, Link, MailboxName, Presence, Uid, UidSet, UnixSeconds};
 use crate::reconcile::Relatives;
@@ -65,10 +64,7 @@ fn open_contents(base: &Base, relatives: &Relatives, local: &LocalView, remote: 
     let elsewhere = relatives.values().flat_map(BTreeMap::values).filter(|link| is_called(link));
     let mut contents: BTreeSet<Digest> = elsewhere.map(|link| link.digest).collect();
     for (name, mailbox) in base {
-        let there = remote.mailboxes.get(name);
-        let is_gone = |link: &Link| {
-            local.lacks(name, &link.file) || there.is_none() || twice::has(there, mailbox, link.uid) == Some(false)
-        };
+        let is_gone = |link: &Link| local.lacks(name, &link.file) || remote.lacks(name, mailbox, link.uid);
         let links = mailbox.links.iter().flat_map(BTreeMap::values);
         let open = links.filter(|link| link.presence == Presence::Both && is_gone(link) || is_called(link));
         contents.extend(open.map(|link| link.digest));

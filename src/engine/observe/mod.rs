@@ -5,7 +5,6 @@
 //! a message; and of these only what the plan may have to speak of stays in memory ([`this_side`]).
 
 mod again;
-pub mod arrived;
 mod elsewhere;
 pub mod local;
 mod mend;
@@ -21,7 +20,6 @@ mod twice;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use arrived::Arrived;
 pub use local::Changes;
 use names::Directory;
 use this_side::ThisSide;
@@ -33,6 +31,7 @@ use crate::error::{Error, ItemFailure, Kind, Result};
 use crate::local::Store;
 use crate::mail::{AccountId, Base, BaseMailbox, Intent, LocalCheckpoint, MailboxId, MailboxName, RemoteCheckpoint};
 use crate::reconcile::alike::Dates;
+use crate::reconcile::arrived::{self, Arrived};
 use crate::reconcile::view::{Direction, Keywords, LocalView, MailboxIds, RemoteMailbox, RemoteView, TreeAge};
 use crate::reconcile::{Names, Relatives};
 use crate::remote::imap::Session;
@@ -143,7 +142,7 @@ pub fn observe<'a>(sources: &Sources<'_, 'a>) -> Result<Observation<'a>> {
     let names = renames::look(&here.base, &here.local, &seen, account.direction, sources.age);
     let replaced = renames::apply(&names.renamed, &mut here, &mut seen, &mut directory);
     let older = sources.state.map(|state| replaced::look(state, &account.name, &here)).unwrap_or_default();
-    let mut reset = again::reset(&here.base, &seen.view);
+    let mut reset = seen.view.reset(&here.base);
     reset.retain(|name| !names.left.contains(name));
     if let Some(store) = sources.store {
         let mut again = again::to_read(account, &here.base, &seen.view, &reset);
@@ -171,7 +170,7 @@ pub fn observe<'a>(sources: &Sources<'_, 'a>) -> Result<Observation<'a>> {
         Some(state) => {
             let (account, intents) = (sources.id, &here.intents);
             let found = arrived::Seen { account, remote: &seen.view, intents, left: &names.left, reset: &reset };
-            arrived::look(state, &found, &mut here.base, &mut local_view)?
+            arrived::look(state.arriving()?, &found, &mut here.base, &mut local_view)
         }
         None => Arrived::default(),
     };

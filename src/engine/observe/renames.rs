@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use super::again;
 use super::local::{Listed, LocalSide, Scanned};
 use super::names::Directory;
 use super::remote::RemoteSide;
@@ -73,7 +72,7 @@ pub fn wait_for_left_out(
     remote: &mut RemoteSide,
     directory: &Directory<'_>,
 ) -> Result<()> {
-    let reset = again::reset(base, &remote.view);
+    let reset = remote.view.reset(base);
     let is_left_out = |name: &MailboxName| account.mailboxes.leaves_out(name) == Some(LeftOut::ThisTime);
     let is_gone = |(name, known): &(&MailboxName, &BaseMailbox)| {
         known.remote.is_some() && !remote.view.mailboxes.contains_key(*name)

@@ -16,7 +16,7 @@ use crate::config::ImapAccount;
 use crate::error::Result;
 use crate::mail::{Base, BaseMailbox, Link, MailboxName, MessageIdHash, Presence, RemoteCheckpoint, Uid, UnixSeconds};
 use crate::reconcile::Relatives;
-use crate::reconcile::view::{Coverage, Direction, Keywords, RemoteListing, RemoteMailbox, RemoteView};
+use crate::reconcile::view::{Direction, Keywords, RemoteMailbox, RemoteView};
 use crate::remote::imap::{MailboxStatus, Session};
 
 /// Second looks at most: somebody who moves mail all the time is seen by the next run.
@@ -59,7 +59,7 @@ pub fn look(
 fn seen_twice(base: &Base, relatives: &Relatives, view: &RemoteView, news: &News<'_>) -> BTreeSet<MailboxName> {
     let twice = |(name, mailbox): &(&MailboxName, &BaseMailbox)| {
         let links = mailbox.links.iter().chain(relatives.get(*name)).flat_map(BTreeMap::values);
-        let stands = |link: &Link| has(view.mailboxes.get(*name), mailbox, link.uid) == Some(true);
+        let stands = |link: &Link| view.has(name, mailbox, link.uid) == Some(true);
         let mut both = links.filter(|link| link.presence == Presence::Both);
         both.any(|link| news.are_elsewhere(name, link) && stands(link))
     };
@@ -115,7 +115,7 @@ fn may_have_it(
             let file = listing.files.get(&link.file).filter(|_| link.presence == Presence::Both);
             file.is_some_and(|file| keywords.seen(&file.flags) != keywords.seen(&link.flags))
         };
-        let is_gone = |uid: Uid| has(view.mailboxes.get(*name), mailbox, uid) == Some(false);
+        let is_gone = |uid: Uid| view.has(name, mailbox, uid) == Some(false);
         // What is gone is little, and quickly found; what is pending takes a look at each file.
         let is_lost = |link: &Link| is_gone(link.uid) && is_pending(link) && !news.are_elsewhere(name, link);
         mailbox.links.iter().flat_map(BTreeMap::values).any(is_lost)
@@ -124,22 +124,6 @@ fn may_have_it(
     let (first, second) = (left.next(), left.next());
     let others = view.mailboxes.keys().filter(|name| second.is_some() || Some(*name) != first);
     first.map(|_| others.cloned().collect()).unwrap_or_default()
-}
-
-/// Whether the linked message was there when its mailbox was looked at; `None` where nobody knows.
-pub(super) fn has(seen: Option<&RemoteMailbox>, mailbox: &BaseMailbox, uid: Uid) -> Option<bool> {
-    let in_listing = |listing: &RemoteListing| match &listing.coverage {
-        Coverage::Everything => listing.messages.contains_key(&uid),
-        Coverage::Changes { vanished } => !vanished.contains(uid),
-    };
-    match seen? {
-        RemoteMailbox::Unchanged => Some(true),
-        RemoteMailbox::Observed(listing) => {
-            let same = mailbox.remote.as_ref().is_some_and(|then| then.uid_validity == listing.uid_validity);
-            same.then(|| in_listing(listing))
-        }
-        RemoteMailbox::Unknown => None,
-    }
 }
 
 /// Those of `names` that do not stand any more as they were seen.

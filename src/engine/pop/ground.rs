@@ -112,7 +112,7 @@ impl Ground {
     /// Counts a run; then both are what they are to each other.
     pub(super) fn count(&mut self) -> Result<()> {
         let (Some(store), Some(state)) = (&self.store, &mut self.state) else { return Ok(()) };
-        let next = state.generation()?.after(store.maildrop_generation(self.id)?.unwrap_or_default());
+        let next = state.generation()?.max(store.maildrop_generation(self.id)?.unwrap_or_default()).next();
         store.mark_maildrop(self.id, &self.login, next)?;
         state.set_generation(next)?;
         (self.age, self.memory) = (TreeAge::AsLeft, Memory::Kept);

@@ -3,14 +3,14 @@
 //!
 //! What a message is known by is what it is known by without its body. Where that errs, a deleted message comes back.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::super::Input;
 use super::super::plan::{Action, Disposal, Plan, Side};
-use super::super::view::RemoteMailbox;
+use super::super::view::{LocalContent, LocalMailbox, RemoteListing, RemoteMailbox, RemoteMessage};
 use super::known::{Key, key_of};
 use super::started_anew;
-use crate::mail::{Uid, UidSet};
+use crate::mail::{FileId, Link, MailboxName, Uid, UidSet};
 
 /// Has them wait until no directory gets another name, or goes, in the same plan: the tree may follow to their own names
 /// then. A run that is cut off between the deletion of a file and its record would have the next one follow, find the file
@@ -52,7 +52,7 @@ pub(super) fn wait_for_left(input: &Input<'_>, plan: &mut Plan) {
     }
 }
 
-/// Lets such files stay, as many as messages came.
+/// Lets such files stay, as many as messages came; those that a plan before this one let stay are of them.
 pub(super) fn keep_arrived(input: &Input<'_>, plan: &mut Plan) {
     for name in &input.names.left {
         let links = input.base.get(name).and_then(|b| b.links.as_ref());
@@ -60,7 +60,7 @@ pub(super) fn keep_arrived(input: &Input<'_>, plan: &mut Plan) {
             continue;
         };
         let (mut called, mut alike) = (BTreeMap::<&str, usize>::new(), BTreeMap::<Key, usize>::new());
-        for message in listing.messages.values() {
+        for message in but_for_unlinked(input, name, links, listing) {
             message.email_id.iter().for_each(|id| *called.entry(id).or_default() += 1);
             key_of(message).into_iter().for_each(|key| *alike.entry(key).or_default() += 1);
         }
@@ -86,4 +86,28 @@ pub(super) fn keep_arrived(input: &Input<'_>, plan: &mut Plan) {
             actions.push(Action::Forget { uids: kept });
         }
     }
+}
+
+/// The messages of a listing but for those that a file without a link may be.
+fn but_for_unlinked<'a>(
+    input: &Input<'a>,
+    name: &MailboxName,
+    links: &BTreeMap<Uid, Link>,
+    listing: &'a RemoteListing,
+) -> Vec<&'a RemoteMessage> {
+    let mut messages: Vec<&RemoteMessage> = listing.messages.values().collect();
+    let Some(LocalMailbox::Listed(local)) = input.local.mailboxes.get(name) else { return messages };
+    let linked: BTreeSet<&FileId> = links.values().map(|link| &link.file).collect();
+    for (_, file) in local.files.iter().filter(|(id, _)| !linked.contains(id)) {
+        let LocalContent::Known { content, modified, .. } = &file.content else { continue };
+        let may_be = |message: &&RemoteMessage| {
+            message.size == Some(content.wire_size)
+                && match message.message_id {
+                    Some(id) => content.message_id == Some(id),
+                    None => message.internal_date == Some(*modified),
+                }
+        };
+        messages.iter().position(may_be).into_iter().for_each(|at| _ = messages.swap_remove(at));
+    }
+    messages
 }

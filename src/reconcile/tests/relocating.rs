@@ -211,6 +211,27 @@ fn a_message_that_came_to_the_mailbox_of_its_old_name_keeps_its_file() {
     expect(&scene, &["A: forget 1"]);
 }
 
+/// The server has A elsewhere, and another mailbox in its place; the plan before let `x` stay for the one message that came.
+#[test]
+fn a_file_that_stayed_for_a_message_leaves_none_for_another() {
+    let mut scene = Scene::with(&["A"]);
+    scene.link("A", link(1, Presence::Both, "")).file("A", "f1", "").new_file("A", "x", 1, "");
+    scene.names.left.insert(name("A"));
+    scene.remote("A").uid_validity = UidValidity(11);
+    scene.new_message("A", 7, 1, "");
+    expect(&scene, &["A: expunge local 1"]);
+    scene.new_message("A", 8, 1, "");
+    expect(&scene, &["A: forget 1"]);
+    // Without a Message-ID in sight, its date tells.
+    let message = scene.remote("A").messages.get_mut(&uid(8)).unwrap();
+    (message.email_id, message.message_id) = (Some("e1".into()), None);
+    scene.link("A", Link { email_id: Some("e1".into()), ..link(1, Presence::Both, "") });
+    expect(&scene, &["A: forget 1"]);
+    scene.remote("A").messages.remove(&uid(7));
+    scene.remote("A").messages.get_mut(&uid(8)).unwrap().internal_date = Some(MODIFIED);
+    expect(&scene, &["A: expunge local 1"]);
+}
+
 #[test]
 fn a_kept_copy_is_copied_and_stays() {
     let mut scene = linked("");

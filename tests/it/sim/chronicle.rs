@@ -160,11 +160,7 @@ impl<'a> Tale<'a> {
         let [here, there] = self.both(|did| matches!(did, Did::Deleted | Did::Moved));
         let left = day.left.get(&body).copied().unwrap_or(0);
         let most = (was + gained).saturating_sub(here.max(there.saturating_sub(left)));
-        // A file that gets another name while its deletion is carried out looks new; a move that is just being carried out,
-        // made by a user on the other side as well, is made twice; so does and is what was half done when a run was cut off.
-        let late = self.events.iter().filter(|e| e.late && !matches!(e.did, Did::Flagged(_))).count();
-        let late =
-            if late > 0 { late + self.events.iter().filter(|e| !matches!(e.did, Did::Flagged(_))).count() } else { 0 };
+        let late = self.late();
         // With new UIDs, another mailbox of the same name, or no memory, what is gone from one side looks new on the other.
         let shaken = !world.log.upheavals.is_empty() || day.forgetful;
         let back = if shaken { here + there } else { 0 };
@@ -178,14 +174,31 @@ impl<'a> Tale<'a> {
         (most + late + back + copies + split) << (day.dark.get(&body).copied().unwrap_or(0) + day.halves)
     }
 
+    /// How often more it may be there for what was done after the first run had begun. A file that gets another name while
+    /// its deletion is carried out looks new; a move that is just being carried out, made by a user on the other side as
+    /// well, is made twice; so does and is what was half done when a run was cut off. But what a run brought here and could
+    /// not record follows what becomes of it there before the next one, as long as nobody touches it here.
+    fn late(&self) -> usize {
+        let stays = |e: &&Event| matches!(e.did, Did::Flagged(_));
+        let untouched = self.events.iter().filter(|e| e.side == Side::Local).all(|e| stays(&e));
+        let follows = |e: &Event| e.between && untouched;
+        let gone_or_new = || self.events.iter().filter(|e| !stays(e));
+        match gone_or_new().filter(|e| e.late && !follows(e)).count() {
+            0 => 0,
+            late => late + gone_or_new().count(),
+        }
+    }
+
     /// Whether it was flagged at its old place after it was copied to its new one, and before it was deleted there, which
     /// without MOVE is another step. While a run is at work, it does not look again. In the next one, where the copy was
-    /// recorded, which the server tells at once, and the file has another name, nothing tells that the message which goes
-    /// there is the one that came here.
-    fn is_flagged_behind(&self, world: &World) -> bool {
+    /// recorded, and the file has another name, nothing tells that the message which goes there is the one that came here;
+    /// recorded it is at once where the server tells, else by a run that finds it while the deletion waits for what could
+    /// not be read.
+    fn is_flagged_behind(&self, world: &World, day: &Day) -> bool {
         let kind = &world.server.kind;
+        let is_recorded = kind.tells_copies || !day.dark.is_empty();
         let unseen = |e: &Event| {
-            e.amidst && !kind.moves || world.log.disguised.contains(&e.body) && kind.tells_copies && !kind.uidplus
+            e.amidst && !kind.moves || world.log.disguised.contains(&e.body) && is_recorded && !kind.uidplus
         };
         let flagged = |e: &&&Event| e.late && e.side == Side::Remote && matches!(e.did, Did::Flagged(_));
         self.count(Side::Local, |did| *did == Did::Moved) > 0 && self.events.iter().filter(flagged).any(|e| unseen(e))
@@ -199,7 +212,7 @@ impl<'a> Tale<'a> {
         moved.iter().sum::<usize>() <= 1
             && others == [0, 0]
             && is_known
-            && !self.is_flagged_behind(world)
+            && !self.is_flagged_behind(world, day)
             && world.log.upheavals.is_empty()
             && !day.forgetful
             && !(day.blind && moved != [0, 0])

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use mailtide::mail::{
     Fact, FileId, FlagChange, Flags, Link, MailboxId, MailboxName, Presence, Uid, UidSet, UidValidity, UnixSeconds,
 };
+use mailtide::reconcile::arrived::brought;
 use mailtide::reconcile::guard::{Allowed, ApprovedPlan, MaxDelete, approve};
 use mailtide::reconcile::view::{Direction, LocalContent, LocalMailbox, Policy, RemoteMailbox, RemoteMessage, TreeAge};
 use mailtide::reconcile::{Action, Phase, Plan, Side};
@@ -102,7 +103,7 @@ pub fn carry_out(
         state.leave_older(&held);
     }
     if !crashed && (age == TreeAge::Older || !plan.is_empty()) {
-        state.count(world);
+        state.count(world, age);
     }
     Ended { plan, steps, crashed, failed_renames }
 }
@@ -145,6 +146,7 @@ pub struct Run<'a> {
 
 impl Run<'_> {
     fn all(&mut self, approved: &ApprovedPlan) -> Step {
+        self.remember_arrived()?;
         self.rename_mailboxes(approved.plan())?;
         self.distrust(approved.plan())?;
         let mut actions: Vec<(Phase, &MailboxName, &Action)> =
@@ -180,6 +182,9 @@ impl Run<'_> {
             if before != Some(phase) && before == Some(Phase::Identity) {
                 self.written();
             }
+            if phase > Phase::Identity && before.is_none_or(|before| before <= Phase::Identity) {
+                self.expect(approved.plan())?;
+            }
             before = Some(phase);
             if !self.broken.contains(name) {
                 self.action(name, action)?;
@@ -195,7 +200,11 @@ impl Run<'_> {
             }
         }
         let names: Vec<MailboxName> = self.seen.ids.keys().cloned().collect();
-        names.iter().try_for_each(|name| self.check(name))
+        let brought = brought(approved.plan());
+        names.iter().try_for_each(|name| {
+            self.settle_arrived(name, brought.get(name))?;
+            self.check(name)
+        })
     }
 
     /// Before every effect and every fact.

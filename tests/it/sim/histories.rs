@@ -198,7 +198,9 @@ fn live(history: &History, silent: bool) -> Tally {
                 world.edit_all(state, &allowed(&run.meanwhile));
             });
             half |= ended.crashed && is.forgetful;
+            world.log.between = true;
             world.edit_all(&state, &allowed(&run.then));
+            world.log.between = false;
             tally.runs += 1;
             tally.cut += u64::from(ended.crashed);
         }

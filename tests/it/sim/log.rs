@@ -20,6 +20,8 @@ pub struct Log {
     pub late: bool,
     /// A run is at work.
     pub amidst: bool,
+    /// One run has ended, and the next has not begun.
+    pub between: bool,
 }
 
 /// What was done to a message.
@@ -30,6 +32,7 @@ pub struct Event {
     pub did: Did,
     pub late: bool,
     pub amidst: bool,
+    pub between: bool,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -57,7 +60,7 @@ pub enum Upheaval {
 
 impl Log {
     pub fn did(&mut self, side: Side, body: Body, did: Did) {
-        self.events.push(Event { side, body, did, late: self.late, amidst: self.amidst });
+        self.events.push(Event { side, body, did, late: self.late, amidst: self.amidst, between: self.between });
     }
 
     pub fn shook(&mut self, side: Side, upheaval: Upheaval) {

@@ -7,9 +7,10 @@ use mailtide::mail::{
     Base, Flags, Intent, Link, LocalCheckpoint, MailboxId, MailboxName, ModSeq, Presence, RemoteCheckpoint, Uid,
     UidValidity, UnixSeconds,
 };
+use mailtide::reconcile::arrived::{self, Arrived};
 use mailtide::reconcile::view::{
-    Coverage, KeywordRoom, Keywords, LocalContent, LocalFile, LocalListing, LocalMailbox, LocalView, MailboxIds,
-    Policy, RemoteListing, RemoteMailbox, RemoteMessage, RemoteView,
+    Coverage, Direction, KeywordRoom, Keywords, LocalContent, LocalFile, LocalListing, LocalMailbox, LocalView,
+    MailboxIds, Policy, RemoteListing, RemoteMailbox, RemoteMessage, RemoteView,
 };
 use mailtide::reconcile::{Input, Names, Plan, Relatives, Side, reconcile};
 
@@ -31,6 +32,7 @@ pub struct Observation {
     pub remote: RemoteView,
     pub ids: MailboxIds,
     pub intents: BTreeMap<MailboxName, Vec<Intent>>,
+    pub arrived: Arrived,
     pub relatives: Relatives,
     pub names: Names,
     /// Mailboxes that were known and whose name another one has now.
@@ -132,6 +134,7 @@ pub fn observe_since(
         remote: RemoteView { mailboxes: BTreeMap::new(), trash: world.server.kind.trash.clone() },
         ids: MailboxIds::new(),
         intents,
+        arrived: Arrived::default(),
         relatives: Relatives::new(),
         names,
         replaced,
@@ -172,6 +175,13 @@ pub fn observe_since(
             let id = state.id_for(&name, &seen.ids);
             seen.ids.insert(name, id);
         }
+    }
+    if policy.direction != Direction::Push {
+        let mut reset = seen.remote.reset(&seen.base);
+        reset.retain(|name| !seen.names.left.contains(name));
+        let (remote, intents, left) = (&seen.remote, &seen.intents, &seen.names.left);
+        let found = arrived::Seen { account: ACCOUNT, remote, intents, left, reset: &reset };
+        seen.arrived = arrived::look(state.arriving.clone(), &found, &mut seen.base, &mut seen.local);
     }
     same::relatives(&mut seen);
     let bodies = |name: &MailboxName, uid: Uid| match looks.get(name) {

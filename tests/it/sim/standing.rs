@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use mailtide::mail::{BaseMailbox, Digest, FileId, Link, MailboxName, Presence, Uid};
+use mailtide::mail::{BaseMailbox, Digest, FileId, Link, MailboxName, Presence};
 use mailtide::reconcile::Plan;
 use mailtide::reconcile::guard::{Allowed, MaxDelete, approve};
 use mailtide::reconcile::view::{Coverage, Keywords, LocalListing, LocalMailbox, RemoteMailbox};
@@ -110,9 +110,8 @@ fn put_back(seen: &Observation, open: &mut Observation) {
     let elsewhere = seen.relatives.values().flat_map(BTreeMap::values).filter(|link| is_called(link));
     let mut digests: BTreeSet<Digest> = elsewhere.map(|link| link.digest).collect();
     for (name, mailbox) in &open.base {
-        let (here, there) = (seen.local.mailboxes.get(name), seen.remote.mailboxes.get(name));
         for link in mailbox.links.iter().flat_map(BTreeMap::values) {
-            let is_gone = is_gone_here(here, link) || is_gone_there(there, mailbox, link.uid);
+            let is_gone = seen.local.lacks(name, &link.file) || seen.remote.lacks(name, mailbox, link.uid);
             if link.presence == Presence::Both && is_gone || is_called(link) {
                 digests.insert(link.digest);
             }
@@ -139,26 +138,5 @@ fn relist(seen: &Observation, open: &mut Observation, is_like: &dyn Fn(&Link) ->
             }
             mailbox.links.get_or_insert_default().insert(link.uid, link.clone());
         }
-    }
-}
-
-fn is_gone_here(here: Option<&LocalMailbox>, link: &Link) -> bool {
-    match here {
-        Some(LocalMailbox::Listed(listing)) => !listing.files.contains_key(&link.file),
-        Some(LocalMailbox::Unchanged | LocalMailbox::Unknown) => false,
-        None => true,
-    }
-}
-
-fn is_gone_there(there: Option<&RemoteMailbox>, mailbox: &BaseMailbox, uid: Uid) -> bool {
-    let listing = match there {
-        None => return true,
-        Some(RemoteMailbox::Observed(listing)) => listing,
-        Some(RemoteMailbox::Unchanged | RemoteMailbox::Unknown) => return false,
-    };
-    let same = mailbox.remote.as_ref().is_some_and(|check| check.uid_validity == listing.uid_validity);
-    same && match &listing.coverage {
-        Coverage::Everything => !listing.messages.contains_key(&uid),
-        Coverage::Changes { vanished } => vanished.contains(uid),
     }
 }

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use mailtide::mail::{Base, BaseMailbox, Fact, Generation, Intent, LocalCheckpoint, MailboxId, MailboxName};
+use mailtide::reconcile::arrived::Arriving;
 use mailtide::reconcile::view::{Deletions, Direction, Keywords, Policy, TreeAge};
 
 use super::world::World;
@@ -12,6 +13,8 @@ pub struct State {
     /// All links are in it.
     pub base: Base,
     pub intents: BTreeMap<MailboxName, Vec<Intent>>,
+    /// What was about to come to the tree.
+    pub arriving: Arriving,
     /// How many runs changed something.
     pub generation: Generation,
     /// Direction, deletions and keywords that the checkpoints were made under.
@@ -43,9 +46,10 @@ impl State {
         }
     }
 
-    /// Counts a run that changed something.
-    pub fn count(&mut self, world: &mut World) {
-        self.generation = self.generation.after(world.generation);
+    /// Counts a run that changed something; one over an older copy by two steps.
+    pub fn count(&mut self, world: &mut World, age: TreeAge) {
+        let last = self.generation.max(world.generation);
+        self.generation = if age == TreeAge::Older { last.next().next() } else { last.next() };
         world.generation = self.generation;
     }
 
@@ -92,10 +96,12 @@ impl State {
                 let name = self.name(id);
                 self.base.remove(&name);
                 self.intents.remove(&name);
+                self.arriving.remove(&id);
             }
             Fact::MailboxReset(id) => {
                 let name = self.name(id);
                 self.intents.remove(&name);
+                self.arriving.remove(&id);
                 let mailbox = self.mailbox(id);
                 (mailbox.remote, mailbox.local) = (None, None);
                 mailbox.links = Some(BTreeMap::new());
@@ -121,8 +127,9 @@ impl State {
                 open.retain(|i| i.file != intent.file);
                 open.push(intent);
             }
-            // Only the engine's observation reads them.
-            Fact::Arriving(..) | Fact::Arrived(_) => {}
+            Fact::Arriving(_, uids) if uids.is_empty() => {}
+            Fact::Arriving(id, uids) => self.arriving.entry(id).or_default().insert_all(&uids),
+            Fact::Arrived(id) => _ = self.arriving.remove(&id),
             Fact::Settled(id, file) => {
                 let name = self.name(id);
                 self.intents.get_mut(&name).into_iter().for_each(|open| open.retain(|i| i.file != file));

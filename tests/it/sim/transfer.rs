@@ -1,8 +1,11 @@
 //! Downloads and uploads of the simulated world.
 
-use mailtide::mail::{Fact, FileId, Flags, Intent, Link, MailboxName, Origin, Uid, UnixSeconds};
+use std::collections::BTreeMap;
+
+use mailtide::mail::{Fact, FileId, Flags, Intent, Link, MailboxName, Origin, Uid, UidSet, UnixSeconds};
+use mailtide::reconcile::arrived::brought;
 use mailtide::reconcile::guard::ApprovedPlan;
-use mailtide::reconcile::{Action, Side};
+use mailtide::reconcile::{Action, Plan, Side};
 
 use super::execute::{Run, Step};
 use super::world::{ACCOUNT, File};
@@ -35,6 +38,47 @@ impl Run<'_> {
         let flags = self.world.put_file(name, file.clone(), File { body, flags, origin, date });
         let email_id = self.world.server.kind.object_ids.then(|| format!("e{}", message.email_id).into());
         self.linked(name, Link { email_id, ..self.link_of(uid, &file, body, &flags, UnixSeconds(date)) })
+    }
+
+    /// Records the links of what earlier runs brought and could not record.
+    pub fn remember_arrived(&mut self) -> Step {
+        for (name, uids) in &self.seen.arrived.links {
+            let known = &self.seen.base[name];
+            for uid in uids.iter() {
+                let link = known.links.as_ref().expect("it was found among them")[&uid].clone();
+                self.fact(Fact::Linked(known.id, link))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes down what is about to come to the tree before any of it does.
+    pub fn expect(&mut self, plan: &Plan) -> Step {
+        for (name, uids) in brought(plan) {
+            if !self.is_broken(name) {
+                self.fact(Fact::Arriving(self.seen.ids[name], uids))?;
+            }
+        }
+        self.written();
+        Ok(())
+    }
+
+    /// Leaves on record of it what may be there without a link.
+    pub fn settle_arrived(&mut self, name: &MailboxName, brought: Option<&UidSet>) -> Step {
+        let id = self.seen.ids[name];
+        let before = self.seen.arrived.open.get(&id);
+        if before.is_none() && brought.is_none() {
+            return Ok(());
+        }
+        self.fact(Fact::Arrived(id))?;
+        if self.held.contains(name) {
+            let links = self.state.base.get(name).and_then(|known| known.links.as_ref());
+            let linked: UidSet = links.into_iter().flat_map(BTreeMap::keys).copied().collect();
+            let open = UidSet::union(before.into_iter().chain(brought)).without(&linked);
+            // The same transaction.
+            self.also(Fact::Arriving(id, open));
+        }
+        Ok(())
     }
 
     /// Writes down everything that is about to be sent before any of it is.

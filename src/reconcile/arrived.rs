@@ -4,7 +4,7 @@
 //! Without a link they would seem to be new files of somebody here, and go up: deleted mail would be back, and mail that
 //! moved on would be there twice. That a file's name says where it came from is not enough to tell it from those, since a
 //! copy that somebody put back from a backup says so too. But what was about to come is on record before the first file
-//! of it is in place ([`crate::state`], "Crash order"). A file of which both tell the same gets the link that the run would
+//! of it is in place (`Fact::Arriving`). A file of which both tell the same gets the link that the run would
 //! have recorded, and all else follows as if it had: by the policy it is deleted here, or moves on as well.
 //!
 //! Which flags had been agreed on, the link tells that is gone from both sides where the file was before, with the same
@@ -12,27 +12,24 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::twice;
-use crate::error::Result;
+use super::plan::{Action, Here, Plan};
+use super::view::{Coverage, LocalContent, LocalListing, LocalMailbox, LocalView, RemoteMailbox, RemoteView};
 use crate::mail::{
     AccountId, Base, BaseMailbox, Digest, FileId, Flags, Intent, Link, MailboxId, MailboxName, Origin, Presence, Uid,
     UidSet,
 };
-use crate::reconcile::view::{
-    Coverage, LocalContent, LocalListing, LocalMailbox, LocalView, RemoteMailbox, RemoteView,
-};
-use crate::state::State;
 
 /// What earlier runs left that were cut off.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Arrived {
     /// What was about to come to each mailbox, without what has a link.
-    pub open: BTreeMap<MailboxId, UidSet>,
+    pub open: Arriving,
     /// The messages that have a link now which is not recorded.
     pub links: BTreeMap<MailboxName, UidSet>,
 }
 
 /// What was observed, and the mailboxes to leave alone.
+#[derive(Debug, Clone, Copy)]
 pub struct Seen<'s> {
     /// The account's id in file names.
     pub account: AccountId,
@@ -46,9 +43,11 @@ pub struct Seen<'s> {
     pub reset: &'s BTreeSet<MailboxName>,
 }
 
-/// Gives such files their link, in memory.
-pub fn look(state: &State, seen: &Seen<'_>, base: &mut Base, local: &mut LocalView) -> Result<Arrived> {
-    let mut arriving = state.arriving()?;
+/// What was about to come to each mailbox, as it is on record.
+pub type Arriving = BTreeMap<MailboxId, UidSet>;
+
+/// Gives such files their link, in `base`; [`Arrived::links`] are to be recorded.
+pub fn look(mut arriving: Arriving, seen: &Seen<'_>, base: &mut Base, local: &mut LocalView) -> Arrived {
     let mut found: BTreeMap<MailboxName, BTreeMap<Uid, FileId>> = BTreeMap::new();
     for (name, mailbox) in base.iter().filter(|(name, _)| !seen.left.contains(*name)) {
         if seen.reset.contains(name) {
@@ -89,7 +88,7 @@ pub fn look(state: &State, seen: &Seen<'_>, base: &mut Base, local: &mut LocalVi
             links.entry(name.clone()).or_default().insert(uid);
         }
     }
-    Ok(Arrived { open: arriving, links })
+    Arrived { open: arriving, links }
 }
 
 /// The files without a link of a mailbox that are each one of `uids`, which has gone.
@@ -145,11 +144,8 @@ fn has_gone(remote: &RemoteView, name: &MailboxName, mailbox: &BaseMailbox, uid:
 fn lost(base: &Base, local: &LocalView, remote: &RemoteView) -> BTreeMap<Digest, Vec<Flags>> {
     let mut lost: BTreeMap<Digest, Vec<Flags>> = BTreeMap::new();
     for (name, mailbox) in base {
-        let there = remote.mailboxes.get(name);
         let is_lost = |link: &&Link| {
-            link.presence == Presence::Both
-                && local.lacks(name, &link.file)
-                && (there.is_none() || twice::has(there, mailbox, link.uid) == Some(false))
+            link.presence == Presence::Both && local.lacks(name, &link.file) && remote.lacks(name, mailbox, link.uid)
         };
         for link in mailbox.links.iter().flat_map(BTreeMap::values).filter(is_lost) {
             lost.entry(link.digest).or_default().push(link.flags.clone());
@@ -158,11 +154,27 @@ fn lost(base: &Base, local: &LocalView, remote: &RemoteView) -> BTreeMap<Digest,
     lost
 }
 
+/// The messages that the plan brings to each mailbox of the tree.
+pub fn brought(plan: &Plan) -> BTreeMap<&MailboxName, UidSet> {
+    let mut brought: BTreeMap<&MailboxName, UidSet> = BTreeMap::new();
+    for (name, action) in plan.actions() {
+        match action {
+            Action::Download { uids, .. } => brought.entry(name).or_default().insert_all(uids),
+            Action::Move(relocation) | Action::Copy(relocation) => {
+                if let Here::Message(uid) = relocation.here {
+                    brought.entry(name).or_default().insert(uid);
+                }
+            }
+            _ => {}
+        }
+    }
+    brought
+}
+
 #[cfg(test)]
 mod tests {
-    use super::super::again;
     use super::*;
-    use crate::mail::{Content, Fact, PermanentFlags, RemoteCheckpoint, UidValidity, UnixSeconds};
+    use crate::mail::{Content, PermanentFlags, RemoteCheckpoint, UidValidity, UnixSeconds};
     use crate::reconcile::view::{KeywordRoom, LocalFile, RemoteListing, RemoteMessage};
 
     const ID: MailboxId = MailboxId(7);
@@ -193,7 +205,7 @@ mod tests {
 
     /// The mailbox A, in which the last run saw all below UID 10, and UIDs 10 to 13 were about to come; the next is 13.
     struct Scene {
-        state: State,
+        arriving: Arriving,
         base: Base,
         local: LocalView,
         remote: RemoteView,
@@ -201,8 +213,7 @@ mod tests {
 
     impl Scene {
         fn new(files: &[(&str, LocalFile)], there: &[u32], coverage: Coverage) -> Scene {
-            let mut state = State::in_memory(ACCOUNT).unwrap();
-            state.record(&[Fact::Arriving(ID, UidSet::range(uid(10), uid(13)))]).unwrap();
+            let arriving = [(ID, UidSet::range(uid(10), uid(13)))].into();
             let permanent = PermanentFlags::everything();
             let checkpoint = RemoteCheckpoint {
                 uid_validity: NOW,
@@ -221,14 +232,14 @@ mod tests {
             let (mut local, mut remote) = (LocalView::default(), RemoteView::default());
             local.mailboxes.insert(name("A"), LocalMailbox::Listed(listing));
             remote.mailboxes.insert(name("A"), RemoteMailbox::Observed(seen));
-            Scene { state, base: [(name("A"), mailbox)].into(), local, remote }
+            Scene { arriving, base: [(name("A"), mailbox)].into(), local, remote }
         }
 
         fn arrived(&mut self) -> Arrived {
             let (intents, left) = (BTreeMap::new(), BTreeSet::new());
-            let reset = again::reset(&self.base, &self.remote);
+            let reset = self.remote.reset(&self.base);
             let seen = Seen { account: ACCOUNT, remote: &self.remote, intents: &intents, left: &left, reset: &reset };
-            look(&self.state, &seen, &mut self.base, &mut self.local).unwrap()
+            look(self.arriving.clone(), &seen, &mut self.base, &mut self.local)
         }
 
         fn look(&mut self) -> UidSet {
