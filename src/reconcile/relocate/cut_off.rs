@@ -8,7 +8,7 @@ use super::super::delta::LocalSide;
 use super::super::plan::{Action, Plan, Side};
 use super::super::view::{Direction, LocalMailbox, RemoteMailbox};
 use super::flags::Flagged;
-use super::twins::{contents, is_ours};
+use super::twins::{contents, is_ours, left_on_server};
 use super::{Left, departures, file_of, leavers, links, spare, started_anew};
 use crate::mail::{Digest, FileId, FlagChange, Flags, Link, MailboxName, Presence, SystemFlag, Uid};
 
@@ -28,7 +28,8 @@ pub(super) fn forgotten<'a>(input: &'a Input<'_>, plan: &Plan) -> Vec<(MailboxNa
 ///
 /// Which of the two is the copy, nothing tells any more; so none is deleted. The same where the file may be that of a
 /// message which goes from the server because its own file is gone: it may have moved back here meanwhile, and both the
-/// last file and the last message would be deleted, each for the other's sake.
+/// last file and the last message would be deleted, each for the other's sake. One that has the very name of the file that
+/// is missing there is that one, however many others of its content have gone.
 pub(super) fn keep_twins(input: &Input<'_>, plan: &mut Plan) {
     let mut arrived = contents(input, plan, Side::Remote);
     // What a run brought to a mailbox has not left that one.
@@ -46,6 +47,7 @@ pub(super) fn keep_twins(input: &Input<'_>, plan: &mut Plan) {
     for (_, link) in forgotten(input, plan) {
         arrived.entry(link.digest).and_modify(|n| *n = n.saturating_sub(1));
     }
+    let left_behind = left_on_server(input, plan);
     let mut twins: Vec<(MailboxName, Uid, FileId)> = Vec::new();
     for (name, actions) in &plan.mailboxes {
         let goes = |uid: Uid| {
@@ -55,8 +57,9 @@ pub(super) fn keep_twins(input: &Input<'_>, plan: &mut Plan) {
             let Action::Rename { uid, file } = action else { continue };
             let Some((digest, _)) = file_of(input, name, file).filter(|_| goes(*uid)) else { continue };
             let here = brought.get(&(name.clone(), digest)).copied().unwrap_or(0);
-            if let Some(left) = arrived.get_mut(&digest).filter(|left| **left > here) {
-                *left -= 1;
+            let left = arrived.get_mut(&digest).filter(|left| **left > here);
+            if left.is_some() || left_behind.contains(&(file, digest)) {
+                left.into_iter().for_each(|left| *left -= 1);
                 twins.push((name.clone(), *uid, file.clone()));
             }
         }

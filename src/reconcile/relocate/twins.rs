@@ -116,7 +116,7 @@ fn may_be_two(input: &Input<'_>, plan: &Plan) -> BTreeSet<Digest> {
 }
 
 /// Files, by name, that left a link whose message still stands on the server: what came there elsewhere is not that one.
-fn left_on_server<'a>(input: &'a Input<'_>, plan: &Plan) -> BTreeSet<(&'a FileId, Digest)> {
+pub(super) fn left_on_server<'a>(input: &'a Input<'_>, plan: &Plan) -> BTreeSet<(&'a FileId, Digest)> {
     departing(input, plan, Side::Remote).map(|link| (&link.file, link.digest)).collect()
 }
 

@@ -232,6 +232,16 @@ fn a_file_that_stayed_for_a_message_leaves_none_for_another() {
     expect(&scene, &["A: expunge local 1"]);
 }
 
+/// Two of its content went from A on the server; a run deleted both files and was cut off. Meanwhile `x` came from B.
+#[test]
+fn a_file_that_came_by_its_own_name_is_none_of_those_that_went() {
+    let mut scene = Scene::with(&["A", "B"]);
+    scene.link("A", link(1, Presence::Both, "")).link("A", Link { uid: uid(2), ..link(1, Presence::Both, "") });
+    scene.new_file("A", "x", 1, "");
+    scene.link("B", Link { uid: uid(5), file: file("x"), ..link(1, Presence::Both, "") }).message("B", 5, "");
+    expect(&scene, &["A: forget 1", "A: forget 2", "A: move server B 5 as file x"]);
+}
+
 #[test]
 fn a_kept_copy_is_copied_and_stays() {
     let mut scene = linked("");
