@@ -220,13 +220,16 @@ impl Supply {
         Supply { departing, taken: BTreeSet::new() }
     }
 
+    /// Whether a message departs from another mailbox than `to`, and has not moved yet.
+    fn has(&self, to: &MailboxName, source: &Source<'_>) -> bool {
+        source.mailbox != to && self.departing.contains(&source.place()) && !self.taken.contains(&source.place())
+    }
+
     /// One of `sources`: one that departs from another mailbox comes first. What is marked comes last: a run that was cut
     /// off has moved it already, and left the mark.
     fn take<'a>(&mut self, to: &MailboxName, sources: &[Source<'a>]) -> Option<(Source<'a>, Way)> {
-        let departs = |s: &&Source<'a>| s.mailbox != to && self.departing.contains(&s.place());
-        let is_left = |s: &&Source<'a>| departs(s) && !self.taken.contains(&s.place());
         let is_marked = |s: &&Source<'a>| s.flags.is_trashed();
-        if let Some(source) = sources.iter().filter(is_left).min_by_key(is_marked).copied() {
+        if let Some(source) = sources.iter().filter(|s| self.has(to, s)).min_by_key(is_marked).copied() {
             self.taken.insert(source.place());
             return Some((source, Way::Move));
         }
@@ -265,7 +268,10 @@ fn on_server(input: &Input<'_>, plan: &mut Plan) {
             let Action::Upload { file, octets, .. } = &*action else { continue };
             let Some((digest, here)) = file_of(input, name, file) else { continue };
             let sources = wanted.get(&digest).map_or(&[][..], Vec::as_slice);
-            let brought = inbox::brought(input, sources, file).filter(|source| supply.taken.insert(source.place()));
+            // What goes from another mailbox under this name is that one: of INBOX's all is to come back.
+            let goes = sources.iter().any(|source| source.link.file == *file && supply.has(name, source));
+            let brought =
+                inbox::brought(input, sources, file).filter(|source| !goes && supply.taken.insert(source.place()));
             let taken = brought.map(|source| (source, Way::Move)).or_else(|| supply.take(name, sources));
             let Some((source, way)) = taken else { continue };
             let relocation = Flagged { input, permanent: &permanent }.to_server(way, source, file, here, *octets);

@@ -335,6 +335,23 @@ fn a_known_mailbox_needs_the_date_and_a_new_one_does_not() {
     expect(&scene, &["A: link 5 x -"]);
 }
 
+/// A had a copy of INBOX's message under the same name, which moved to N; then the directory of INBOX went.
+#[test]
+fn what_went_from_elsewhere_under_the_same_name_is_not_what_inbox_had() {
+    let mut scene = Scene::with(&["A", "INBOX"]);
+    for mailbox in ["INBOX", "A"] {
+        scene.link(mailbox, link(1, Presence::Both, "")).message(mailbox, 1, "");
+    }
+    scene.local.mailboxes.remove(&name("INBOX"));
+    scene.new_file("N", "f1", 1, "");
+    let restored = ["INBOX: create local", "INBOX: download 1 (101)"];
+    expect(&scene, &[restored[0], restored[1], "N: create server", "N: move server A 1 as file f1"]);
+    // With two of them, each is one.
+    scene.new_file("O", "f1", 1, "");
+    let both = ["N: move server A 1 as file f1", "O: create server", "O: move server INBOX 1 as file f1"];
+    expect(&scene, &[restored[0], "N: create server", both[0], both[1], both[2]]);
+}
+
 /// Two messages of INBOX, whose directory is gone: the file of one is in N, and one of the other's content.
 #[test]
 fn what_went_with_the_directory_of_inbox_moves_and_the_rest_comes_back() {

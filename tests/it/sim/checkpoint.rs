@@ -47,16 +47,21 @@ impl Run<'_> {
         Ok(())
     }
 
-    /// Both sides were looked at, both sides have the mailbox now, and nothing is open.
-    pub fn check(&mut self, name: &MailboxName) -> Step {
+    /// Whether something of the mailbox is open, failed, or could not be seen.
+    pub fn is_held(&self, name: &MailboxName) -> bool {
         let dark = matches!(self.seen.local.mailboxes.get(name), Some(LocalMailbox::Unknown))
             || matches!(self.seen.remote.mailboxes.get(name), Some(RemoteMailbox::Unknown));
-        let on_both = self.world.tree.contains_key(name) && self.world.server.mailboxes.contains_key(name);
         let unread = match self.seen.local.mailboxes.get(name) {
             Some(LocalMailbox::Listed(listing)) => listing.files.values().any(|f| f.content.is_unreadable()),
             _ => false,
         };
-        if dark || unread || !on_both || self.held.contains(name) {
+        dark || unread || self.held.contains(name)
+    }
+
+    /// Both sides were looked at, both sides have the mailbox now, and nothing is open.
+    pub fn check(&mut self, name: &MailboxName) -> Step {
+        let on_both = self.world.tree.contains_key(name) && self.world.server.mailboxes.contains_key(name);
+        if !on_both || self.is_held(name) {
             return Ok(());
         }
         let looked = self.seen.local_checks.contains_key(name) || self.seen.remote_checks.contains_key(name);

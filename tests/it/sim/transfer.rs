@@ -71,7 +71,7 @@ impl Run<'_> {
             return Ok(());
         }
         self.fact(Fact::Arrived(id))?;
-        if self.held.contains(name) {
+        if self.is_held(name) {
             let links = self.state.base.get(name).and_then(|known| known.links.as_ref());
             let linked: UidSet = links.into_iter().flat_map(BTreeMap::keys).copied().collect();
             let open = UidSet::union(before.into_iter().chain(brought)).without(&linked);
