@@ -26,8 +26,9 @@ impl State {
     ) -> Result<()> {
         let record = |connection: &mut Connection| {
             let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-            let mut batch = Batch { connection: &transaction, growth: BTreeMap::new() };
+            let mut batch = Batch { connection: &transaction, growth: BTreeMap::new(), has_nameless: false };
             facts.iter().try_for_each(|fact| batch.apply(fact))?;
+            batch.forget_nameless()?;
             batch.count()?;
             then(&transaction)?;
             fault::commit(transaction)
@@ -41,6 +42,8 @@ struct Batch<'a> {
     connection: &'a Connection,
     /// By how much the number of a mailbox's links has changed, and `mailbox.links` has not yet.
     growth: BTreeMap<MailboxId, i64>,
+    /// Whether the name of a mailbox was given to another.
+    has_nameless: bool,
 }
 
 impl Batch<'_> {
@@ -52,7 +55,7 @@ impl Batch<'_> {
             Fact::MailboxRenamed(id, name) => {
                 // Two that swap their names have the same one in between.
                 let aside = "UPDATE mailbox SET name = char(1) || id WHERE name = ?2 AND id <> ?1";
-                self.run(aside, params![id, name])?;
+                self.has_nameless |= self.run(aside, params![id, name])? > 0;
                 must_exist(self.run("UPDATE mailbox SET name = ?2 WHERE id = ?1", params![id, name])?)?;
             }
             Fact::MailboxForgotten(id) => {
@@ -102,6 +105,16 @@ impl Batch<'_> {
             Fact::Arrived(id) => arriving::drop(self.connection, *id)?,
         }
         Ok(())
+    }
+
+    /// Forgets mailboxes whose name another one has got, and which have got none: what is in them is matched anew.
+    fn forget_nameless(&mut self) -> rusqlite::Result<()> {
+        if !self.has_nameless {
+            return Ok(());
+        }
+        let mut nameless = self.connection.prepare_cached("SELECT id FROM mailbox WHERE name = char(1) || id")?;
+        let ids: Vec<MailboxId> = nameless.query_map([], |row| row.get(0))?.collect::<rusqlite::Result<_>>()?;
+        ids.into_iter().try_for_each(|id| self.apply(&Fact::MailboxForgotten(id)))
     }
 
     /// Runs a statement and tells how many rows it changed.

@@ -45,9 +45,9 @@ mod schema;
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
-use std::fs::OpenOptions;
+use std::fs::{OpenOptions, Permissions};
 use std::io;
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -174,15 +174,25 @@ impl State {
 }
 
 /// Fails where a file is there that may not be written. SQLite would open it, let the run do what it cannot record, and
-/// leave companions of the file's mode, which nobody may write either once the file itself is mended.
+/// leave companions of the file's mode, which nobody may write either once the file itself is mended: a look leaves such,
+/// and they get its mode.
 fn expect_writable(path: &Path) -> Result<()> {
     use io::ErrorKind::{PermissionDenied, ReadOnlyFilesystem};
     match OpenOptions::new().read(true).write(true).open(path) {
         Err(e) if matches!(e.kind(), PermissionDenied | ReadOnlyFilesystem) => {
-            Err(fault::io("write the state file", path, e))
+            return Err(fault::io("write the state file", path, e));
         }
-        _ => Ok(()),
+        Err(_) => return Ok(()),
+        Ok(_) => {}
     }
+    for suffix in ["-wal", "-shm"] {
+        let mut companion = path.as_os_str().to_owned();
+        companion.push(suffix);
+        // Where this fails, SQLite tells.
+        let is_closed = std::fs::metadata(&companion).is_ok_and(|found| found.permissions().readonly());
+        let _ = is_closed.then(|| std::fs::set_permissions(&companion, Permissions::from_mode(0o600)));
+    }
+    Ok(())
 }
 
 /// Opens an existing file and changes nothing in it; `None` when there is no file.

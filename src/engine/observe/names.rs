@@ -92,7 +92,8 @@ impl<'a> Directory<'a> {
         } else {
             return None;
         };
-        let hint = "Nothing is concluded from that; `mailtide mailboxes` shows what the server lists.";
+        let hint = "Nothing is concluded from that; `mailtide mailboxes` shows what the server lists. If its mail is gone \
+                    there, delete the name there too, or leave it out with `mailboxes`.";
         Some(Error::new(Kind::Protocol, what).hint(hint))
     }
 

@@ -196,7 +196,9 @@ fn following(on_server: &Pairs<'_>, in_tree: &Pairs<'_>, traces: &Traces<'_>, di
     let tree_follows = |name: &MailboxName| is_whole(&traces.local, name) && direction != Direction::Push;
     for (known, to) in on_server.iter().filter(|(known, _)| !known.is_inbox()) {
         match in_tree.get(known) {
-            // A run was cut off while it passed names round there.
+            // A run was cut off while it passed names round there. Its directory may have been removed since, and another
+            // have its name by now.
+            None if to.is_aside() && is_taken(in_tree, known) => follow(known, known, to, None),
             also if to.is_aside() && direction != Direction::Pull => {
                 follow(known, to, also.unwrap_or(known), Some(Side::Remote));
             }

@@ -170,6 +170,14 @@ fn a_server_renames_only_to_names_that_become_free() {
     traces.remote = [(&aside, there(10, &[1, 2])), (&b, Trace::Known), (&c, Trace::Known)].into();
     let back = Renamed { from: aside.clone(), ..renamed("A", "A", Some(Remote)) };
     assert_eq!(find(&base, &traces, Direction::Both).renamed, [back]);
+    // Or removed its directory, and another one has its name.
+    traces.local = [(&a, here(0, &files[3..])), (&c, here(0, &files[2..3]))].into();
+    traces.remote = [(&aside, there(10, &[1, 2])), (&b, Trace::Known), (&a, there(12, &[4, 5]))].into();
+    let gone = renamed("A", aside.path(), None);
+    assert_eq!(
+        find(&base, &traces, Direction::Both).renamed,
+        [gone, renamed("C", "A", None), renamed("B", "C", Some(Remote))]
+    );
 }
 
 /// A is gone there for B's name, and B, which cannot be B/x here, has left it: A's files wait for the plan after B's.

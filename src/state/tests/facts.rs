@@ -211,6 +211,17 @@ fn two_mailboxes_swap_their_names_in_one_batch() {
 }
 
 #[test]
+fn a_mailbox_whose_name_another_got_and_that_got_none_is_forgotten() {
+    let temp = tempfile::tempdir().unwrap();
+    let mut state = State::create(temp.path(), "work", AccountId(1)).unwrap();
+    let (a, b) = (MailboxId(1), MailboxId(2));
+    state.record(&[known(a), known(b), Fact::Linked(a, plain(3)), Fact::Linked(b, plain(3))]).unwrap();
+    state.record(&[Fact::MailboxRenamed(a, name(b))]).unwrap();
+    let base = state.base(&|_| true).unwrap();
+    assert_eq!(base.into_iter().map(|(name, m)| (name, m.id)).collect::<Vec<_>>(), [(name(b), a)]);
+}
+
+#[test]
 fn kin_are_found_by_content_and_by_size_and_date_in_every_mailbox() {
     let temp = tempfile::tempdir().unwrap();
     let mut state = State::create(temp.path(), "work", AccountId(1)).unwrap();
