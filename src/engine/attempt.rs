@@ -203,8 +203,8 @@ fn show(
 }
 
 /// Whether the plan was the first half of a job: what it moved to Trash on the server has yet to come to the tree; where
-/// a mailbox went from the server its old mail had to go before the new can be sent; and where another has its name there,
-/// that one is still to be looked at.
+/// a mailbox went from the server its old mail had to go before the new can be sent; where another has its name there,
+/// that one is still to be looked at; and what was done in a mailbox that is not finished was done for a later plan.
 fn leaves_work(plan: &Plan, seen: &Observation<'_>) -> bool {
     !seen.names.left.is_empty()
         || plan.mailboxes.iter().any(|(name, actions)| {
@@ -214,6 +214,7 @@ fn leaves_work(plan: &Plan, seen: &Observation<'_>) -> bool {
             let halves = !seen.remote.mailboxes.contains_key(name)
                 && actions.iter().any(deletes)
                 && !actions.contains(&Action::RemoveMailbox { side: Side::Local });
-            halves || actions.iter().any(trashes)
+            let unfinished = plan.unfinished.contains(name) && !actions.is_empty();
+            halves || unfinished || actions.iter().any(trashes)
         })
 }

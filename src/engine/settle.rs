@@ -122,6 +122,11 @@ pub fn age(begun: Option<UnixSeconds>, now: UnixSeconds) -> Option<Duration> {
     Some(Duration::from_secs(seconds + 1))
 }
 
+/// Whether no server is still at what was sent since `begun`.
+pub fn is_long_ago(begun: Option<UnixSeconds>, now: UnixSeconds) -> bool {
+    age(begun, now).is_some_and(|age| age > LONG_AGO)
+}
+
 /// Waits until `mailboxes` have been quiet, or for [`PATIENCE`], while `files` are in doubt.
 pub fn wait(
     session: &mut Session,

@@ -115,7 +115,8 @@
 //! And on these observations: a directory is listed, though unchanged, where the server started its UIDs anew or shows
 //! a keyword that no link has (the letters left are to be known); a message on the server is read where a file without
 //! a link, an open upload or, under Push, a linked file could be it; a file that an earlier run brought, and was cut off
-//! before it could record that, has a link where its message has gone from the server since ([`arrived`]).
+//! before it could record that, has a link where its message has gone from the server since ([`arrived`]), and so has a
+//! message that was sent whose file has gone ([`sent`]).
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -135,6 +136,7 @@ mod messages;
 pub mod plan;
 mod relocate;
 pub mod renames;
+pub mod sent;
 #[cfg(test)]
 mod tests;
 pub mod view;

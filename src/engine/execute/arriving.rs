@@ -7,20 +7,35 @@ use std::collections::BTreeMap;
 
 use super::World;
 use crate::engine::ledger::Ledger;
+use crate::engine::{clock, settle};
 use crate::error::Result;
 use crate::mail::{Fact, MailboxName, UidSet};
-use crate::reconcile::Plan;
 use crate::reconcile::arrived::brought;
+use crate::reconcile::{Plan, sent};
 
-/// Enters the links of what earlier runs brought and could not record.
+/// Enters the links of what earlier runs brought, here or there, and could not record.
 pub fn remember(world: &World<'_>, ledger: &mut Ledger<'_>) -> Result<()> {
-    for (name, uids) in &world.seen.arrived.links {
+    for (name, uids) in world.seen.arrived.links.iter().chain(&world.seen.sent) {
         for uid in uids.iter() {
-            let Some(link) = ledger.link(name, uid).cloned() else { continue };
-            ledger.enter_for(name, |id| Fact::Linked(id, link))?;
+            let (Some(link), Some(id)) = (ledger.link(name, uid).cloned(), ledger.id(name)) else { continue };
+            let settled = Fact::Settled(id, link.file.clone());
+            ledger.enter_together(vec![(name, Fact::Linked(id, link)), (name, settled)])?;
         }
     }
     Ok(())
+}
+
+/// Drops what was to be sent out of a mailbox that is done, and is neither here nor there: no server is still at it.
+pub fn forget_sent(world: &World<'_>, ledger: &mut Ledger<'_>, name: &MailboxName) -> Result<()> {
+    let Some(intents) = world.seen.intents.get(name) else { return Ok(()) };
+    if ledger.is_held(name) || !settle::is_long_ago(ledger.state().sending_since()?, clock::now()) {
+        return Ok(());
+    }
+    let Some(mailbox) = ledger.mailbox(name) else { return Ok(()) };
+    let gone: Vec<Fact> = sent::gone(name, mailbox, intents, &world.seen.local)
+        .map(|i| Fact::Settled(mailbox.id, i.file.clone()))
+        .collect();
+    gone.into_iter().try_for_each(|fact| ledger.enter(name, fact))
 }
 
 /// Enters what the plan brings to the tree; the caller records it.

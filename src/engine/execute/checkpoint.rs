@@ -43,6 +43,7 @@ pub fn record(world: &World<'_>, ledger: &mut Ledger<'_>, plan: &Plan) -> Result
     let brought = arrived::brought(plan);
     for (name, id) in &world.seen.ids {
         arriving::settle(world, ledger, name, brought.get(name))?;
+        arriving::forget_sent(world, ledger, name)?;
         if ledger.is_held(name) || ledger.mailbox(name).is_none() {
             continue;
         }

@@ -29,11 +29,13 @@ use super::settings;
 use crate::config::ImapAccount;
 use crate::error::{Error, ItemFailure, Kind, Result};
 use crate::local::Store;
-use crate::mail::{AccountId, Base, BaseMailbox, Intent, LocalCheckpoint, MailboxId, MailboxName, RemoteCheckpoint};
+use crate::mail::{
+    AccountId, Base, BaseMailbox, Intent, LocalCheckpoint, MailboxId, MailboxName, RemoteCheckpoint, UidSet,
+};
 use crate::reconcile::alike::Dates;
 use crate::reconcile::arrived::{self, Arrived};
 use crate::reconcile::view::{Direction, Keywords, LocalView, MailboxIds, RemoteMailbox, RemoteView, TreeAge};
-use crate::reconcile::{Names, Relatives};
+use crate::reconcile::{Names, Relatives, sent};
 use crate::remote::imap::Session;
 use crate::state::State;
 use crate::stop::Stop;
@@ -79,6 +81,8 @@ pub struct Observation<'a> {
     pub intents: BTreeMap<MailboxName, Vec<Intent>>,
     /// What came to the tree without being recorded.
     pub arrived: Arrived,
+    /// What came to the server without being recorded, and has no file any more: it has a link now.
+    pub sent: BTreeMap<MailboxName, UidSet>,
     /// Links of mailboxes that did not move on, and that something new elsewhere may be.
     pub relatives: Relatives,
     /// Mailboxes that have another name now; everything here goes by it, as far as the other side can follow.
@@ -175,7 +179,7 @@ pub fn observe<'a>(sources: &Sources<'_, 'a>) -> Result<Observation<'a>> {
         None => Arrived::default(),
     };
     let relatives = elsewhere::relatives(&mut here, &mut local_view, &mut seen.view)?;
-    let ThisSide { base, intents, .. } = here;
+    let ThisSide { mut base, intents, .. } = here;
     elsewhere::identify(&mut session, &directory, &base, &relatives, &mut seen.view)?;
     let none = BTreeMap::new();
     for (name, mailbox) in &mut seen.view.mailboxes {
@@ -195,6 +199,12 @@ pub fn observe<'a>(sources: &Sources<'_, 'a>) -> Result<Observation<'a>> {
         };
         same::look(&mut session, &directory, name, &local_view, listing, &candidates)?;
     }
+    let found =
+        arrived::Seen { account: sources.id, remote: &seen.view, intents: &intents, left: &names.left, reset: &reset };
+    let sent = match account.direction {
+        Direction::Both | Direction::Push => sent::look(&found, &mut base, &local_view),
+        Direction::Pull => BTreeMap::new(),
+    };
     sources.pool.give(session);
     directory.settle()?;
     let all: BTreeSet<&MailboxName> = local_view.mailboxes.keys().chain(seen.view.mailboxes.keys()).collect();
@@ -206,6 +216,7 @@ pub fn observe<'a>(sources: &Sources<'_, 'a>) -> Result<Observation<'a>> {
         ids,
         intents,
         arrived,
+        sent,
         relatives,
         names,
         replaced,

@@ -21,6 +21,7 @@ use crate::mail::{
     UidValidity, UnixSeconds,
 };
 use crate::reconcile::alike::{Dates, alike};
+use crate::reconcile::sent::needs_a_look;
 use crate::reconcile::view::{
     Coverage, Direction, LocalContent, LocalListing, LocalMailbox, LocalView, RemoteListing, RemoteMessage,
 };
@@ -70,7 +71,8 @@ pub fn look(
         found = self::found(&files, &suspects, remote, candidates);
     }
     let found: UidSet = found.into_values().collect();
-    let equal = |uid: &Uid| remote.messages.get(uid).is_some_and(|m| has_twin(&files, m));
+    let is_sent = |uid: Uid, message| needs_a_look(candidates.intents, uid, message, |file| local.lacks(name, file));
+    let equal = |uid: &Uid| remote.messages.get(uid).is_some_and(|m| has_twin(&files, m) || is_sent(*uid, m));
     let twins: UidSet = suspects.iter().filter(|uid| !found.contains(*uid)).filter(equal).collect();
     if twins.is_empty() {
         return Ok(());

@@ -7,4 +7,5 @@ mod mailboxes;
 mod relocating;
 mod renaming;
 mod scene;
+mod sent;
 mod unlinked;

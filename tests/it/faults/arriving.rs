@@ -1,5 +1,5 @@
-//! Cut off when files are in the tree and not on record; before the next run their messages go from the server: deleted,
-//! or moved on. It ends as if the run had come to its end.
+//! Cut off when messages have come to one side and are not on record; before the next run they go from there: deleted, or
+//! moved on. It ends as if the run had come to its end.
 
 use std::fs;
 use std::os::unix::process::ExitStatusExt;
@@ -20,8 +20,13 @@ fn begin(account: &'static str) -> World {
 /// A run that is killed when `files` more are in a mailbox of the tree, before that is recorded.
 #[track_caller]
 fn cut_off(world: &World, mailbox: &str, files: usize) {
-    let count = || world.tree.messages(mailbox).len();
-    let wanted = count() + files;
+    cut_off_where(world, files, &|| world.tree.messages(mailbox).len());
+}
+
+/// A run that is killed at a commit behind which there are so many `more` of what is counted.
+#[track_caller]
+fn cut_off_where(world: &World, more: usize, count: &dyn Fn() -> usize) {
+    let wanted = count() + more;
     world.keep();
     let (whole, steps) = world.sync("kill@0", &[]);
     whole.expect(0);
@@ -34,7 +39,7 @@ fn cut_off(world: &World, mailbox: &str, files: usize) {
             return;
         }
     }
-    panic!("no run leaves {wanted} files in {mailbox}: {steps:#?}");
+    panic!("no run leaves {wanted}: {steps:#?}");
 }
 
 /// The next run, after which there is nothing to do.
@@ -80,6 +85,14 @@ fn downloaded(account: &'static str) -> World {
     world
 }
 
+/// New mail that goes up to `A`.
+fn sent() -> World {
+    let world = begin("");
+    world.put_into("A", &["new one", "new two"], Some("S"));
+    cut_off_where(&world, 2, &|| world.sides().remote.0["A"].len());
+    world
+}
+
 /// Mail of INBOX that was moved to `A` on the server.
 fn followed() -> World {
     let world = begin("");
@@ -110,6 +123,43 @@ fn downloads_moved_on_since() {
     holds(&end, "C", &["new one", "new two"]);
     has_flags(&end, "C", "new one", &["\\Flagged", "\\Seen"]);
     has_flags(&end, "C", "new two", &["\\Answered", "\\Seen"]);
+}
+
+#[test]
+#[cfg_attr(not(feature = "faults"), ignore = "needs `--features faults`, which tests/run has")]
+fn uploads_deleted_since() {
+    let world = sent();
+    ["new one", "new two"].iter().for_each(|name| world.file("A", name).delete());
+    let end = ends_equal(&world);
+    holds(&end, "A", &["four", "five"]);
+}
+
+#[test]
+#[cfg_attr(not(feature = "faults"), ignore = "needs `--features faults`, which tests/run has")]
+fn uploads_moved_on_since() {
+    let world = sent();
+    for (name, to) in [("new one", "new one:2,FS"), ("new two", "another:2,S")] {
+        let file = world.file("A", name);
+        fs::rename(&file.path, world.tree.dir("INBOX").join("cur").join(format!("1700000000.{to}"))).unwrap();
+    }
+    let end = ends_equal(&world);
+    holds(&end, "A", &["four", "five"]);
+    holds(&end, "INBOX", &["one", "two", "three", "new one", "new two"]);
+    has_flags(&end, "INBOX", "new one", &["\\Flagged", "\\Seen"]);
+}
+
+#[test]
+#[cfg_attr(not(feature = "faults"), ignore = "needs `--features faults`, which tests/run has")]
+fn what_moved_there_and_was_moved_back_here_since() {
+    let world = begin("");
+    let path = |mailbox: &str, name: &str| world.tree.dir(mailbox).join("cur").join(name);
+    let names: Vec<String> = ["one", "two"].iter().map(|name| world.file("INBOX", name).name()).collect();
+    names.iter().for_each(|name| fs::rename(path("INBOX", name), path("A", name)).unwrap());
+    cut_off_where(&world, 2, &|| world.sides().remote.0["A"].len());
+    names.iter().for_each(|name| fs::rename(path("A", name), path("INBOX", name)).unwrap());
+    let end = ends_equal(&world);
+    holds(&end, "A", &["four", "five"]);
+    holds(&end, "INBOX", &["one", "two", "three"]);
 }
 
 #[test]

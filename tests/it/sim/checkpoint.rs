@@ -64,6 +64,7 @@ impl Run<'_> {
         if !on_both || self.is_held(name) {
             return Ok(());
         }
+        self.settle_sent(name)?;
         let looked = self.seen.local_checks.contains_key(name) || self.seen.remote_checks.contains_key(name);
         if looked {
             self.know(name)?;

@@ -160,7 +160,7 @@ impl<'a> Tale<'a> {
         let [here, there] = self.both(|did| matches!(did, Did::Deleted | Did::Moved));
         let left = day.left.get(&body).copied().unwrap_or(0);
         let most = (was + gained).saturating_sub(here.max(there.saturating_sub(left)));
-        let late = self.late();
+        let late = self.late(day.dark.contains_key(&body));
         // With new UIDs, another mailbox of the same name, or no memory, what is gone from one side looks new on the other.
         let shaken = !world.log.upheavals.is_empty() || day.forgetful;
         let back = if shaken { here + there } else { 0 };
@@ -176,12 +176,14 @@ impl<'a> Tale<'a> {
 
     /// How often more it may be there for what was done after the first run had begun. A file that gets another name while
     /// its deletion is carried out looks new; a move that is just being carried out, made by a user on the other side as
-    /// well, is made twice; so does and is what was half done when a run was cut off. But what a run brought here and could
-    /// not record follows what becomes of it there before the next one, as long as nobody touches it here.
-    fn late(&self) -> usize {
+    /// well, is made twice; so does and is what was half done when a run was cut off. But what a run brought to one side and
+    /// could not record follows what becomes of it on that side before the next one, as long as nobody touches it on the
+    /// other, and its file can be read.
+    fn late(&self, is_dark: bool) -> usize {
         let stays = |e: &&Event| matches!(e.did, Did::Flagged(_));
-        let untouched = self.events.iter().filter(|e| e.side == Side::Local).all(|e| stays(&e));
-        let follows = |e: &Event| e.between && untouched;
+        let untouched = |side| self.events.iter().filter(|e| e.side == side).all(|e| stays(&e));
+        let on_one_side = untouched(Side::Local) || untouched(Side::Remote);
+        let follows = |e: &Event| e.between && on_one_side && !is_dark;
         let gone_or_new = || self.events.iter().filter(|e| !stays(e));
         match gone_or_new().filter(|e| e.late && !follows(e)).count() {
             0 => 0,

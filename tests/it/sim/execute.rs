@@ -146,7 +146,7 @@ pub struct Run<'a> {
 
 impl Run<'_> {
     fn all(&mut self, approved: &ApprovedPlan) -> Step {
-        self.remember_arrived()?;
+        self.remember()?;
         self.rename_mailboxes(approved.plan())?;
         self.distrust(approved.plan())?;
         let mut actions: Vec<(Phase, &MailboxName, &Action)> =

@@ -5,9 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use mailtide::mail::{
     Base, Flags, Intent, Link, LocalCheckpoint, MailboxId, MailboxName, ModSeq, Presence, RemoteCheckpoint, Uid,
-    UidValidity, UnixSeconds,
+    UidSet, UidValidity, UnixSeconds,
 };
 use mailtide::reconcile::arrived::{self, Arrived};
+use mailtide::reconcile::sent;
 use mailtide::reconcile::view::{
     Coverage, Direction, KeywordRoom, Keywords, LocalContent, LocalFile, LocalListing, LocalMailbox, LocalView,
     MailboxIds, Policy, RemoteListing, RemoteMailbox, RemoteMessage, RemoteView,
@@ -33,6 +34,8 @@ pub struct Observation {
     pub ids: MailboxIds,
     pub intents: BTreeMap<MailboxName, Vec<Intent>>,
     pub arrived: Arrived,
+    /// The messages that have a link now, since an earlier run sent them and could not record it.
+    pub sent: BTreeMap<MailboxName, UidSet>,
     pub relatives: Relatives,
     pub names: Names,
     /// Mailboxes that were known and whose name another one has now.
@@ -135,6 +138,7 @@ pub fn observe_since(
         ids: MailboxIds::new(),
         intents,
         arrived: Arrived::default(),
+        sent: BTreeMap::new(),
         relatives: Relatives::new(),
         names,
         replaced,
@@ -190,6 +194,13 @@ pub fn observe_since(
     };
     same::identify(world, &mut seen, &bodies);
     same::look(world, &mut seen, &bodies);
+    if policy.direction != Direction::Pull {
+        let mut reset = seen.remote.reset(&seen.base);
+        reset.retain(|name| !seen.names.left.contains(name));
+        let (remote, intents, left) = (&seen.remote, &seen.intents, &seen.names.left);
+        let found = arrived::Seen { account: ACCOUNT, remote, intents, left, reset: &reset };
+        seen.sent = sent::look(&found, &mut seen.base, &seen.local);
+    }
     seen
 }
 

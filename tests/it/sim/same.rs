@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use mailtide::mail::{Content, Digest, Link, MailboxName, Origin, Presence, Uid, UnixSeconds};
 use mailtide::reconcile::alike::{Dates, alike};
+use mailtide::reconcile::sent::needs_a_look;
 use mailtide::reconcile::view::{
     Coverage, Direction, LocalContent, LocalListing, LocalMailbox, RemoteListing, RemoteMailbox, RemoteMessage,
 };
@@ -120,7 +121,9 @@ pub fn look(world: &World, seen: &mut Observation, bodies: Bodies<'_>) {
         );
         for (uid, asked) in &asked {
             let is_found = found.iter().any(|((), other)| other == uid);
-            let has_twin = files.iter().any(|f| f.content.message_id == asked.message_id);
+            let intents = seen.intents.get(&name).map_or(&[][..], Vec::as_slice);
+            let is_sent = needs_a_look(intents, *uid, asked, |file| seen.local.lacks(&name, file));
+            let has_twin = is_sent || files.iter().any(|f| f.content.message_id == asked.message_id);
             if !is_found && has_twin && !world.server.kind.headers_only {
                 let body = bodies(&name, *uid);
                 seen.reads.push(body);

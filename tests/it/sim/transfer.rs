@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use mailtide::mail::{Fact, FileId, Flags, Intent, Link, MailboxName, Origin, Uid, UidSet, UnixSeconds};
 use mailtide::reconcile::arrived::brought;
 use mailtide::reconcile::guard::ApprovedPlan;
+use mailtide::reconcile::sent::gone;
 use mailtide::reconcile::{Action, Plan, Side};
 
 use super::execute::{Run, Step};
@@ -40,16 +41,27 @@ impl Run<'_> {
         self.linked(name, Link { email_id, ..self.link_of(uid, &file, body, &flags, UnixSeconds(date)) })
     }
 
-    /// Records the links of what earlier runs brought and could not record.
-    pub fn remember_arrived(&mut self) -> Step {
-        for (name, uids) in &self.seen.arrived.links {
+    /// Records the links of what earlier runs brought, here or there, and could not record.
+    pub fn remember(&mut self) -> Step {
+        for (name, uids) in self.seen.arrived.links.iter().chain(&self.seen.sent) {
             let known = &self.seen.base[name];
             for uid in uids.iter() {
                 let link = known.links.as_ref().expect("it was found among them")[&uid].clone();
+                let settled = Fact::Settled(known.id, link.file.clone());
                 self.fact(Fact::Linked(known.id, link))?;
+                self.also(settled);
             }
         }
         Ok(())
+    }
+
+    /// Drops what was to be sent out of a mailbox that is done, and is neither here nor there.
+    pub fn settle_sent(&mut self, name: &MailboxName) -> Step {
+        let (Some(known), Some(intents)) = (self.seen.base.get(name), self.seen.intents.get(name)) else {
+            return Ok(());
+        };
+        let gone: Vec<FileId> = gone(name, known, intents, &self.seen.local).map(|i| i.file.clone()).collect();
+        gone.into_iter().try_for_each(|file| self.fact(Fact::Settled(known.id, file)))
     }
 
     /// Writes down what is about to come to the tree before any of it does.
