@@ -180,8 +180,8 @@ impl<'a> Tale<'a> {
     /// could not record follows what becomes of it on that side before the next one, as long as nobody touches it on the
     /// other, and its file can be read.
     fn late(&self, is_dark: bool) -> usize {
-        let stays = |e: &&Event| matches!(e.did, Did::Flagged(_));
-        let untouched = |side| self.events.iter().filter(|e| e.side == side).all(|e| stays(&e));
+        let stays = |e: &Event| matches!(e.did, Did::Flagged(_));
+        let untouched = |side| self.events.iter().filter(|e| e.side == side).all(|e| stays(e));
         let on_one_side = untouched(Side::Local) || untouched(Side::Remote);
         let follows = |e: &Event| e.between && on_one_side && !is_dark;
         let gone_or_new = || self.events.iter().filter(|e| !stays(e));
