@@ -36,7 +36,7 @@ pub struct Outcome {
     pub status: ExitStatus,
     pub stdout: String,
     pub stderr: String,
-    /// The most memory it held, in KiB (`VmHWM`), as last seen within a millisecond of its end.
+    /// The most memory it held, in KiB (`VmHWM`), as last seen within two milliseconds of its end.
     pub peak_kib: u64,
     pub took: Duration,
 }
@@ -207,7 +207,7 @@ impl Running {
                 break status;
             }
             assert!(self.started.elapsed() < limit, "it runs longer than {limit:?}: {}", self.said());
-            std::thread::sleep(Duration::from_millis(1));
+            std::thread::sleep(Duration::from_millis(2));
         };
         let took = self.started.elapsed();
         self.assert_said_and_kept_well();
