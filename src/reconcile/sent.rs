@@ -40,13 +40,15 @@ pub fn gone<'i>(
     intents: &'i [Intent],
     local: &LocalView,
 ) -> impl Iterator<Item = &'i Intent> {
-    let linked: BTreeSet<&FileId> = files(mailbox).collect();
-    intents.iter().filter(move |intent| local.lacks(name, &intent.file) && !linked.contains(&intent.file))
+    open(mailbox, intents).filter(move |intent| local.lacks(name, &intent.file))
 }
 
-fn files(mailbox: &BaseMailbox) -> impl Iterator<Item = &FileId> {
+/// Those whose files have no link.
+fn open<'i>(mailbox: &BaseMailbox, intents: &'i [Intent]) -> impl Iterator<Item = &'i Intent> {
     let links = mailbox.links.iter().flat_map(BTreeMap::values);
-    links.filter(|link| link.presence != Presence::RemoteOnly).map(|link| &link.file)
+    let here = links.filter(|link| link.presence != Presence::RemoteOnly);
+    let linked: BTreeSet<&FileId> = here.map(|link| &link.file).collect();
+    intents.iter().filter(move |intent| !linked.contains(&intent.file))
 }
 
 /// Whether a message may be what was to be sent, of which a file `is_gone`, and only its body would tell.
@@ -68,10 +70,8 @@ fn found<'i>(
 ) -> Vec<(&'i Intent, Uid)> {
     let is_now = mailbox.remote.as_ref().is_some_and(|then| then.uid_validity == listing.uid_validity);
     let Some(links) = mailbox.links.as_ref().filter(|_| is_now) else { return Vec::new() };
-    let mut gone: Vec<&Intent> = gone(name, mailbox, intents, local).collect();
-    let linked: BTreeSet<&FileId> = files(mailbox).collect();
-    let is_waiting = |i: &&Intent| !local.lacks(name, &i.file) && !linked.contains(&i.file);
-    let mut waiting: Vec<&Intent> = intents.iter().filter(is_waiting).collect();
+    let (mut gone, mut waiting): (Vec<&Intent>, Vec<&Intent>) =
+        open(mailbox, intents).partition(|intent| local.lacks(name, &intent.file));
     let is_new = |uid: &Uid| !links.contains_key(uid) && !mailbox.standing.contains(*uid);
     let mut found = Vec::new();
     for (uid, message) in listing.messages.iter().filter(|(uid, _)| is_new(uid)) {

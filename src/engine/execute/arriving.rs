@@ -17,9 +17,8 @@ use crate::reconcile::{Plan, sent};
 pub fn remember(world: &World<'_>, ledger: &mut Ledger<'_>) -> Result<()> {
     for (name, uids) in world.seen.arrived.links.iter().chain(&world.seen.sent) {
         for uid in uids.iter() {
-            let (Some(link), Some(id)) = (ledger.link(name, uid).cloned(), ledger.id(name)) else { continue };
-            let settled = Fact::Settled(id, link.file.clone());
-            ledger.enter_together(vec![(name, Fact::Linked(id, link)), (name, settled)])?;
+            let Some(link) = ledger.link(name, uid).cloned() else { continue };
+            ledger.link_file(name, link, UidSet::new())?;
         }
     }
     Ok(())
@@ -28,7 +27,7 @@ pub fn remember(world: &World<'_>, ledger: &mut Ledger<'_>) -> Result<()> {
 /// Drops what was to be sent out of a mailbox that is done, and is neither here nor there: no server is still at it.
 pub fn forget_sent(world: &World<'_>, ledger: &mut Ledger<'_>, name: &MailboxName) -> Result<()> {
     let Some(intents) = world.seen.intents.get(name) else { return Ok(()) };
-    if ledger.is_held(name) || !settle::is_long_ago(ledger.state().sending_since()?, clock::now()) {
+    if !settle::is_long_ago(ledger.state().sending_since()?, clock::now()) {
         return Ok(());
     }
     let Some(mailbox) = ledger.mailbox(name) else { return Ok(()) };

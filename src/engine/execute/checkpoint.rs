@@ -43,10 +43,10 @@ pub fn record(world: &World<'_>, ledger: &mut Ledger<'_>, plan: &Plan) -> Result
     let brought = arrived::brought(plan);
     for (name, id) in &world.seen.ids {
         arriving::settle(world, ledger, name, brought.get(name))?;
-        arriving::forget_sent(world, ledger, name)?;
         if ledger.is_held(name) || ledger.mailbox(name).is_none() {
             continue;
         }
+        arriving::forget_sent(world, ledger, name)?;
         let direction = world.account.direction;
         if let Some(check) = world.seen.local_checks.get(name)
             && !(direction == Direction::Pull && ignored_locally(world, ledger, name))

@@ -180,9 +180,8 @@ pub fn observe_since(
             seen.ids.insert(name, id);
         }
     }
+    let reset = seen.remote.reset(&seen.base);
     if policy.direction != Direction::Push {
-        let mut reset = seen.remote.reset(&seen.base);
-        reset.retain(|name| !seen.names.left.contains(name));
         let (remote, intents, left) = (&seen.remote, &seen.intents, &seen.names.left);
         let found = arrived::Seen { account: ACCOUNT, remote, intents, left, reset: &reset };
         seen.arrived = arrived::look(state.arriving.clone(), &found, &mut seen.base, &mut seen.local);
@@ -195,8 +194,6 @@ pub fn observe_since(
     same::identify(world, &mut seen, &bodies);
     same::look(world, &mut seen, &bodies);
     if policy.direction != Direction::Pull {
-        let mut reset = seen.remote.reset(&seen.base);
-        reset.retain(|name| !seen.names.left.contains(name));
         let (remote, intents, left) = (&seen.remote, &seen.intents, &seen.names.left);
         let found = arrived::Seen { account: ACCOUNT, remote, intents, left, reset: &reset };
         seen.sent = sent::look(&found, &mut seen.base, &seen.local);
